@@ -1,0 +1,99 @@
+//! The system calls: one table for everybody.
+//!
+//! [`system_calls!`](crate::system_calls) hands the table below to a macro of the caller's
+//! choosing. The kernel makes its dispatch tables from it, user programs their stubs, the trace its
+//! names, and the host tool `docs/syscalls.md`. There is no second list anywhere.
+//!
+//! Ordinary calls have Linux's x86-64 numbers, argument order, structures and errors. The calls
+//! that only this kernel has form a dense table of their own from [`OWN_BASE`]; its first number is
+//! kept for the indirect call.
+//!
+//! Registers, as on Linux: number in `rax`; arguments in `rdi rsi rdx r10 r8 r9`; result in `rax`,
+//! an error as `-errno`; `rcx` and `r11` are lost.
+
+/// First number of this kernel's own calls.
+pub const OWN_BASE: u64 = 0x1000;
+
+/// The call does not come back to its caller.
+pub const NO_RETURN: u32 = 1 << 0;
+/// The call has a second result in `rdx`.
+pub const TWO_RESULTS: u32 = 1 << 1;
+
+/// Calls `$callback!` with the whole table:
+/// `{ number name(argument: type, ...) flags "one line"; }` per call, in order of number.
+///
+/// Types are for the stubs: `u64`, `i64`, `*const u8` and so on; each fills one register.
+#[macro_export]
+macro_rules! system_calls {
+    ($callback:ident) => {
+        $callback! {
+            1 write(fd: i32, buffer: *const u8, length: usize) 0
+                "Write bytes to a file descriptor; returns how many were written.";
+            39 getpid() 0
+                "The number of the calling process.";
+            60 exit(status: i32) $crate::calls::NO_RETURN
+                "End the calling LWP; the last one ends the process.";
+            63 uname(buffer: *mut u8) 0
+                "Name and version of the system, in Linux's `struct utsname`.";
+            228 clock_gettime(clock: i32, time: *mut $crate::calls::TimeSpec) 0
+                "Read a clock: CLOCK_REALTIME (0) or CLOCK_MONOTONIC (1).";
+            231 exit_group(status: i32) $crate::calls::NO_RETURN
+                "End the calling process.";
+            0x1001 counter(which: u32) 0
+                "Read one of the kernel's counters (see `abi::calls::Counter`).";
+            0x1002 report(line: *const u8, length: usize) 0
+                "Put one line (a check's outcome or a measured value) on the report channel.";
+        }
+    };
+}
+
+/// Linux's `struct timespec`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct TimeSpec {
+    /// Whole seconds.
+    pub seconds: i64,
+    /// Nanoseconds, 0 to 999,999,999.
+    pub nanoseconds: i64,
+}
+
+/// What [`counter`](crate::system_calls) can read. All count from boot, over all processors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Counter {
+    /// The time-stamp counter at the kernel's first instruction.
+    KernelStart = 0,
+    /// Processors on line.
+    Processors = 1,
+    /// System calls made.
+    SystemCalls = 2,
+    /// Calls with a number that no call has.
+    BadCalls = 3,
+    /// Entries through `int 0x80`, `sysenter` and the 32-bit `syscall`, all refused.
+    RefusedEntries = 4,
+    /// Returns from a system call by `iretq`, because `sysretq` would not have been safe.
+    IretqReturns = 5,
+    /// Frames of memory that are free.
+    FreeFrames = 6,
+    /// Pokes (inter-processor interrupts) received.
+    Pokes = 7,
+}
+
+impl Counter {
+    /// Every counter.
+    pub const ALL: &'static [Counter] = &[
+        Counter::KernelStart,
+        Counter::Processors,
+        Counter::SystemCalls,
+        Counter::BadCalls,
+        Counter::RefusedEntries,
+        Counter::IretqReturns,
+        Counter::FreeFrames,
+        Counter::Pokes,
+    ];
+
+    /// The counter with this number.
+    pub fn from_number(number: u32) -> Option<Counter> {
+        Self::ALL.iter().copied().find(|counter| *counter as u32 == number)
+    }
+}

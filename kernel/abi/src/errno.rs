@@ -1,0 +1,43 @@
+//! Error values of system calls, with Linux's numbers. A call returns `-value` in `rax`.
+
+macro_rules! errnos {
+    ($($name:ident = $value:literal, $text:literal;)*) => {
+        /// An error of a system call. The number is Linux's.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u16)]
+        pub enum Errno {
+            $(#[doc = $text] $name = $value,)*
+        }
+
+        impl Errno {
+            /// The error with this number, if it is one that this kernel returns.
+            pub const fn from_number(number: u16) -> Option<Errno> {
+                match number {
+                    $($value => Some(Errno::$name),)*
+                    _ => None,
+                }
+            }
+
+            /// What went wrong, in words.
+            pub const fn text(self) -> &'static str {
+                match self {
+                    $(Errno::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+errnos! {
+    ENOENT = 2, "no such file";
+    EIO = 5, "input or output failed";
+    ENOEXEC = 8, "not a program that can be run";
+    EBADF = 9, "bad file descriptor";
+    ENOMEM = 12, "out of memory";
+    EFAULT = 14, "bad address";
+    EINVAL = 22, "invalid argument";
+    ENOSYS = 38, "no such system call";
+}
+
+/// The largest error number; `-MAX..=-1` in `rax` is an error, everything else a result.
+pub const MAX: u16 = 4095;

@@ -1,0 +1,17 @@
+//! What the kernel agrees on with those outside it: call numbers, errors, structures. No code.
+//!
+//! - [`calls`]: the one table of system calls, from which the kernel's dispatch, the stubs of user
+//!   programs, the names in traces and `docs/syscalls.md` are made.
+//! - [`errno`]: error values, with Linux's numbers.
+//! - [`boot`]: what the loader hands to the kernel beyond `bootloader_api::BootInfo`.
+//! - [`ending`]: how the machine ends a run, as seen from outside.
+//!
+//! Whoever changes a number here changes a contract: old programs, traces and test logs read it.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod boot;
+pub mod calls;
+pub mod ending;
+pub mod errno;
