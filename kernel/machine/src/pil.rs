@@ -82,10 +82,7 @@ pub(crate) struct Pending {
 
 impl Pending {
     pub(crate) fn new() -> Pending {
-        Pending {
-            levels: Private::<AtomicU32>::new(0),
-            lines: [const { AtomicU16::new(0) }; 16],
-        }
+        Pending { levels: Private::<AtomicU32>::new(0), lines: [const { AtomicU16::new(0) }; 16] }
     }
 
     fn add(&self, level: Pil, line: u8) {

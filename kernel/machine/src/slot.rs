@@ -28,9 +28,9 @@ pub enum Layer {
 const LAYERS: usize = 6;
 
 /// A place whose contents have type `T`.
-pub struct Slot<T> {
+pub struct Slot<T: 'static> {
     layer: Layer,
-    content: PhantomData<fn() -> &'static T>,
+    content: PhantomData<fn() -> *const T>,
 }
 
 impl<T: Sync + 'static> Slot<T> {

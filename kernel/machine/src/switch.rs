@@ -26,7 +26,10 @@ pub struct Context {
 impl Context {
     /// The context of the code that is running now; the first switch away from it fills it.
     pub fn of_running() -> Context {
-        Context { preempt_off: Private::<AtomicU32>::new(0), backend: backend::Context::of_running() }
+        Context {
+            preempt_off: Private::<AtomicU32>::new(0),
+            backend: backend::Context::of_running(),
+        }
     }
 
     /// A context that starts with `entry(argument)` on `stack`.

@@ -76,7 +76,10 @@ mod tests {
                 let tick = 1_000_000_000 / hertz + 1;
                 // The fixed-point error grows with the number of ticks.
                 let error = (frequency.ticks(nanoseconds) >> 32) + tick + 1;
-                assert!(back.abs_diff(nanoseconds) <= error, "{hertz} Hz, {nanoseconds} ns: {back}");
+                assert!(
+                    back.abs_diff(nanoseconds) <= error,
+                    "{hertz} Hz, {nanoseconds} ns: {back}"
+                );
             }
         }
     }
