@@ -1,1 +1,41 @@
-//! Being written.
+//! The host tool behind `cargo upcall`: everything that happens outside the machine.
+//!
+//! Reading order, which is also the order in which a run uses them:
+//!
+//! - [`cli`]: the commands and what each does, in a few lines per command.
+//! - [`toolchain`], [`packages`], [`doctor`]: what a build and a run need, and getting what is missing.
+//! - [`workspace`]: where things are, and building kernel, loader and programs.
+//! - [`image`]: one tar archive out of kernel and programs.
+//! - [`command_line`]: the text that the kernel is started with.
+//! - [`qemu`]: the machine to emulate, as QEMU's arguments.
+//! - [`run`], [`run_folder`], [`terminal`]: one run from start to end, and its log.
+//! - [`report_log`], [`outcome`]: what the system reported, and how its run ended.
+//! - [`gdb`], [`symbols`]: looking inside while it runs, and afterwards.
+//! - [`bench`], [`bench_table`], [`check`], [`reference`]: what some of the commands do.
+//!
+//! The harness in `tests/` boots the system through this crate too, so what a test runs and what a
+//! person runs is the same.
+
+#![forbid(unsafe_code)]
+
+pub mod bench;
+pub mod bench_table;
+pub mod check;
+pub mod cli;
+pub mod command_line;
+pub mod doctor;
+pub mod gdb;
+pub mod image;
+pub mod outcome;
+pub mod packages;
+pub mod progress;
+pub mod qemu;
+pub mod reference;
+pub mod repeat;
+pub mod report_log;
+pub mod run;
+pub mod run_folder;
+pub mod symbols;
+pub mod terminal;
+pub mod toolchain;
+pub mod workspace;

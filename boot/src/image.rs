@@ -1,0 +1,139 @@
+//! The image: one tar archive with the kernel and the programs, which QEMU passes as the ramdisk.
+//!
+//! ELF files lose their DWARF on the way, because loading costs time and memory, but keep their
+//! symbol tables, because the kernel names the functions in its own backtraces. What is loaded into
+//! memory stays as it was to the byte. The same input gives the same archive, whenever it is made.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use abi::boot::{KERNEL_FILE, PROGRAM_FOLDER};
+use anyhow::{Context, Result};
+use object::build::elf::Builder;
+use object::elf::SHF_ALLOC;
+
+use crate::workspace::{self, Build};
+
+/// A file of the image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name in the archive.
+    pub name: String,
+    /// What is in it.
+    pub content: Vec<u8>,
+}
+
+/// Kernel and programs of a build, ready to be packed.
+pub fn entries(build: &Build) -> Result<Vec<Entry>> {
+    let kernel = Entry { name: KERNEL_FILE.to_owned(), content: stripped_file(&build.kernel)? };
+    let mut all = vec![kernel];
+    for program in &build.programs {
+        let name = program.file_name().and_then(|name| name.to_str()).context("program's name")?;
+        all.push(Entry {
+            name: format!("{PROGRAM_FOLDER}{name}"),
+            content: stripped_file(program)?,
+        });
+    }
+    Ok(all)
+}
+
+/// The archive.
+pub fn pack(entries: &[Entry]) -> Result<Vec<u8>> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for entry in entries {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(entry.content.len() as u64);
+        header.set_mode(0o755);
+        header.set_mtime(0);
+        archive.append_data(&mut header, &entry.name, &entry.content[..])?;
+    }
+    Ok(archive.into_inner()?)
+}
+
+/// Writes the archive of a build to its usual place.
+pub fn make(build: &Build) -> Result<PathBuf> {
+    let path = workspace::output_folder().join(build.profile.name()).join("image.tar");
+    workspace::write_whole(&path, &pack(&entries(build)?)?)?;
+    Ok(path)
+}
+
+fn stripped_file(path: &Path) -> Result<Vec<u8>> {
+    let content = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+    strip(&content).with_context(|| format!("removing debug information from {}", path.display()))
+}
+
+/// An ELF file without its debug information.
+pub fn strip(elf: &[u8]) -> Result<Vec<u8>> {
+    let mut builder = Builder::read(elf)?;
+    for section in &mut builder.sections {
+        let name = section.name.to_string();
+        let debug = name.starts_with(".debug_") || name.starts_with(".rela.debug_");
+        // Not everything with such a name is for the debugger alone: some is loaded into memory.
+        section.delete = debug && !section.sh_flags.contains(SHF_ALLOC);
+    }
+    let mut stripped = Vec::new();
+    builder.write(&mut stripped)?;
+    Ok(stripped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, pack, strip};
+    use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol};
+    use std::io::Read;
+
+    #[test]
+    fn stripping_keeps_segments_and_symbols() {
+        // Any ELF file with debug information will do: this test's own is at hand.
+        let before = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let after = strip(&before).unwrap();
+        assert!(after.len() < before.len());
+        let (before, after) =
+            (object::File::parse(&*before).unwrap(), object::File::parse(&*after).unwrap());
+        assert!(before.section_by_name(".debug_info").is_some());
+        assert!(after.section_by_name(".debug_info").is_none());
+        assert_eq!(before.entry(), after.entry());
+
+        // Dynamic symbols name sections by number, and the numbers change; nothing of ours has any.
+        let dynamic = |name: &str| name.starts_with(".dyn") || name.starts_with(".gnu");
+        let loaded = |file: &object::File| -> Vec<(u64, u64)> {
+            file.segments().map(|it| (it.address(), it.size())).collect()
+        };
+        assert_eq!(loaded(&before), loaded(&after));
+        for section in before.sections().filter(|it| it.address() != 0) {
+            if dynamic(section.name().unwrap()) {
+                continue;
+            }
+            let same = after.section_by_name(section.name().unwrap());
+            let same = same.unwrap_or_else(|| panic!("{:?} is gone", section.name()));
+            assert_eq!(section.address(), same.address());
+            assert!(section.data().unwrap() == same.data().unwrap(), "{:?}", section.name());
+        }
+        let names = |file: &object::File| -> Vec<(String, u64)> {
+            let symbols = file.symbols().filter(|it| it.size() > 0);
+            symbols.map(|it| (it.name().unwrap().to_owned(), it.address())).collect()
+        };
+        assert!(!names(&after).is_empty());
+        assert!(names(&before) == names(&after));
+    }
+
+    #[test]
+    fn the_archive_can_be_read_back_and_is_reproducible() {
+        let entries = [
+            Entry { name: "kernel".into(), content: vec![7; 1000] },
+            Entry { name: "bin/hello".into(), content: vec![] },
+        ];
+        let packed = pack(&entries).unwrap();
+        assert_eq!(packed.len() % 512, 0);
+        assert_eq!(&packed[257..263], b"ustar\0");
+        let mut read = Vec::new();
+        for file in tar::Archive::new(&packed[..]).entries().unwrap() {
+            let mut file = file.unwrap();
+            let mut content = Vec::new();
+            file.read_to_end(&mut content).unwrap();
+            read.push(Entry { name: file.path().unwrap().display().to_string(), content });
+        }
+        assert_eq!(read, entries);
+        assert_eq!(packed, pack(&entries).unwrap());
+    }
+}

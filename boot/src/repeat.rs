@@ -1,0 +1,58 @@
+//! The command that repeats a run.
+
+use crate::command_line::{CommandLine, shell};
+use crate::qemu::{Machine, Pace};
+use crate::workspace::Profile;
+
+/// As a person can paste it.
+pub fn command(machine: &Machine, profile: Profile, line: &CommandLine) -> String {
+    let mut words: Vec<String> = ["cargo", "upcall", "run"].map(str::to_owned).into();
+    let mut add = |name: &str, value: &str| words.extend([name.to_owned(), value.to_owned()]);
+    let usual = Machine::default();
+    if profile != Profile::Release {
+        add("--profile", profile.name());
+    }
+    if machine.cpus != usual.cpus {
+        add("--cpus", &machine.cpus.to_string());
+    }
+    if machine.memory != usual.memory {
+        add("--memory", &machine.memory.to_string());
+    }
+    for option in &line.options {
+        add("--option", option);
+    }
+    match machine.pace {
+        Pace::Free => {}
+        Pace::Counted => words.push("--icount".to_owned()),
+        Pace::Kvm => words.push("--kvm".to_owned()),
+    }
+    words.extend(line.program.iter().cloned());
+    shell(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::command;
+    use crate::command_line::CommandLine;
+    use crate::qemu::{Machine, Memory, Pace};
+    use crate::workspace::Profile;
+
+    #[test]
+    fn only_what_is_unusual_is_said() {
+        let hello = CommandLine { options: vec![], program: vec!["hello".into()] };
+        assert_eq!(
+            command(&Machine::default(), Profile::Release, &hello),
+            "cargo upcall run hello"
+        );
+        let machine = Machine { cpus: 1, memory: Memory(64), pace: Pace::Counted, acpi: true };
+        let line = CommandLine {
+            options: vec!["log=debug".into()],
+            program: vec!["fault".into(), "a b".into()],
+        };
+        assert_eq!(
+            command(&machine, Profile::Checked, &line),
+            "cargo upcall run --profile checked --cpus 1 --memory 64M --option log=debug --icount \
+             fault 'a b'"
+        );
+    }
+}
