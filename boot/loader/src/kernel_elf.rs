@@ -22,8 +22,9 @@ use elf::parse::ParseError;
 
 /// Section in which `bootloader_api::entry_point!` leaves the configuration.
 const CONFIG_SECTION: &str = ".bootloader-config";
-/// Length of the file's header, of which the first 16 bytes are the same for every machine.
+/// Length of the file's header.
 const HEADER_LENGTH: usize = 64;
+/// Length of its first part, which is the same for every machine.
 const IDENT_LENGTH: usize = 16;
 /// Table of relative relocations in packed form, a tag that crate `elf` does not name.
 const DT_RELR: i64 = 36;
@@ -227,18 +228,20 @@ impl<'a> KernelElf<'a> {
 /// Refuses files that are not for this machine before anything in them is believed; the file's type.
 fn check_header(file: &[u8]) -> Result<u16, Failure> {
     let wrong_machine = |detail: &'static str| Failure::new(Ending::WrongMachineKernel, detail);
-    let ident = match parse_ident::<LittleEndian>(file.get(..IDENT_LENGTH).unwrap_or(file)) {
+    // Before anything is parsed: the parser expects at least that much.
+    let (ident, rest) =
+        file.split_at_checked(IDENT_LENGTH).ok_or(truncated("it is shorter than an ELF header"))?;
+    let ident = match parse_ident::<LittleEndian>(ident) {
         Err(ParseError::UnsupportedElfEndianness(_)) => {
             return Err(wrong_machine("it is big-endian"));
         }
-        other if file.len() >= IDENT_LENGTH => other.map_err(describe)?,
-        _ => return Err(truncated("it is shorter than an ELF header")),
+        other => other.map_err(describe)?,
     };
     if ident.1 != Class::ELF64 {
         return Err(wrong_machine("it is a 32-bit file"));
     }
-    let rest = file
-        .get(IDENT_LENGTH..HEADER_LENGTH)
+    let rest = rest
+        .get(..HEADER_LENGTH - IDENT_LENGTH)
         .ok_or(truncated("it is shorter than an ELF header"))?;
     let header = FileHeader::parse_tail(ident, rest).map_err(describe)?;
     if header.e_machine != EM_X86_64 {
@@ -288,5 +291,209 @@ fn describe(error: ParseError) -> Failure {
         | ParseError::TryFromSliceError(_)
         | ParseError::IntegerOverflow => truncated("the file ends before its tables do"),
         _ => bad("its ELF tables make no sense"),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    extern crate std;
+
+    use super::*;
+    use bootloader_api::config::Mapping;
+    use elf::abi::{EM_AARCH64, PF_R, PT_DYNAMIC, SHT_DYNAMIC, SHT_PROGBITS, SHT_STRTAB};
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    const HEADERS: usize = HEADER_LENGTH + 5 * 56;
+    pub(crate) const BASE: u64 = 0xffff_ffff_8000_0000;
+
+    /// An ELF file to spoil: code, constants and data, a page each, then a template of
+    /// thread-local storage, a dynamic segment with one relocation, and the sections.
+    pub(crate) struct Draft {
+        pub file_type: u16,
+        pub machine: u16,
+        pub entry: u64,
+        /// Type, flags, offset, address, length in the file, length in memory.
+        pub headers: [(u32, u32, u64, u64, u64, u64); 5],
+        pub relocation: (u64, u64, u64),
+        pub config: BootloaderConfig,
+    }
+
+    impl Draft {
+        pub(crate) fn new() -> Self {
+            Draft {
+                file_type: ET_EXEC,
+                machine: EM_X86_64,
+                entry: BASE + 0x1010,
+                headers: [
+                    (PT_LOAD, PF_R, 0, BASE, 0x800, 0x800),
+                    (PT_LOAD, PF_R | PF_X, 0x800, BASE + 0x1000, 0x100, 0x100),
+                    (PT_LOAD, PF_R | PF_W, 0x900, BASE + 0x2000, 0x100, 0x3001),
+                    (PT_TLS, PF_R, 0x900, BASE + 0x2000, 8, 24),
+                    (PT_DYNAMIC, PF_R, 0x300, BASE + 0x300, 48, 48),
+                ],
+                relocation: (BASE + 0x2008, u64::from(R_X86_64_RELATIVE), BASE + 0x1010),
+                config: BootloaderConfig::new_default(),
+            }
+        }
+
+        pub(crate) fn file(&self) -> Vec<u8> {
+            let mut file = vec![0; 0xa00];
+            file[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+            put(&mut file, 16, &self.file_type.to_le_bytes());
+            put(&mut file, 18, &self.machine.to_le_bytes());
+            put(&mut file, 20, &1_u32.to_le_bytes());
+            put(&mut file, 24, &self.entry.to_le_bytes());
+            put(&mut file, 32, &(HEADER_LENGTH as u64).to_le_bytes());
+            put(&mut file, 40, &0xa00_u64.to_le_bytes());
+            for (field, value) in [64_u16, 56, 5, 64, 4, 3].iter().enumerate() {
+                put(&mut file, 52 + 2 * field, &value.to_le_bytes());
+            }
+            for (index, header) in self.headers.iter().enumerate() {
+                let at = HEADER_LENGTH + 56 * index;
+                put(&mut file, at, &header.0.to_le_bytes());
+                put(&mut file, at + 4, &header.1.to_le_bytes());
+                let words = [header.2, header.3, header.3, header.4, header.5, 0x1000];
+                put_words(&mut file, at + 8, &words);
+            }
+            const { assert!(HEADERS <= 0x200) };
+            put(&mut file, 0x200, &self.config.serialize());
+            let table = [DT_RELA as u64, BASE + 0x400, DT_RELASZ as u64, 24, 0, 0];
+            put_words(&mut file, 0x300, &table);
+            let relocation = self.relocation;
+            put_words(&mut file, 0x400, &[relocation.0, relocation.1, relocation.2]);
+            let names = b"\0.bootloader-config\0.dynamic\0";
+            put(&mut file, 0x500, names);
+            file[0x800..0xa00].fill(0xc3);
+            // The sections: none, configuration, dynamic, names.
+            file.extend_from_slice(&[0; 64]);
+            for (name, kind, offset, length) in [
+                (1_u32, SHT_PROGBITS, 0x200, BootloaderConfig::SERIALIZED_LEN as u64),
+                (20, SHT_DYNAMIC, 0x300, 48),
+                (0, SHT_STRTAB, 0x500, names.len() as u64),
+            ] {
+                let at = file.len();
+                file.extend_from_slice(&[0; 64]);
+                put(&mut file, at, &name.to_le_bytes());
+                put(&mut file, at + 4, &kind.to_le_bytes());
+                put_words(&mut file, at + 24, &[offset, length]);
+                let entry_length = if kind == SHT_DYNAMIC { 16 } else { 0 };
+                put_words(&mut file, at + 56, &[entry_length]);
+            }
+            file
+        }
+    }
+
+    fn put(file: &mut [u8], at: usize, bytes: &[u8]) {
+        file[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
+    fn put_words(file: &mut [u8], at: usize, words: &[u64]) {
+        for (index, word) in words.iter().enumerate() {
+            put(file, at + 8 * index, &word.to_le_bytes());
+        }
+    }
+
+    fn ending_of(change: impl FnOnce(&mut Draft)) -> Ending {
+        let mut draft = Draft::new();
+        change(&mut draft);
+        KernelElf::parse(&draft.file()).err().expect("refused").ending
+    }
+
+    #[test]
+    fn a_good_kernel_is_read_as_it_is() {
+        let mut draft = Draft::new();
+        draft.config.kernel_stack_size = 12345;
+        draft.config.mappings.boot_info = Mapping::FixedAddress(0x1234_5000);
+        let file = draft.file();
+        let kernel = KernelElf::parse(&file).unwrap();
+        assert_eq!(kernel.config, draft.config);
+        assert_eq!(kernel.entry, BASE + 0x1010);
+        assert_eq!(kernel.pages(), BASE..BASE + 0x6000);
+        assert_eq!(kernel.relocations().count(), 0);
+        let template = kernel.tls.unwrap();
+        assert_eq!((template.file_size, template.mem_size), (8, 24));
+        let rights: Vec<_> = kernel.segments().map(|s| (s.writable, s.executable)).collect();
+        assert_eq!(rights, [(false, false), (false, true), (true, false)]);
+        let data = kernel.segments().last().unwrap();
+        assert_eq!((data.bytes, data.addresses.end), (&[0xc3; 0x100][..], BASE + 0x5001));
+    }
+
+    #[test]
+    fn a_movable_kernel_has_its_relocations() {
+        let mut draft = Draft::new();
+        draft.file_type = ET_DYN;
+        let file = draft.file();
+        let kernel = KernelElf::parse(&file).unwrap();
+        assert!(kernel.is_position_independent);
+        let expected = Relocation { place: BASE + 0x2008, value: BASE + 0x1010 };
+        assert!(kernel.relocations().eq([expected]));
+
+        for (place, kind) in [
+            (BASE + 0x2008, 1),                            // not relative
+            (BASE + 0x2004, u64::from(R_X86_64_RELATIVE)), // not aligned
+            (BASE + 0x9000, u64::from(R_X86_64_RELATIVE)), // nowhere
+        ] {
+            draft.relocation = (place, kind, 0);
+            let failure = KernelElf::parse(&draft.file()).err().unwrap();
+            assert_eq!(failure.ending, Ending::BadKernel);
+        }
+    }
+
+    #[test]
+    fn each_way_to_be_bad() {
+        assert_eq!(ending_of(|draft| draft.machine = EM_AARCH64), Ending::WrongMachineKernel);
+        assert_eq!(ending_of(|draft| draft.file_type = 1), Ending::BadKernel);
+        assert_eq!(ending_of(|draft| draft.entry = BASE), Ending::BadKernel);
+        assert_eq!(ending_of(|draft| draft.headers[1].1 |= PF_W), Ending::BadKernel);
+        assert_eq!(ending_of(|draft| draft.headers[1].3 -= 0x900), Ending::BadKernel);
+        assert_eq!(ending_of(|draft| draft.headers.swap(0, 1)), Ending::BadKernel);
+        assert_eq!(ending_of(|draft| draft.headers[2].5 = u64::MAX), Ending::BadKernel);
+        assert_eq!(ending_of(|draft| draft.headers[2].5 = 1), Ending::BadKernel);
+        assert_eq!(ending_of(|draft| draft.headers[3].3 = 0), Ending::BadKernel);
+        assert_eq!(ending_of(|draft| draft.config.mappings.aslr = true), Ending::BadKernel);
+        let beyond_the_file = |draft: &mut Draft| {
+            draft.headers[2].4 = 0x3000;
+        };
+        assert_eq!(ending_of(beyond_the_file), Ending::TruncatedKernel);
+    }
+
+    #[test]
+    fn every_truncation_is_noticed() {
+        let file = Draft::new().file();
+        for length in 0..file.len() {
+            let failure = KernelElf::parse(&file[..length]).err().expect("refused");
+            assert_eq!(failure.ending, Ending::TruncatedKernel, "length {length}");
+        }
+    }
+
+    proptest! {
+        /// What is accepted keeps the promises; nothing panics.
+        #[test]
+        fn damage_never_breaks_the_invariants(
+            spoiled in proptest::collection::vec((0_usize..0xb00, any::<u8>()), 1..4),
+            movable: bool,
+        ) {
+            let mut draft = Draft::new();
+            draft.file_type = if movable { ET_DYN } else { ET_EXEC };
+            let mut file = draft.file();
+            for (position, value) in spoiled {
+                file[position] = value;
+            }
+            if let Ok(kernel) = KernelElf::parse(&file) {
+                let mut end = 0;
+                for segment in kernel.segments() {
+                    prop_assert!(segment.pages().start >= end && !segment.addresses.is_empty());
+                    prop_assert!(!(segment.writable && segment.executable));
+                    let length = segment.addresses.end - segment.addresses.start;
+                    prop_assert!(segment.bytes.len() as u64 <= length);
+                    end = segment.pages().end;
+                }
+                for relocation in kernel.relocations() {
+                    prop_assert!(kernel.pages().contains(&(relocation.place + 7)));
+                }
+            }
+        }
     }
 }

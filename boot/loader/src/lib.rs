@@ -19,6 +19,13 @@
 //! 7. [`physical_map`]: which physical memory the kernel sees through its window.
 //!
 //! [`failure`] is how each of them says no.
+//!
+//! The kernel gets what `bootloader_api` promises, with these differences from crate `bootloader`:
+//! the window onto physical memory shows memory only, never devices ([`physical_map`]); there is no
+//! framebuffer; the ramdisk is mapped read-only, and the kernel's own file lies in it; random
+//! addresses are refused; the command line comes as a memory region (`abi::boot`).
+//! `kernel_image_offset` is what was added to the addresses in the kernel's file, as there: 0 for a
+//! kernel that is linked where it runs.
 
 #![no_std]
 #![forbid(unsafe_code)]

@@ -19,6 +19,9 @@ pub const FIRMWARE_RAM: u32 = 1;
 /// The firmware's type number for memory that nobody may use.
 pub const FIRMWARE_RESERVED: u32 = 2;
 
+/// Behind the highest physical address that a page table can hold. What lies above does not exist.
+const PHYSICAL_END: u64 = 1 << 52;
+
 /// One entry of the firmware's table.
 #[derive(Clone, Copy, Debug)]
 pub struct FirmwareEntry {
@@ -149,7 +152,7 @@ const FULL: Failure =
     Failure::new(Ending::BadStartInfo, "the memory map has more regions than the loader can hold");
 
 fn range_of(entry: &FirmwareEntry) -> Range<u64> {
-    entry.start..entry.start.saturating_add(entry.length)
+    entry.start..entry.start.saturating_add(entry.length).min(PHYSICAL_END)
 }
 
 #[cfg(test)]
@@ -178,10 +181,13 @@ mod tests {
     }
 
     #[test]
-    fn a_region_up_to_the_last_byte_does_not_overflow() {
-        let entry = FirmwareEntry { start: u64::MAX - 5, length: 100, kind: 7 };
-        let map = MemoryMap::from_firmware([entry].into_iter()).unwrap();
-        assert_eq!(map[0].end, u64::MAX);
+    fn nothing_is_beyond_the_last_physical_address() {
+        let entries = [(PHYSICAL_END - PAGE, u64::MAX, 1), (u64::MAX - 5, 100, 2)];
+        let entries =
+            entries.into_iter().map(|(start, length, kind)| FirmwareEntry { start, length, kind });
+        let map = MemoryMap::from_firmware(entries).unwrap();
+        let expected = MemoryRegion { start: PHYSICAL_END - PAGE, end: PHYSICAL_END, kind: Usable };
+        assert_eq!(map[..], [expected]);
     }
 
     #[test]

@@ -225,3 +225,110 @@ impl VirtualSpace {
 fn bad(detail: &'static str) -> Failure {
     Failure::new(Ending::BadKernel, detail)
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use super::*;
+    use crate::kernel_elf::tests::{BASE, Draft};
+    use Mapping::{Dynamic, FixedAddress};
+    use elf::abi::ET_DYN;
+    use std::vec::Vec;
+
+    const RAMDISK: Range<u64> = 0x3ff_f234..0x500_0000;
+    const HANDOVER: [u64; 2] = [0x10_9000, 0x10_a000];
+
+    fn layout(change: impl FnOnce(&mut Draft)) -> Result<VirtualLayout, Failure> {
+        let mut draft = Draft::new();
+        change(&mut draft);
+        VirtualLayout::new(&Wanted {
+            kernel: &KernelElf::parse(&draft.file()).unwrap(),
+            window_length: 3 << 30,
+            ramdisk: RAMDISK,
+            boot_info_length: 2 * PAGE,
+            handover_pages: HANDOVER,
+        })
+    }
+
+    #[test]
+    fn what_is_fixed_is_where_it_was_asked_for() {
+        let layout = layout(|draft| {
+            draft.config.kernel_stack_size = 64 << 10;
+            let mappings = &mut draft.config.mappings;
+            mappings.kernel_base = FixedAddress(BASE);
+            mappings.kernel_stack = FixedAddress(0xffff_fe00_0000_0000);
+            mappings.physical_memory = Some(FixedAddress(UPPER_HALF));
+            mappings.page_table_recursive = Some(FixedAddress(0xffff_ff00_0000_0000));
+            mappings.ramdisk_memory = FixedAddress(0xffff_d000_0000_0000);
+            mappings.dynamic_range_start = Some(0xffff_f000_0000_0000);
+            mappings.dynamic_range_end = Some(0xffff_f0ff_ffff_ffff);
+        });
+        let expected = VirtualLayout {
+            kernel_slide: 0,
+            stack_bottom: 0xffff_fe00_0000_1000,
+            stack_length: 64 << 10,
+            boot_info: 0xffff_f000_0000_0000,
+            ramdisk: 0xffff_d000_0000_0234,
+            window: Some(UPPER_HALF),
+            recursive_slot: Some(510),
+        };
+        assert_eq!(layout, Ok(expected));
+    }
+
+    #[test]
+    fn free_choices_share_nothing() {
+        let layout = layout(|draft| {
+            draft.file_type = ET_DYN;
+            let mappings = &mut draft.config.mappings;
+            mappings.physical_memory = Some(Dynamic);
+            mappings.page_table_recursive = Some(Dynamic);
+        })
+        .unwrap();
+        let stack = layout.stack_bottom - PAGE;
+        let recursive = u64::from(layout.recursive_slot.unwrap()) * TABLE_SLOT;
+        let mut spans: Vec<(u64, u64)> = [
+            (0, TABLE_SLOT),
+            (BASE.wrapping_add(layout.kernel_slide), 0x6000),
+            (stack, PAGE + layout.stack_length),
+            (layout.boot_info, 2 * PAGE),
+            (layout.ramdisk - 0x234, align_up(RAMDISK.end - RAMDISK.start, PAGE)),
+            (layout.window.unwrap(), 3 << 30),
+            (recursive, TABLE_SLOT),
+        ]
+        .into();
+        spans.sort();
+        for pair in spans.windows(2) {
+            assert!(pair[0].0 + pair[0].1 <= pair[1].0, "{pair:x?}");
+        }
+        assert!(layout.window.unwrap().is_multiple_of(HUGE_PAGE));
+    }
+
+    #[test]
+    fn a_choice_passes_over_the_hole_and_over_what_is_fixed() {
+        let layout = layout(|draft| {
+            let mappings = &mut draft.config.mappings;
+            mappings.dynamic_range_start = Some(LOWER_HALF_END - PAGE);
+            mappings.boot_info = FixedAddress(UPPER_HALF);
+        })
+        .unwrap();
+        assert_eq!(layout.stack_bottom, UPPER_HALF + 3 * PAGE);
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let refused = |change: fn(&mut Draft)| {
+            assert_eq!(layout(change).unwrap_err().ending, Ending::BadKernel);
+        };
+        refused(|draft| draft.config.kernel_stack_size = 0);
+        refused(|draft| draft.config.kernel_stack_size = u64::MAX);
+        refused(|draft| draft.config.mappings.kernel_base = FixedAddress(BASE + PAGE));
+        refused(|draft| draft.config.mappings.kernel_stack = FixedAddress(BASE));
+        refused(|draft| draft.config.mappings.boot_info = FixedAddress(HANDOVER[0]));
+        refused(|draft| draft.config.mappings.boot_info = FixedAddress(0x1234_5678));
+        refused(|draft| draft.config.mappings.boot_info = FixedAddress(LOWER_HALF_END));
+        refused(|draft| draft.config.mappings.ramdisk_memory = FixedAddress(u64::MAX - 4095));
+        refused(|draft| draft.config.mappings.physical_memory = Some(FixedAddress(PAGE << 40)));
+        refused(|draft| draft.config.mappings.dynamic_range_end = Some(TABLE_SLOT));
+    }
+}

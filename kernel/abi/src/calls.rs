@@ -36,7 +36,7 @@ macro_rules! system_calls {
             63 uname(buffer: *mut u8) 0
                 "Name and version of the system, in Linux's `struct utsname`.";
             228 clock_gettime(clock: i32, time: *mut $crate::calls::TimeSpec) 0
-                "Read a clock: CLOCK_REALTIME (0) or CLOCK_MONOTONIC (1).";
+                "Read a clock: CLOCK_MONOTONIC (1), the time since boot.";
             231 exit_group(status: i32) $crate::calls::NO_RETURN
                 "End the calling process.";
             0x1001 counter(which: u32) 0

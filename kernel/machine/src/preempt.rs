@@ -42,6 +42,15 @@ pub fn disable_anywhere<'a>() -> PreemptGuard<'a> {
 }
 
 impl PreemptGuard<'_> {
+    /// A guard for a turning-off that has happened already, such as that of a new context.
+    ///
+    /// # Safety
+    ///
+    /// The count is at least 1, and nobody else will turn preemption on for that 1.
+    pub unsafe fn adopt<'a>() -> PreemptGuard<'a> {
+        PreemptGuard { section: PhantomData }
+    }
+
     /// What holds while preemption is off: the caller stays on its processor, unless it sleeps,
     /// for which it would need the `MayFault` that the guard borrows.
     #[inline]

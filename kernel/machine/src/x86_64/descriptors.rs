@@ -144,16 +144,15 @@ impl Tables {
 ///
 /// # Safety
 ///
-/// Called once per processor, by that processor, after [`super::private::adopt`]; its entry stacks
-/// are mapped and used by nothing else.
-pub unsafe fn load(cpu: &'static Cpu, interrupts: &'static InterruptTable) {
-    let state = &cpu.backend;
-    let tables = &state.tables;
+/// Called once per processor, by that processor, after [`super::private::adopt`]; the stacks are
+/// mapped and used by nothing else.
+pub unsafe fn load(cpu: &'static Cpu, stacks: EntryStacks, interrupts: &'static InterruptTable) {
+    let tables = &cpu.backend.tables;
     for number in 0..EntryStack::COUNT {
-        let place = (state.entry_stacks.start(number) + 8) as *mut *const Cpu;
+        let place = (stacks.start(number) + 8) as *mut *const Cpu;
         // SAFETY: the topmost word of a stack that is this processor's alone.
         unsafe { place.write(core::ptr::from_ref(cpu)) };
-        let start = VirtAddr::new(state.entry_stacks.start(number));
+        let start = VirtAddr::new(stacks.start(number));
         // SAFETY: only this processor, and only here, writes its TSS.
         let task = unsafe { &mut *tables.task.get() };
         task.interrupt_stack_table[number] = start;
@@ -264,4 +263,14 @@ pub(crate) fn cpu_above_frame(frame: *const super::frame::TrapFrame) -> &'static
     let cpu = unsafe { &*cpu };
     debug_assert_eq!(cpu.backend.this.load(Ordering::Relaxed).cast_const(), cpu as *const Cpu);
     cpu
+}
+
+/// Takes an entry stack of the current processor away: the next trap that wants to enter on it is a
+/// double fault. To provoke one, and for nothing else.
+pub fn take_entry_stack_away(cpu: &Cpu, stack: EntryStack) {
+    assert!(core::ptr::eq(cpu, super::private::current_cpu()), "a processor's own stack");
+    // SAFETY: only this processor writes its TSS.
+    let task = unsafe { &mut *cpu.backend.tables.task.get() };
+    // Pushing below it touches a page of the lower half, which the kernel never has.
+    task.interrupt_stack_table[stack as usize] = VirtAddr::new(4096);
 }

@@ -11,6 +11,7 @@
 //! | [`stack`] | kernel stacks: guard page, holes, the reserve that fills them |
 //! | [`mod@switch`] | the context switch |
 //! | [`user_copy`] | copying from and to user memory, surviving a fault at any byte |
+//! | [`user_state`] | the registers of user mode that no frame holds |
 //! | [`paging`] | page tables |
 //! | [`local_apic`], [`io_apic`], [`legacy_pic`] | interrupt controllers |
 //! | [`firmware`] | processors and interrupt routing, from the ACPI tables |
@@ -32,6 +33,7 @@ pub mod frame;
 pub mod io_apic;
 pub mod legacy_pic;
 pub mod local_apic;
+pub mod offsets;
 pub mod paging;
 pub mod private;
 pub mod stack;
@@ -40,6 +42,7 @@ pub mod state;
 pub mod switch;
 pub mod trap;
 pub mod user_copy;
+pub mod user_state;
 
 pub(crate) use clock::{now, set_timer, stop_timer};
 pub(crate) use private::{

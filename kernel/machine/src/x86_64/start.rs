@@ -6,7 +6,7 @@
 //! finds out its APIC identifier, and with it its own [`Cpu`] and stack. All processors can be
 //! started at once: they share nothing that is written.
 
-use super::descriptors::{self, InterruptTable};
+use super::descriptors::{self, EntryStacks, InterruptTable};
 use super::private;
 use super::stack::{self, Stack};
 use crate::{Cpu, System};
@@ -167,7 +167,7 @@ extern "C" fn arrive(cpu: &'static Cpu) -> ! {
     main(cpu)
 }
 
-/// Prepares the current processor for traps, interrupts and system calls.
+/// Prepares the current processor for traps and system calls.
 ///
 /// # Safety
 ///
@@ -175,16 +175,16 @@ extern "C" fn arrive(cpu: &'static Cpu) -> ! {
 pub unsafe fn finish(
     cpu: &'static Cpu,
     stack: Stack,
+    entry_stacks: EntryStacks,
     interrupts: &'static InterruptTable,
     system_call_entry: u64,
 ) {
     // SAFETY: the caller runs on it.
     unsafe { stack::set_current(cpu, stack) };
     // SAFETY: the caller's promise.
-    unsafe { descriptors::load(cpu, interrupts) };
+    unsafe { descriptors::load(cpu, entry_stacks, interrupts) };
     // SAFETY: the GDT is loaded, and the entry is the kernel's.
     unsafe { descriptors::set_system_call_entry(system_call_entry) };
-    cpu.system().backend.local_apic.enable();
 }
 
 /// Starts every processor of the system but the current one, at the trampoline in `page`; each goes

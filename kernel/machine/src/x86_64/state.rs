@@ -1,7 +1,7 @@
 //! What this backend keeps per system and per processor.
 
 use super::clock::Clock;
-use super::descriptors::{EntryStacks, Tables};
+use super::descriptors::Tables;
 use super::features::Features;
 use super::local_apic::LocalApic;
 use super::stack::Reserve;
@@ -73,13 +73,11 @@ pub struct CpuState {
     pub reserve: Reserve,
     /// Descriptor tables.
     pub(crate) tables: Tables,
-    /// The stacks on which traps enter.
-    pub(crate) entry_stacks: EntryStacks,
 }
 
 impl CpuState {
     /// The state of a processor that has not started yet.
-    pub fn new(apic_id: u32, entry_stacks: EntryStacks) -> CpuState {
+    pub fn new(apic_id: u32) -> CpuState {
         CpuState {
             this: AtomicPtr::new(core::ptr::null_mut()),
             kernel_stack_top: Private::<AtomicU64>::new(0),
@@ -92,7 +90,6 @@ impl CpuState {
             in_page_fault_entry: AtomicBool::new(false),
             reserve: Reserve::new(),
             tables: Tables::new(),
-            entry_stacks,
         }
     }
 }

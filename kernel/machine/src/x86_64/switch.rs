@@ -10,6 +10,10 @@ use crate::switch::Entry;
 use core::arch::naked_asm;
 use core::sync::atomic::AtomicU64;
 
+/// Kept free at the top of every stack: there, and nowhere else, entries from user mode put their
+/// frames, so a thread may go to user mode from a function that began on the same stack.
+const TOP_ROOM: u64 = super::frame::SIZE as u64 + 64;
+
 /// A stopped context: its stack pointer, with the six registers below it on the stack.
 #[repr(C)]
 pub struct Context {
@@ -36,7 +40,7 @@ impl Context {
     pub(crate) unsafe fn new(stack: Stack, entry: Entry, argument: usize) -> Context {
         // What `switch_stacks` pops, and where its `ret` goes.
         let words = [0, 0, argument as u64, entry as usize as u64, 0, 0, start as *const () as u64];
-        let pointer = stack.top - 64 - size_of_val(&words) as u64;
+        let pointer = stack.top - TOP_ROOM - size_of_val(&words) as u64;
         // SAFETY: the caller gives the stack to this context; its top is populated.
         unsafe { (pointer as *mut [u64; 7]).write(words) };
         Context {

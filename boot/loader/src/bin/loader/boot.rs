@@ -35,8 +35,7 @@ pub extern "sysv64" fn boot(start_info: u64) -> ! {
 fn try_boot(start_info: u64) -> Result<Infallible, Failure> {
     // What there is.
     let start = StartInfo::read(start_info)?;
-    let firmware_memory = MemoryMap::from_firmware(start.memory())?;
-    if firmware_memory.usable_bytes() + FIRMWARE_SHARE < MEMORY_MIN {
+    if start.memory.usable_bytes() + FIRMWARE_SHARE < MEMORY_MIN {
         return Err(Failure::new(Ending::TooLittleMemory, "the machine has less than 48 MiB"));
     }
     let ramdisk = range_of(start.ramdisk);
@@ -48,7 +47,7 @@ fn try_boot(start_info: u64) -> Result<Infallible, Failure> {
     let kernel = KernelElf::parse(kernel_file)?;
 
     // Where everything goes.
-    let physical_map = PhysicalMap::new(&firmware_memory)?;
+    let physical_map = PhysicalMap::new(&start.memory)?;
     let layout = VirtualLayout::new(&Wanted {
         kernel: &kernel,
         window_length: physical_map.end(),
@@ -58,10 +57,10 @@ fn try_boot(start_info: u64) -> Result<Infallible, Failure> {
     })?;
 
     // The kernel's memory.
-    let mut memory = firmware_memory.clone();
+    let mut memory = start.memory.clone();
     reserve_low_memory(&mut memory)?;
     memory.overlay(whole_pages(&ramdisk), MemoryRegionKind::Bootloader)?;
-    let mut space = AddressSpace::new(Frames::new(without_loader(&memory, &start, start_info)?))?;
+    let mut space = AddressSpace::new(Frames::new(unused_now(&memory, &start)?))?;
     kernel_image::load(&kernel, layout.kernel_slide, &mut space)?;
     let stack_pages = layout.stack_length.div_ceil(PAGE);
     for page in 0..stack_pages {
@@ -138,18 +137,13 @@ fn reserve_low_memory(memory: &mut MemoryMap) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `memory` without what the loader is still using: itself, and what it was given to read.
-fn without_loader(
-    memory: &MemoryMap,
-    start: &StartInfo,
-    start_info: u64,
-) -> Result<MemoryMap, Failure> {
-    let mut free = memory.clone();
-    free.overlay(image::range(), MemoryRegionKind::Bootloader)?;
-    free.overlay(whole_pages(&range_of(start.command_line)), MemoryRegionKind::Bootloader)?;
-    // The rest has been read already, but a few frames more are not worth a proof.
-    free.overlay(whole_pages(&(start_info..start_info + 1)), MemoryRegionKind::Bootloader)?;
-    Ok(free)
+/// `memory` without what is usable for the kernel but not yet: the loader, and the command line where
+/// the firmware put it.
+fn unused_now(memory: &MemoryMap, start: &StartInfo) -> Result<MemoryMap, Failure> {
+    let mut unused = memory.clone();
+    unused.overlay(image::range(), MemoryRegionKind::Bootloader)?;
+    unused.overlay(whole_pages(&range_of(start.command_line)), MemoryRegionKind::Bootloader)?;
+    Ok(unused)
 }
 
 /// The copy of the command line that the kernel reads.

@@ -1,9 +1,9 @@
 //! The end of the loader: boot information in the kernel's hands, and the jump.
 //!
-//! **What the kernel finds.** Long mode; CR0.PG, WP and PE, CR4.PAE, EFER.LME and NXE set and nothing
-//! else; interrupts off; no interrupt table; `rdi` the boot information; a stack as after a call,
-//! with a zero for the return address. The GDT is the loader's, with 64-bit code at 0x08 and data at
-//! 0x10.
+//! **What the kernel finds.** Long mode; of the control bits that software sets, CR0.PG, WP and PE,
+//! CR4.PAE, EFER.LME and NXE, and no others; interrupts off; no interrupt table; `rdi` the boot
+//! information; a stack as after a call, with a zero for the return address. The GDT is the loader's,
+//! with 64-bit code at 0x08 and data at 0x10; fs and gs are null.
 //!
 //! **The lower half.** It holds two pages at their physical addresses: the one with [`jump`], which
 //! runs while the page tables change under it, and the one with the GDT. The kernel drops both, as

@@ -8,7 +8,7 @@ use abi::boot::COMMAND_LINE_MAX;
 use abi::ending::Ending;
 use core::ops::Range;
 use loader::failure::Failure;
-use loader::memory_map::FirmwareEntry;
+use loader::memory_map::{FirmwareEntry, MemoryMap};
 use loader::rsdp;
 
 const MAGIC: u32 = 0x336e_c578;
@@ -50,12 +50,20 @@ struct Module {
     reserved: u64,
 }
 
-/// Length of an `hvm_memmap_table_entry`: address and length (8 bytes each), type, reserved (4 each).
-const ENTRY_LENGTH: usize = 24;
+/// `hvm_memmap_table_entry`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct MemoryEntry {
+    address: u64,
+    length: u64,
+    kind: u32,
+    reserved: u32,
+}
 
 /// The start information, checked. The slices are where the firmware put them.
 pub struct StartInfo {
-    memory: &'static [[u8; ENTRY_LENGTH]],
+    /// The firmware's memory map.
+    pub memory: MemoryMap,
     /// Without the zero at its end.
     pub command_line: &'static [u8],
     /// The first module.
@@ -74,25 +82,11 @@ impl StartInfo {
         if header.version < 1 || header.memory_map_count == 0 {
             return Err(bad("it has no memory map"));
         }
-        let memory_length = u64::from(header.memory_map_count) * ENTRY_LENGTH as u64;
         Ok(StartInfo {
-            memory: physical_bytes(header.memory_map, memory_length)?.as_chunks().0,
+            memory: read_memory_map(&header)?,
             command_line: read_command_line(header.command_line)?,
             ramdisk: read_ramdisk(&header)?,
             rsdp: find_rsdp(header.rsdp),
-        })
-    }
-
-    /// The firmware's memory map.
-    pub fn memory(&self) -> impl Iterator<Item = FirmwareEntry> + Clone {
-        self.memory.iter().map(|entry| {
-            let [start, length, kind] = *entry.as_chunks::<8>().0 else { unreachable!() };
-            FirmwareEntry {
-                start: u64::from_le_bytes(start),
-                length: u64::from_le_bytes(length),
-                // The upper half is reserved.
-                kind: u64::from_le_bytes(kind) as u32,
-            }
         })
     }
 }
@@ -101,6 +95,17 @@ impl StartInfo {
 pub fn ebda() -> Option<Range<u64>> {
     let start = u64::from(physical_value::<u16>(EBDA_SEGMENT).ok()?) << 4;
     EBDA_RANGE.contains(&start).then_some(start..EBDA_RANGE.end)
+}
+
+fn read_memory_map(header: &Header) -> Result<MemoryMap, Failure> {
+    let entry_length = size_of::<MemoryEntry>();
+    let length = u64::from(header.memory_map_count) * entry_length as u64;
+    let entries = physical_bytes(header.memory_map, length)?.chunks_exact(entry_length);
+    MemoryMap::from_firmware(entries.map(value::<MemoryEntry>).map(|entry| FirmwareEntry {
+        start: entry.address,
+        length: entry.length,
+        kind: entry.kind,
+    }))
 }
 
 fn read_command_line(address: u64) -> Result<&'static [u8], Failure> {
@@ -146,16 +151,21 @@ fn physical_bytes(address: u64, length: u64) -> Result<&'static [u8], Failure> {
         return Err(OUT_OF_REACH);
     }
     // SAFETY: the range is inside the first 4 GiB, which `entry` maps to themselves, and does not
-    // start at null. The loader writes to its own image and to frames that overlap nothing of what
-    // is read through this while it is read (`boot` reserves it), so the slice never changes.
+    // start at null. Only two slices outlive this module's reading, the command line and the ramdisk;
+    // `boot` takes no frame where they are, so they never change.
     Ok(unsafe { core::slice::from_raw_parts(address as *const u8, length as usize) })
 }
 
-/// A copy of a structure in physical memory. Not every firmware aligns them.
+/// A copy of a structure in physical memory.
 fn physical_value<T: Plain>(address: u64) -> Result<T, Failure> {
-    let bytes = physical_bytes(address, size_of::<T>() as u64)?;
+    physical_bytes(address, size_of::<T>() as u64).map(value)
+}
+
+/// A structure from its bytes. Not every firmware aligns them.
+fn value<T: Plain>(bytes: &[u8]) -> T {
+    assert_eq!(bytes.len(), size_of::<T>());
     // SAFETY: there are as many bytes as the type has, and any bytes are a value of it.
-    Ok(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
+    unsafe { bytes.as_ptr().cast::<T>().read_unaligned() }
 }
 
 /// Types for which any bytes are a value.
@@ -171,6 +181,8 @@ unsafe impl Plain for u16 {}
 unsafe impl Plain for Header {}
 // SAFETY: integers, without padding.
 unsafe impl Plain for Module {}
+// SAFETY: integers, without padding.
+unsafe impl Plain for MemoryEntry {}
 
 const OUT_OF_REACH: Failure = bad("something in it is not within the first 4 GiB");
 

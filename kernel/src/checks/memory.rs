@@ -1,0 +1,153 @@
+//! Checks of frames, slabs and the heap: everything is known, runs out as an error, comes back.
+
+use super::{Outcome, Run, ensure};
+use crate::kernel_space::SlabPages;
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
+use machine::System;
+use machine::x86_64::paging;
+use memory::{FrameNumber, Memory, Slab, SlabBox};
+
+pub fn frames_are_all_known(run: &mut Run<'_>) -> Outcome {
+    let frames = &Memory::current().frames;
+    let counts = frames.counts();
+    let known = counts.free + counts.cached + counts.used + counts.reserved;
+    ensure!(known * 4096 >= abi::boot::MEMORY_MIN / 2, "only {known} frames are known");
+    let inside = frames.state(FrameNumber::containing(run.kernel.root));
+    ensure!(
+        inside == memory::FrameState::Reserved,
+        "the kernel's page table is in a frame that is {inside:?}"
+    );
+    let free = frames.free_frames();
+    ensure!(free > 1024, "only {free} frames are free");
+    Ok(())
+}
+
+/// Takes frames, as a list through the frames themselves, until there are none or `most`.
+pub fn take_frames(system: &System, most: u64) -> (u64, u64) {
+    let mut list = 0;
+    let mut count = 0;
+    while count < most {
+        let Ok(frame) = Memory::current().frames.allocate_anywhere() else { break };
+        let address = frame.address();
+        // SAFETY: a fresh frame, which nobody else knows.
+        unsafe { paging::physical::<u64>(system, address).write(list) };
+        list = address;
+        count += 1;
+    }
+    (list, count)
+}
+
+/// Gives back what [`take_frames`] took. Says how many there were.
+pub fn give_frames(system: &System, mut list: u64) -> u64 {
+    let mut count = 0;
+    while list != 0 {
+        // SAFETY: `take_frames` left the next one's address there.
+        let next = unsafe { paging::physical::<u64>(system, list).read() };
+        crate::kernel_space::free_frame(list);
+        list = next;
+        count += 1;
+    }
+    count
+}
+
+pub fn frames_run_out_and_come_back(run: &mut Run<'_>) -> Outcome {
+    let frames = &Memory::current().frames;
+    frames.empty_cache();
+    let before = frames.counts();
+    let (list, taken) = take_frames(run.kernel.system, u64::MAX);
+    let refused = frames.allocate_anywhere().is_err() && frames.allocate_block(3).is_err();
+    let given = give_frames(run.kernel.system, list);
+    frames.empty_cache();
+    let after = frames.counts();
+    ensure!(refused, "an allocation succeeded without memory");
+    ensure!(taken == given, "{taken} frames were taken, {given} were on the list");
+    ensure!(taken >= before.free, "{} frames were free, {taken} could be had", before.free);
+    ensure!(before == after, "before {before:?}, after {after:?}");
+    Ok(())
+}
+
+/// An object of an odd size.
+struct Object {
+    next: Option<SlabBox<Object>>,
+    payload: [u64; 12],
+}
+
+pub fn slabs_run_out_and_come_back(run: &mut Run<'_>) -> Outcome {
+    let frames = &Memory::current().frames;
+    frames.empty_cache();
+    let before = frames.counts();
+    // Leave some for everybody else, then use that up with objects.
+    let free = frames.free_frames();
+    let (list, _) = take_frames(run.kernel.system, free.saturating_sub(512));
+    let slab = run.kernel.shared.slab();
+    let mut objects: Option<SlabBox<Object>> = None;
+    let mut count = 0u64;
+    let outcome = loop {
+        let object = Object { next: objects.take(), payload: [count; 12] };
+        match slab.allocate(object) {
+            Ok(object) => objects = Some(object),
+            Err((_, object)) => {
+                objects = object.next;
+                break Ok(());
+            }
+        }
+        count += 1;
+        if count > 100_000 {
+            break Err(());
+        }
+    };
+    let mut expected = count;
+    let mut intact = true;
+    while let Some(mut object) = objects {
+        expected -= 1;
+        intact &= object.payload == [expected; 12];
+        objects = object.next.take();
+    }
+    slab.reclaim();
+    let counts = slab.counts();
+    give_frames(run.kernel.system, list);
+    frames.empty_cache();
+    let after = frames.counts();
+    ensure!(outcome.is_ok(), "objects never ran out");
+    ensure!(count > 10_000, "only {count} objects fitted into 512 frames");
+    ensure!(intact && expected == 0, "objects were damaged, or {expected} were lost");
+    ensure!(counts.live == 0, "{} objects are left", counts.live);
+    // The magazines of this processor may keep pages; they are few and counted.
+    let kept = before.free - after.free;
+    ensure!(kept == counts.pages as u64, "{kept} frames are missing, {} pages held", counts.pages);
+    Ok(())
+}
+
+pub fn heap_runs_out_and_comes_back(run: &mut Run<'_>) -> Outcome {
+    let used = |run: &Run<'_>| run.kernel.heap.lock_anywhere().used();
+    let before = used(run);
+    let mut blocks: [Vec<u8>; 64] = [const { Vec::new() }; 64];
+    let mut refused = 0;
+    for (index, block) in blocks.iter_mut().enumerate() {
+        if block.try_reserve_exact(1 << (index % 16)).is_err() {
+            refused += 1;
+        }
+    }
+    let mut huge = Vec::<u8>::new();
+    ensure!(huge.try_reserve_exact(1 << 40).is_err(), "a tebibyte was granted");
+    let during = used(run);
+    drop(blocks);
+    let after = used(run);
+    ensure!(during > before, "the heap did not count {during} > {before}");
+    ensure!(refused < 32, "{refused} of 64 small blocks were refused");
+    ensure!(before == after, "{before} bytes used before, {after} after");
+    Ok(())
+}
+
+pub fn low_memory_for_start_up(run: &mut Run<'_>) -> Outcome {
+    let frames = &Memory::current().frames;
+    let limit = FrameNumber::new(256);
+    let Ok(frame) = frames.allocate_block_below(0, limit) else {
+        return Err(super::Wrong::new(format_args!("no frame below 1 MiB")));
+    };
+    frames.free_block(frame);
+    ensure!(frame.address() < 1 << 20, "frame {frame:?} is not below 1 MiB");
+    let _ = (run, Ordering::Relaxed);
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! The kernel's own checks, run at boot with `check=all` or `check=NAME,NAME`.
+//!
+//! A check is a function that looks at the running kernel from inside. Each is reported on the
+//! report channel by its own name: one boot runs many. Host tests prove the logic; these prove that
+//! the real machine does what the logic assumes, on as many processors as there are.
+//!
+//! Whoever adds a check writes a function `fn(&mut Run) -> Outcome` in the file of its subject and a
+//! line in [`CHECKS`].
+
+mod memory;
+mod paging;
+mod processors;
+mod programs;
+mod stacks;
+mod time;
+mod user_memory;
+
+use crate::kernel::Kernel;
+use crate::{console, report_channel};
+use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use machine::{MayFault, SpinLock};
+use report::Line;
+
+/// What a check has to work with.
+pub struct Run<'a> {
+    /// The kernel under test.
+    pub kernel: &'static Kernel,
+    /// The boot thread's right to fault and sleep.
+    pub may_fault: &'a mut MayFault,
+}
+
+/// What a check found: nothing wrong, or what.
+pub type Outcome = Result<(), Wrong>;
+
+/// What is wrong, in words; cut to what fits.
+pub struct Wrong {
+    text: [u8; 200],
+    length: usize,
+}
+
+impl Wrong {
+    /// From a format.
+    pub fn new(text: fmt::Arguments<'_>) -> Wrong {
+        let mut wrong = Wrong { text: [0; 200], length: 0 };
+        // What does not fit is cut.
+        let _ = wrong.write_fmt(text);
+        wrong
+    }
+
+    fn text(&self) -> &str {
+        core::str::from_utf8(&self.text[..self.length]).unwrap_or("(not text)")
+    }
+}
+
+impl Write for Wrong {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes().filter(u8::is_ascii) {
+            let place = self.text.get_mut(self.length).ok_or(fmt::Error)?;
+            *place = byte;
+            self.length += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Ends a check unless something holds; what is then wrong follows, as for `format!`.
+macro_rules! ensure {
+    ($condition:expr, $($format:tt)+) => {
+        if !$condition {
+            return Err($crate::checks::Wrong::new(format_args!($($format)+)));
+        }
+    };
+}
+pub(crate) use ensure;
+
+/// What checks share between processors, as work for another processor is a bare function.
+pub struct Shared {
+    /// A counter behind a lock.
+    pub locked: SpinLock<u64, 13>,
+    /// Counters without one.
+    pub counters: [AtomicU64; 4],
+    /// A flag.
+    pub flag: AtomicBool,
+}
+
+impl Shared {
+    /// All zero.
+    pub fn new() -> Shared {
+        Shared {
+            locked: SpinLock::new(0),
+            counters: [const { AtomicU64::new(0) }; 4],
+            flag: AtomicBool::new(false),
+        }
+    }
+
+    fn reset(&self) {
+        *self.locked.lock_anywhere() = 0;
+        for counter in &self.counters {
+            counter.store(0, Ordering::Relaxed);
+        }
+        self.flag.store(false, Ordering::Release);
+    }
+}
+
+type Check = fn(&mut Run<'_>) -> Outcome;
+
+/// Every check: what it is called, what it does.
+const CHECKS: &[(&str, Check)] = &[
+    ("frames-are-all-known", memory::frames_are_all_known),
+    ("frames-run-out-and-come-back", memory::frames_run_out_and_come_back),
+    ("slabs-run-out-and-come-back", memory::slabs_run_out_and_come_back),
+    ("heap-runs-out-and-comes-back", memory::heap_runs_out_and_comes_back),
+    ("low-memory-for-start-up", memory::low_memory_for_start_up),
+    ("nothing-is-writable-and-executable", paging::nothing_is_writable_and_executable),
+    ("kernel-text-is-read-only", paging::kernel_text_is_read_only),
+    ("lower-half-is-empty", paging::lower_half_is_empty),
+    ("protections-are-on", paging::protections_are_on),
+    ("guard-pages-are-absent", paging::guard_pages_are_absent),
+    ("every-processor-works", processors::every_processor_works),
+    ("every-processor-answers-a-poke", processors::every_processor_answers_a_poke),
+    ("pokes-are-never-lost", processors::pokes_are_never_lost),
+    ("spin-lock-excludes", processors::spin_lock_excludes),
+    ("interrupt-is-held-back", processors::interrupt_is_held_back),
+    ("levels-replay-in-order", processors::levels_replay_in_order),
+    ("shoot-down-passes-spinners", processors::shoot_down_passes_spinners),
+    ("preemption-waits", processors::preemption_waits),
+    ("timer-runs-out", time::timer_runs_out),
+    ("timer-can-be-stopped", time::timer_can_be_stopped),
+    ("clock-agrees-across-processors", time::clock_agrees_across_processors),
+    ("context-switch", stacks::context_switch),
+    ("stack-holes-are-filled", stacks::stack_holes_are_filled),
+    ("interrupts-on-stack-holes", stacks::interrupts_on_stack_holes),
+    ("copy-refuses-bad-addresses", user_memory::copy_refuses_bad_addresses),
+    ("copy-survives-a-fault-at-any-byte", user_memory::copy_survives_a_fault_at_any_byte),
+    ("program-gives-everything-back", programs::program_gives_everything_back),
+    ("non-canonical-return-takes-iretq", programs::non_canonical_return_takes_iretq),
+    ("damaged-programs-are-refused", programs::damaged_programs_are_refused),
+    ("program-start-fails-without-memory", programs::program_start_fails_without_memory),
+];
+
+/// The check with this name.
+pub fn find(name: &str) -> Option<Check> {
+    CHECKS.iter().find(|(known, _)| *known == name).map(|(_, check)| *check)
+}
+
+/// Runs the checks that `names` names: `all`, or a list with commas.
+pub fn run(kernel: &'static Kernel, names: &str, may_fault: &mut MayFault) {
+    let (mut passed, mut failed) = (0, 0);
+    for (name, check) in CHECKS {
+        if names != "all" && !names.split(',').any(|chosen| chosen == *name) {
+            continue;
+        }
+        report_channel::send(Line::Begin { check: name });
+        kernel.shared.reset();
+        let outcome = check(&mut Run { kernel, may_fault });
+        match outcome {
+            Ok(()) => {
+                passed += 1;
+                console::print(format_args!("ok      {name}\n"));
+                report_channel::send(Line::Passed { check: name });
+            }
+            Err(wrong) => {
+                failed += 1;
+                console::print(format_args!("FAILED  {name}: {}\n", wrong.text()));
+                report_channel::send(Line::Failed { check: name, why: wrong.text() });
+            }
+        }
+    }
+    console::print(format_args!("{passed} passed, {failed} failed\n"));
+}

@@ -1,0 +1,141 @@
+//! The console: the serial port, for the log, for programs' output, and for what is typed.
+//!
+//! Output goes through one lock, so that lines do not mix; the panic path goes past it
+//! ([`write_unlocked`]), because it must not wait. Input arrives by interrupt into a small ring;
+//! Ctrl-C does not: it ends the running program.
+
+use crate::kernel::Kernel;
+use crate::program;
+use core::fmt::{self, Write};
+use machine::pil::Pil;
+use machine::{Atomic, MayFault, SpinLock, idle};
+use uart_16550::backend::PioBackend;
+use uart_16550::spec::registers::IER;
+use uart_16550::{Config, Uart16550};
+
+/// The first serial port.
+const PORT: u16 = 0x3f8;
+/// Its interrupt.
+pub const ISA_IRQ: u8 = 4;
+/// The level and line of its interrupt: terminals are slow.
+pub const LEVEL: Pil = Pil::new(6);
+/// See [`LEVEL`].
+pub const LINE: u8 = 0;
+
+const CONTROL_C: u8 = 3;
+const INPUT_MAX: usize = 256;
+
+/// The port, and what was typed and not yet read.
+pub struct Console {
+    port: Uart16550<PioBackend>,
+    input: [u8; INPUT_MAX],
+    /// Positions in `input`, counted on for ever.
+    read: usize,
+    written: usize,
+}
+
+fn open() -> Uart16550<PioBackend> {
+    // SAFETY: the port is the serial port's or nobody's; whoever else writes to it is the panic
+    // path, which mixes its bytes in on purpose.
+    match unsafe { Uart16550::new_port(PORT) } {
+        Ok(port) => port,
+        Err(_) => unreachable!("the port's number is valid"),
+    }
+}
+
+impl Console {
+    /// Sets the port up.
+    pub fn new() -> SpinLock<Console, 13> {
+        let mut port = open();
+        // Without a port there is nobody to tell; the run's log stays empty.
+        let _ = port.init(Config::default());
+        SpinLock::new(Console { port, input: [0; INPUT_MAX], read: 0, written: 0 })
+    }
+
+    fn write_bytes(&mut self, bytes: &[u8]) {
+        send(&mut self.port, bytes);
+    }
+
+    /// Lets the port interrupt when something is typed.
+    pub fn enable_input(&mut self) {
+        self.port.enable_interrupts(IER::DATA_READY);
+    }
+}
+
+/// Sends text, each line feed with a carriage return before it.
+fn send(port: &mut Uart16550<PioBackend>, bytes: &[u8]) {
+    for part in bytes.split_inclusive(|&byte| byte == b'\n') {
+        match part.split_last() {
+            Some((b'\n', line)) => {
+                port.send_bytes_exact(line);
+                port.send_bytes_exact(b"\r\n");
+            }
+            _ => port.send_bytes_exact(part),
+        }
+    }
+}
+
+impl Write for Console {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.write_bytes(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// Writes bytes to the console, together.
+pub fn write(bytes: &[u8]) {
+    Kernel::current().console.lock_anywhere().write_bytes(bytes);
+}
+
+/// Writes text to the console, together.
+pub fn print(text: fmt::Arguments<'_>) {
+    // Writing to the console does not fail.
+    let _ = Kernel::current().console.lock_anywhere().write_fmt(text);
+}
+
+/// Writes text past the lock: for the time before there is one, and for the panic path.
+pub fn write_unlocked(text: fmt::Arguments<'_>) {
+    struct Unlocked(Uart16550<PioBackend>);
+    impl Write for Unlocked {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            send(&mut self.0, text.as_bytes());
+            Ok(())
+        }
+    }
+    // Writing to the console does not fail.
+    let _ = Unlocked(open()).write_fmt(text);
+}
+
+/// The interrupt's handler: takes what was typed.
+pub fn interrupt(kernel: &Kernel, atomic: &Atomic) {
+    let mut console = kernel.console.lock_within(atomic);
+    let console = &mut *console;
+    while let Ok(byte) = console.port.try_receive_byte() {
+        if byte == CONTROL_C && program::interrupt_foreground(kernel) {
+            continue;
+        }
+        // Whoever types faster than anybody reads loses what does not fit.
+        if console.written - console.read < INPUT_MAX {
+            console.input[console.written % INPUT_MAX] = byte;
+            console.written += 1;
+        }
+    }
+}
+
+/// Waits for a byte to be typed.
+pub fn read_byte(may_fault: &mut MayFault) -> u8 {
+    let kernel = Kernel::current();
+    loop {
+        let mut console = kernel.console.lock(may_fault);
+        if console.read < console.written {
+            let byte = console.input[console.read % INPUT_MAX];
+            console.read += 1;
+            return byte;
+        }
+        drop(console);
+        idle::halt_unless(may_fault, |atomic| {
+            let console = kernel.console.lock_within(atomic);
+            console.read < console.written
+        });
+    }
+}

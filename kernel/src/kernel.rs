@@ -1,0 +1,158 @@
+//! The kernel's own data: one [`Kernel`] per system, one [`PerCpu`] per processor, reached through
+//! the machine's slots. There are no mutable statics.
+
+use crate::checks;
+use crate::console::Console;
+use crate::kernel_space::KernelSpace;
+use crate::options::Options;
+use crate::program::Program;
+use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use linked_list_allocator::Heap;
+use machine::slot::{Layer, Slot};
+use machine::x86_64::descriptors::{EntryStacks, InterruptTable};
+use machine::{Atomic, Cpu, SpinLock, System, time};
+use memory::Slab;
+use spin::Once;
+
+/// What the kernel keeps per system.
+pub struct Kernel {
+    /// The system that it is the kernel of.
+    pub system: &'static System,
+    /// The boot options.
+    pub options: Options,
+    /// The ramdisk: a tar archive.
+    pub ramdisk: &'static [u8],
+    /// The kernel's own ELF file, for its symbols.
+    pub image: &'static [u8],
+    /// The time-stamp counter at the kernel's first instruction.
+    pub start: u64,
+    /// The top-level page table that the kernel itself runs on.
+    pub root: u64,
+    /// The interrupt descriptor table.
+    pub interrupts: InterruptTable,
+    /// The console.
+    pub console: SpinLock<Console, 13>,
+    /// Held while a line is sent on the report channel.
+    pub report_lock: SpinLock<(), 13>,
+    /// The heap.
+    pub heap: SpinLock<Heap, 13>,
+    /// The kernel's half of the address space.
+    pub space: SpinLock<KernelSpace, 13>,
+    /// Where programs come from.
+    pub programs: Slab<Program>,
+    /// The program that Ctrl-C ends, or null.
+    pub foreground: AtomicPtr<Program>,
+    /// What the checks share between processors.
+    pub shared: checks::Shared,
+    /// Processors that have arrived.
+    pub processors: AtomicUsize,
+}
+
+/// What the kernel keeps per processor; only the processor itself writes.
+pub struct PerCpu {
+    /// System calls made.
+    pub system_calls: AtomicU64,
+    /// Calls with a number that no call has.
+    pub bad_calls: AtomicU64,
+    /// Entries by ways that are refused.
+    pub refused_entries: AtomicU64,
+    /// Returns from a system call by `iretq`.
+    pub iretq_returns: AtomicU64,
+    /// The timer's interrupts.
+    pub timer_interrupts: AtomicU64,
+    /// Calls of the preemption hook.
+    pub preemptions: AtomicU64,
+    /// What another processor wants done here ([`crate::processors::run_on`]): a function, or null.
+    pub work: AtomicPtr<()>,
+    /// How often such work has been done.
+    pub work_done: AtomicU64,
+    /// The stacks that its traps enter on, once they are made.
+    pub entry_stacks: Once<EntryStacks>,
+}
+
+// SAFETY: the only slot of this layer for systems.
+const KERNEL: Slot<Kernel> = unsafe { Slot::new(Layer::Kernel) };
+// SAFETY: the only slot of this layer for processors.
+const PER_CPU: Slot<PerCpu> = unsafe { Slot::new(Layer::Kernel) };
+
+impl Kernel {
+    /// Makes this the system's kernel. Once.
+    pub fn install(&'static self) {
+        self.system.slots().install(&KERNEL, self);
+    }
+
+    /// The kernel that the caller runs in.
+    #[inline]
+    pub fn current() -> &'static Kernel {
+        System::current().slots().get(&KERNEL)
+    }
+
+    /// The kernel that the caller runs in, if it is that far; for the panic path.
+    pub fn find() -> Option<&'static Kernel> {
+        machine::x86_64::private::is_adopted()
+            .then(|| System::current().slots().find(&KERNEL))
+            .flatten()
+    }
+
+    /// Nanoseconds since the kernel's first instruction; 0 until the clock is calibrated.
+    pub fn uptime_nanoseconds(&self) -> u64 {
+        let ticks = time::now() - self.start;
+        self.system.backend.clock.frequency().map_or(0, |frequency| frequency.nanoseconds(ticks))
+    }
+
+    /// Waits, spinning, at least this long.
+    pub fn spin_nanoseconds(&self, nanoseconds: u64) {
+        let frequency = self.system.backend.clock.frequency().expect("the clock is calibrated");
+        let start = time::now();
+        let ticks = frequency.ticks(nanoseconds);
+        while time::now() - start < ticks {
+            core::hint::spin_loop();
+        }
+    }
+
+    /// A count over all processors.
+    pub fn sum(&self, count: impl Fn(&PerCpu) -> &AtomicU64) -> u64 {
+        self.system.cpus().map(|cpu| count(PerCpu::of(cpu)).load(Ordering::Relaxed)).sum()
+    }
+}
+
+impl PerCpu {
+    /// All zero.
+    pub const fn new() -> PerCpu {
+        PerCpu {
+            system_calls: AtomicU64::new(0),
+            bad_calls: AtomicU64::new(0),
+            refused_entries: AtomicU64::new(0),
+            iretq_returns: AtomicU64::new(0),
+            timer_interrupts: AtomicU64::new(0),
+            preemptions: AtomicU64::new(0),
+            work: AtomicPtr::new(core::ptr::null_mut()),
+            work_done: AtomicU64::new(0),
+            entry_stacks: Once::new(),
+        }
+    }
+
+    /// Makes this the processor's. Once.
+    pub fn install(&'static self, cpu: &Cpu) {
+        cpu.slots().install(&PER_CPU, self);
+    }
+
+    /// A processor's.
+    #[inline]
+    pub fn of(cpu: &Cpu) -> &'static PerCpu {
+        cpu.slots().get(&PER_CPU)
+    }
+
+    /// The current processor's.
+    #[inline]
+    pub fn current(atomic: &Atomic) -> &'static PerCpu {
+        PerCpu::of(Cpu::current(atomic))
+    }
+}
+
+/// Adds 1 to a count of the current processor's own: nobody else writes it, so no locked
+/// instruction is needed.
+#[inline]
+pub fn count(counter: &AtomicU64) {
+    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+}

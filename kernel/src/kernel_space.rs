@@ -1,0 +1,185 @@
+//! The kernel's half of the address space: what is mapped where.
+//!
+//! | from | what |
+//! |---|---|
+//! | `0xffff_8000_0000_0000` | all physical memory, never executable |
+//! | `0xffff_e000_0000_0000` | device registers, not cached |
+//! | `0xffff_e100_0000_0000` | the heap |
+//! | `0xffff_e200_0000_0000` | kernel stacks, each above an unmapped guard page |
+//! | `0xffff_f000_0000_0000` | what the loader places: boot information, ramdisk |
+//! | `0xffff_fe00_0000_0000` | the boot stack |
+//! | `0xffff_ffff_8000_0000` | the kernel itself |
+//!
+//! Each of the regions that change lies within one top-level entry, made at boot ([`KernelSpace::new`]),
+//! so that address spaces, which copy these entries, never miss a later one.
+
+use crate::kernel::Kernel;
+use machine::System;
+use machine::x86_64::paging::{self, Flags, MapError, Tables};
+use machine::x86_64::stack::{PAGE, Stack};
+use memory::{FrameNumber, Memory, OutOfMemory, Page, PageSource};
+use core::ptr::NonNull;
+use x86_64::PhysAddr;
+use x86_64::structures::paging::{FrameAllocator, PhysFrame, Size4KiB};
+
+/// Where physical memory is mapped.
+pub const PHYSICAL: u64 = 0xffff_8000_0000_0000;
+const DEVICES: u64 = 0xffff_e000_0000_0000;
+const HEAP: u64 = 0xffff_e100_0000_0000;
+const STACKS: u64 = 0xffff_e200_0000_0000;
+/// Where the loader places what has no fixed address.
+pub const DYNAMIC: core::ops::Range<u64> = 0xffff_f000_0000_0000..0xffff_f080_0000_0000;
+/// The boot stack's first page.
+pub const BOOT_STACK: u64 = 0xffff_fe00_0000_0000;
+/// The boot stack's size.
+pub const BOOT_STACK_SIZE: u64 = 64 << 10;
+
+/// The addresses set aside for a stack: a power of two, more than the largest stack and its guard.
+const STACK_STRIDE: u64 = 128 << 10;
+/// Pages of a kernel thread's stack.
+pub const THREAD_STACK_PAGES: u64 = 8;
+/// Most unused stacks that are kept for the next thread.
+const SPARE_MAX: usize = 8;
+
+/// Frames for page tables, in the form that `x86_64` wants.
+pub struct TableFrames;
+
+// SAFETY: the frames come from the frame pool, which gives each to one caller.
+unsafe impl FrameAllocator<Size4KiB> for TableFrames {
+    fn allocate_frame(&mut self) -> Option<PhysFrame> {
+        let frame = Memory::current().frames.allocate_anywhere().ok()?;
+        Some(PhysFrame::containing_address(PhysAddr::new(frame.address())))
+    }
+}
+
+/// Pages for slabs: frames, through the mapping of physical memory.
+pub struct SlabPages;
+
+// SAFETY: physical memory is mapped, and the frame pool gives each frame to one caller.
+unsafe impl PageSource for SlabPages {
+    fn allocate_page(&self) -> Result<NonNull<Page>, OutOfMemory> {
+        let frame = Memory::current().frames.allocate_anywhere()?;
+        let page = paging::physical::<Page>(System::current(), frame.address());
+        Ok(NonNull::new(page).expect("physical memory is not mapped at 0"))
+    }
+
+    unsafe fn free_page(&self, page: NonNull<Page>) {
+        let address = page.as_ptr() as u64 - System::current().backend.physical_offset;
+        Memory::current().frames.free_anywhere(FrameNumber::containing(address));
+    }
+}
+
+/// A zeroed frame's physical address.
+pub fn zeroed_frame() -> Result<u64, OutOfMemory> {
+    let address = Memory::current().frames.allocate_anywhere()?.address();
+    paging::clear_frame(System::current(), address);
+    Ok(address)
+}
+
+/// Gives a frame back.
+pub fn free_frame(address: u64) {
+    Memory::current().frames.free_anywhere(FrameNumber::containing(address));
+}
+
+/// The allocation state of the regions that change.
+pub struct KernelSpace {
+    next_device: u64,
+    next_stack: u64,
+    /// Stacks of threads that are over; mapped, so that no other processor has to forget anything.
+    spare: [Option<Stack>; SPARE_MAX],
+}
+
+impl From<MapError> for NoSpace {
+    fn from(_: MapError) -> NoSpace {
+        NoSpace
+    }
+}
+
+/// No frame for a page or a page table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoSpace;
+
+impl KernelSpace {
+    /// The regions, empty, in the address space in use, which must be the only one.
+    pub fn new() -> KernelSpace {
+        KernelSpace { next_device: DEVICES, next_stack: STACKS, spare: [None; SPARE_MAX] }
+    }
+
+    /// Makes the top-level entries of the regions. Once, before there is a second address space.
+    pub fn prepare(&mut self, system: &System) -> Result<(), NoSpace> {
+        for region in [DEVICES, HEAP, STACKS] {
+            paging::reserve(system, region, &mut TableFrames)?;
+        }
+        Ok(())
+    }
+
+    fn map(&mut self, kernel: &Kernel, address: u64, frame: u64, flags: Flags) -> Result<(), NoSpace> {
+        // SAFETY: whoever has `self` mutably holds the lock on the kernel's half.
+        let mut tables = unsafe { Tables::at(kernel.system, kernel.root) };
+        let flags = flags | Flags::WRITABLE | Flags::NO_EXECUTE;
+        // SAFETY: the callers below map fresh frames or device registers at fresh addresses.
+        Ok(unsafe { tables.map(address, frame, flags, &mut TableFrames) }?)
+    }
+
+    fn map_fresh(&mut self, kernel: &Kernel, address: u64) -> Result<(), NoSpace> {
+        let frame = zeroed_frame().map_err(|_| NoSpace)?;
+        self.map(kernel, address, frame, Flags::empty()).inspect_err(|_| free_frame(frame))
+    }
+
+    /// Maps a page of device registers.
+    pub fn map_device(&mut self, kernel: &Kernel, physical: u64) -> Result<u64, NoSpace> {
+        let address = self.next_device;
+        let page = physical & !(PAGE - 1);
+        self.map(kernel, address, page, Flags::NO_CACHE | Flags::WRITE_THROUGH)?;
+        self.next_device += PAGE;
+        Ok(address + (physical - page))
+    }
+
+    /// Maps the heap's memory.
+    pub fn map_heap(&mut self, kernel: &Kernel) -> Result<*mut u8, NoSpace> {
+        for offset in (0..crate::heap::SIZE as u64).step_by(PAGE as usize) {
+            self.map_fresh(kernel, HEAP + offset)?;
+        }
+        Ok(HEAP as *mut u8)
+    }
+
+    /// A stack of `pages` pages, of which the uppermost `populated` are there; the others are holes,
+    /// filled on the first touch.
+    pub fn make_stack(&mut self, kernel: &Kernel, pages: u64, populated: u64) -> Result<Stack, NoSpace> {
+        assert!((pages + 1) * PAGE <= STACK_STRIDE && (1..=pages).contains(&populated));
+        let top = self.next_stack + STACK_STRIDE;
+        for page in 1..=pages {
+            let address = top - page * PAGE;
+            paging::reserve(kernel.system, address, &mut TableFrames)?;
+            if page <= populated {
+                self.map_fresh(kernel, address)?;
+            }
+        }
+        self.next_stack = top;
+        Ok(Stack { bottom: top - pages * PAGE, top })
+    }
+
+    /// A stack for a kernel thread.
+    pub fn take_thread_stack(&mut self, kernel: &Kernel) -> Result<Stack, NoSpace> {
+        if let Some(stack) = self.spare.iter_mut().find_map(Option::take) {
+            return Ok(stack);
+        }
+        self.make_stack(kernel, THREAD_STACK_PAGES, THREAD_STACK_PAGES)
+    }
+
+    /// Takes back the stack of a kernel thread that is over.
+    pub fn give_thread_stack(&mut self, stack: Stack) {
+        match self.spare.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some(stack),
+            None => unreachable!("programs run one at a time, so one spare stack is enough"),
+        }
+    }
+}
+
+/// The bounds of the boot stack, as the loader reports them.
+pub fn boot_stack(info: &bootloader_api::BootInfo) -> Stack {
+    Stack {
+        bottom: info.kernel_stack_bottom,
+        top: info.kernel_stack_bottom + info.kernel_stack_len,
+    }
+}

@@ -1,0 +1,112 @@
+//! The boot menu: lists the programs and starts the one that is chosen, until somebody switches off.
+
+use crate::console::{print, read_byte};
+use crate::kernel::Kernel;
+use crate::program::{self, Outcome};
+use crate::ramdisk;
+use crate::traps::signal;
+use core::fmt::{self, Write};
+use machine::MayFault;
+
+/// Longest line that can be typed.
+const LINE_MAX: usize = 128;
+
+/// Asks and starts, again and again. Returns when asked to switch off.
+pub fn run(kernel: &'static Kernel, may_fault: &mut MayFault) {
+    print(format_args!("\nPrograms:\n"));
+    let mut count = 0;
+    ramdisk::for_each_program(kernel.ramdisk, |name| {
+        count += 1;
+        print(format_args!("  {count:2}  {name}\n"));
+    });
+    print(format_args!(
+        "Arguments may follow. Ctrl-C ends a program, Ctrl-A X leaves QEMU.\n"
+    ));
+    loop {
+        print(format_args!("Program (name or number), or off: "));
+        let mut line = [0; LINE_MAX];
+        let length = read_line(&mut line, may_fault);
+        let command = core::str::from_utf8(&line[..length]).unwrap_or("").trim();
+        match command {
+            "" => continue,
+            "off" => return,
+            _ => {}
+        }
+        start(kernel, command, may_fault);
+    }
+}
+
+/// Starts what was typed; a number in the first place stands for the name in the list.
+fn start(kernel: &'static Kernel, typed: &str, may_fault: &mut MayFault) {
+    let (first, arguments) = typed.split_once(' ').unwrap_or((typed, ""));
+    let mut command = Command { bytes: [0; 2 * LINE_MAX], length: 0 };
+    if let Ok(number) = first.parse::<usize>() {
+        let mut count = 0;
+        ramdisk::for_each_program(kernel.ramdisk, |name| {
+            count += 1;
+            if count == number {
+                // One that does not fit is not found under its cut name.
+                let _ = write!(command, "{name} {arguments}");
+            }
+        });
+    }
+    let command = if command.length > 0 { command.text() } else { typed };
+    match program::run(kernel, command, may_fault) {
+        Ok(Outcome::Exited(0)) => {}
+        Ok(Outcome::Exited(status)) => print(format_args!("exit status {status}\n")),
+        Ok(Outcome::Killed(signal)) => print(format_args!("{}\n", signal::name(signal))),
+        Err(error) => print(format_args!("{first}: {error}\n")),
+    }
+}
+
+/// A command in the making.
+struct Command {
+    bytes: [u8; 2 * LINE_MAX],
+    length: usize,
+}
+
+impl Command {
+    fn text(&self) -> &str {
+        core::str::from_utf8(&self.bytes[..self.length]).unwrap_or("")
+    }
+}
+
+impl Write for Command {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let place = self.bytes[self.length..].get_mut(..text.len()).ok_or(fmt::Error)?;
+        place.copy_from_slice(text.as_bytes());
+        self.length += text.len();
+        Ok(())
+    }
+}
+
+/// Reads a line, with backspace. Returns its length.
+fn read_line(line: &mut [u8; LINE_MAX], may_fault: &mut MayFault) -> usize {
+    const BACKSPACE: u8 = 8;
+    const DELETE: u8 = 127;
+    const END_OF_INPUT: u8 = 4;
+    let mut length = 0;
+    loop {
+        match read_byte(may_fault) {
+            b'\r' | b'\n' => {
+                print(format_args!("\n"));
+                return length;
+            }
+            END_OF_INPUT if length == 0 => {
+                print(format_args!("off\n"));
+                line[..3].copy_from_slice(b"off");
+                return 3;
+            }
+            BACKSPACE | DELETE if length > 0 => {
+                length -= 1;
+                print(format_args!("\u{8} \u{8}"));
+            }
+            byte @ 0x20..0x7f if length < LINE_MAX => {
+                line[length] = byte;
+                length += 1;
+                print(format_args!("{}", char::from(byte)));
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The boot options: words of the kernel's command line. Its grammar is in `abi::boot`.
+//!
+//! The options point into the kernel's own copy of the line, which lives for ever.
+
+use crate::checks;
+use crate::panic_kinds::PanicKind;
+use core::fmt;
+use log::LevelFilter;
+
+/// What the command line asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// `log=off|error|warn|info|debug|trace`: what goes to the console.
+    pub log: LevelFilter,
+    /// `check=all` or `check=NAME,NAME`: run these checks instead of a program.
+    pub check: Option<&'static str>,
+    /// `panic=KIND`: panic in this way, to see the report.
+    pub panic: Option<PanicKind>,
+    /// `cpus=N`: start no more processors than this.
+    pub cpus: usize,
+    /// The program and its arguments, as written after `--`; empty for the boot menu.
+    pub command: &'static str,
+}
+
+/// A word that cannot be taken.
+#[derive(Clone, Copy, Debug)]
+pub enum BadOption {
+    /// No option has this name.
+    Unknown(&'static str),
+    /// The option has no such value.
+    Value {
+        /// The whole word.
+        word: &'static str,
+        /// What could have stood there.
+        expected: &'static str,
+    },
+    /// The line is not UTF-8 text.
+    NotText,
+}
+
+impl fmt::Display for BadOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BadOption::Unknown(word) => {
+                write!(f, "'{word}' is not known; there are log=, check=, panic= and cpus=")
+            }
+            BadOption::Value { word, expected } => write!(f, "'{word}': expected {expected}"),
+            BadOption::NotText => f.write_str("the command line is not text"),
+        }
+    }
+}
+
+impl Options {
+    /// Reads the command line.
+    pub fn parse(line: &'static str) -> Result<Options, BadOption> {
+        let mut options = Options {
+            log: LevelFilter::Info,
+            check: None,
+            panic: None,
+            cpus: machine::system::CPU_MAX,
+            command: "",
+        };
+        let mut rest = line;
+        loop {
+            rest = rest.trim_start_matches(' ');
+            let (word, behind) = rest.split_once(' ').unwrap_or((rest, ""));
+            if word.is_empty() {
+                return Ok(options);
+            }
+            if word == "--" {
+                options.command = behind.trim_matches(' ');
+                return Ok(options);
+            }
+            rest = behind;
+            options.take(word)?;
+        }
+    }
+
+    fn take(&mut self, word: &'static str) -> Result<(), BadOption> {
+        let (name, value) = word.split_once('=').ok_or(BadOption::Unknown(word))?;
+        let bad = |expected| BadOption::Value { word, expected };
+        match name {
+            "log" => {
+                self.log = value.parse().map_err(|_| {
+                    bad("log=off, log=error, log=warn, log=info, log=debug or log=trace")
+                })?;
+            }
+            "check" => {
+                if value != "all" && value.split(',').any(|name| checks::find(name).is_none()) {
+                    return Err(bad("check=all or names of checks (`cargo upcall check` lists them)"));
+                }
+                self.check = Some(value);
+            }
+            "panic" => {
+                self.panic = Some(PanicKind::parse(value).ok_or(bad(PanicKind::EXPECTED))?);
+            }
+            "cpus" => {
+                self.cpus = value
+                    .parse()
+                    .ok()
+                    .filter(|count| (1..=machine::system::CPU_MAX).contains(count))
+                    .ok_or(bad("cpus=1 to cpus=64"))?;
+            }
+            _ => return Err(BadOption::Unknown(word)),
+        }
+        Ok(())
+    }
+}
+
+/// The words of a command, quotes taken into account; each is given to `take` as its bytes.
+///
+/// A word between double quotes keeps its spaces; `\` before `"` or `\` takes it as it is.
+pub fn words(command: &str, mut take: impl FnMut(&mut dyn Iterator<Item = u8>)) {
+    let mut bytes = command.bytes().peekable();
+    loop {
+        while bytes.next_if_eq(&b' ').is_some() {}
+        if bytes.peek().is_none() {
+            return;
+        }
+        let mut quoted = false;
+        let mut ended = false;
+        let mut word = core::iter::from_fn(|| {
+            while !ended {
+                match bytes.next() {
+                    None => ended = true,
+                    Some(b' ') if !quoted => ended = true,
+                    Some(b'"') => quoted = !quoted,
+                    Some(b'\\') if matches!(bytes.peek(), Some(b'"' | b'\\')) => {
+                        return bytes.next();
+                    }
+                    Some(byte) => return Some(byte),
+                }
+            }
+            None
+        });
+        take(&mut word);
+        while word.next().is_some() {}
+    }
+}

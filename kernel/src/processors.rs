@@ -1,0 +1,183 @@
+//! The processors: bringing them up, their idle loop, giving one something to do.
+
+use crate::kernel::{Kernel, PerCpu, count};
+use crate::kernel_space::{NoSpace, SlabPages, free_frame, zeroed_frame};
+use crate::system_call;
+use core::sync::atomic::{AtomicPtr, Ordering};
+use machine::x86_64::descriptors::{EntryStack, EntryStacks};
+use machine::x86_64::firmware::Firmware;
+use machine::x86_64::paging::{self, Flags, Tables};
+use machine::x86_64::private::interrupts_on;
+use machine::x86_64::stack::{Reserve, Stack};
+use machine::x86_64::start::{self, StartTable};
+use machine::x86_64::state::CpuState;
+use machine::{Cpu, MayFault, idle, poke};
+use memory::{Memory, Slab};
+
+/// Pages of an entry stack: enough for the report of a panic.
+const ENTRY_STACK_PAGES: u64 = 4;
+/// Pages of a processor's own stack, on which it starts and idles.
+const IDLE_STACK_PAGES: u64 = 4;
+/// Below this, a started processor can find its first instruction.
+const REAL_MODE_FRAMES: u64 = (1 << 20) >> 12;
+
+/// Stacks for a processor's traps to enter on.
+pub fn make_entry_stacks(kernel: &Kernel) -> Result<EntryStacks, NoSpace> {
+    let mut stacks = [Stack { bottom: 0, top: 0 }; EntryStack::COUNT];
+    let mut space = kernel.space.lock_anywhere();
+    for stack in &mut stacks {
+        *stack = space.make_stack(kernel, ENTRY_STACK_PAGES, ENTRY_STACK_PAGES)?;
+    }
+    Ok(EntryStacks(stacks))
+}
+
+/// What processors are made of; kept for ever.
+pub struct ProcessorSlabs {
+    /// The processors but the first.
+    cpus: Slab<Cpu>,
+    /// What the kernel keeps per processor.
+    per_cpu: Slab<PerCpu>,
+    /// Where each starts.
+    table: StartTable,
+}
+
+impl ProcessorSlabs {
+    /// Empty.
+    pub fn new() -> ProcessorSlabs {
+        ProcessorSlabs {
+            cpus: Slab::new(&SlabPages),
+            per_cpu: Slab::new(&SlabPages),
+            table: StartTable::new(),
+        }
+    }
+}
+
+/// Makes the processors that the firmware lists known and starts them. Returns how many are on line.
+pub fn start_others(
+    kernel: &'static Kernel,
+    slabs: &'static ProcessorSlabs,
+    firmware: &Firmware,
+) -> Result<usize, NoSpace> {
+    let own = kernel.system.backend.local_apic.id();
+    let limit = kernel.options.cpus;
+    for &apic_id in firmware.cpus().iter().filter(|&&id| id != own).take(limit - 1) {
+        let cpu = Cpu::new(kernel.system, kernel.system.cpu_count(), CpuState::new(apic_id));
+        let cpu = slabs.cpus.allocate(cpu).map_err(|_| NoSpace)?.leak();
+        let per_cpu = slabs.per_cpu.allocate(PerCpu::new()).map_err(|_| NoSpace)?.leak();
+        let stacks = make_entry_stacks(kernel)?;
+        per_cpu.entry_stacks.call_once(|| stacks);
+        per_cpu.install(cpu);
+        let stack = kernel.space.lock_anywhere().make_stack(
+            kernel,
+            IDLE_STACK_PAGES,
+            IDLE_STACK_PAGES,
+        )?;
+        // The processor knows its stack from the start; its entry makes it official.
+        // SAFETY: it has not started, and it will run on this stack.
+        unsafe { machine::x86_64::stack::set_current(cpu, stack) };
+        slabs.table.set(cpu, stack);
+        kernel.system.add_cpu(cpu);
+    }
+    if kernel.system.cpu_count() == 1 {
+        return Ok(1);
+    }
+    let page = Memory::current().frames.allocate_block_below(
+        0,
+        memory::FrameNumber::new(REAL_MODE_FRAMES),
+    );
+    let page = page.map_err(|_| NoSpace)?;
+    let address = page.address();
+    {
+        // SAFETY: the lower half is this processor's alone while the system starts.
+        let mut tables = unsafe { Tables::at(kernel.system, kernel.root) };
+        let mut frames = crate::kernel_space::TableFrames;
+        // SAFETY: the page is ours, and it is executable and not writable here.
+        unsafe { tables.map(address, address, Flags::empty(), &mut frames) }?;
+    }
+    // SAFETY: the page is ours and mapped at its own address; the table is filled.
+    unsafe { start::prepare(kernel.system, address, kernel.root, &slabs.table) };
+    let online =
+        start::start_all(kernel.system, address, main, |time| kernel.spin_nanoseconds(time));
+    if online < kernel.system.cpu_count() {
+        // One that is late still needs the way in, so it stays.
+        log::error!("{} processors did not start", kernel.system.cpu_count() - online);
+        return Ok(online);
+    }
+    // SAFETY: every processor has left the lower half of the kernel's own tables.
+    unsafe {
+        paging::tear_down(kernel.system, kernel.root, &mut |frame| {
+            if frame != address {
+                free_frame(frame);
+            }
+        });
+    };
+    paging::flush_user();
+    Memory::current().frames.free_block(page);
+    Ok(online)
+}
+
+/// Where a started processor begins.
+fn main(cpu: &'static Cpu) -> ! {
+    let kernel = Kernel::current();
+    let stack = machine::x86_64::stack::current(cpu);
+    take_traps(kernel, cpu, stack);
+    kernel.system.backend.local_apic.enable();
+    refill_reserve();
+    cpu.backend.online.store(true, Ordering::Release);
+    kernel.processors.fetch_add(1, Ordering::AcqRel);
+    // SAFETY: the tables are loaded, and this is the processor's own stack.
+    unsafe { interrupts_on() };
+    // SAFETY: the start of a thread, with interrupts on and nothing held.
+    idle_loop(unsafe { MayFault::assume() })
+}
+
+/// Makes the current processor take traps and system calls, once, on the stack that it runs on.
+pub fn take_traps(kernel: &'static Kernel, cpu: &'static Cpu, stack: Stack) {
+    let stacks = *PerCpu::of(cpu).entry_stacks.get().expect("the entry stacks are made before");
+    // SAFETY: once, on this processor, on this stack; its entry stacks are mapped.
+    unsafe { start::finish(cpu, stack, stacks, &kernel.interrupts, system_call::entry_address()) };
+}
+
+/// Tops up the current processor's reserve for holes in kernel stacks.
+pub fn refill_reserve() {
+    let guard = machine::preempt::disable_anywhere();
+    Reserve::refill(guard.atomic(), || zeroed_frame().ok());
+}
+
+fn idle_loop(mut may_fault: MayFault) -> ! {
+    loop {
+        do_work(&mut may_fault);
+        idle::halt_unless(&mut may_fault, |atomic| {
+            !PerCpu::current(atomic).work.load(Ordering::Acquire).is_null()
+        });
+    }
+}
+
+/// Does what another processor has left for this one.
+fn do_work(may_fault: &mut MayFault) {
+    let per_cpu = {
+        let guard = machine::preempt::disable(may_fault);
+        PerCpu::current(guard.atomic())
+    };
+    let work = per_cpu.work.swap(core::ptr::null_mut(), Ordering::AcqRel);
+    if !work.is_null() {
+        // SAFETY: `run_on` is the only one that stores here, and it stores a `fn()`.
+        let work = unsafe { core::mem::transmute::<*mut (), fn()>(work) };
+        work();
+        count(&per_cpu.work_done);
+    }
+}
+
+/// Leaves work for an idle processor other than the caller's and pokes it. Says whether it was taken:
+/// a processor has room for one piece at a time.
+pub fn run_on(cpu: &'static Cpu, work: fn()) -> bool {
+    let place: &AtomicPtr<()> = &PerCpu::of(cpu).work;
+    let left = place.compare_exchange(
+        core::ptr::null_mut(),
+        work as *mut (),
+        Ordering::Release,
+        Ordering::Relaxed,
+    );
+    poke::poke(cpu);
+    left.is_ok()
+}

@@ -1,0 +1,121 @@
+//! What the calls do: one function per entry of the table in `abi::calls`, with its name and
+//! arguments. Pointers are user addresses and are reached through the copy routine only.
+
+use super::Result;
+use crate::kernel::Kernel;
+use crate::{console, program, report_channel};
+use abi::calls::{Counter, TimeSpec};
+use abi::errno::Errno;
+use core::sync::atomic::Ordering;
+use machine::MayFault;
+use machine::x86_64::user_copy::{self, BadAddress};
+use memory::Memory;
+use report::{LINE_MAX, Line};
+
+/// The number of the only process.
+const PROCESS: u64 = 1;
+
+/// Bytes that are copied in at a time.
+const PIECE: usize = 256;
+
+fn fault(_: BadAddress) -> Errno {
+    Errno::EFAULT
+}
+
+pub(super) fn write(_: &mut MayFault, fd: i32, buffer: *const u8, length: usize) -> Result {
+    if !matches!(fd, 1 | 2) {
+        return Err(Errno::EBADF);
+    }
+    let mut written = 0;
+    while written < length {
+        let mut piece = [0; PIECE];
+        let piece = &mut piece[..PIECE.min(length - written)];
+        let from = (buffer as u64).wrapping_add(written as u64);
+        match user_copy::copy_in(piece, from) {
+            Ok(()) => console::write(piece),
+            // What has been written has been written.
+            Err(_) if written > 0 => break,
+            Err(error) => return Err(fault(error)),
+        }
+        written += piece.len();
+    }
+    Ok(written as u64)
+}
+
+pub(super) fn getpid(_: &mut MayFault) -> Result {
+    Ok(PROCESS)
+}
+
+pub(super) fn exit(_: &mut MayFault, status: i32) -> Result {
+    // The only LWP: its end is the process's.
+    program::exit(status as u8)
+}
+
+pub(super) fn exit_group(_: &mut MayFault, status: i32) -> Result {
+    program::exit(status as u8)
+}
+
+pub(super) fn uname(_: &mut MayFault, buffer: *mut u8) -> Result {
+    /// The size of a field, with its null byte.
+    const FIELD: usize = 65;
+    const FIELDS: [&str; 6] = [
+        "Upcall",
+        "upcall",
+        env!("CARGO_PKG_VERSION"),
+        "a teaching kernel for scheduler activations",
+        "x86_64",
+        "",
+    ];
+    let mut names = [0; FIELD * FIELDS.len()];
+    for (place, name) in names.chunks_exact_mut(FIELD).zip(FIELDS) {
+        place[..name.len()].copy_from_slice(name.as_bytes());
+    }
+    user_copy::copy_out(buffer as u64, &names).map_err(fault)?;
+    Ok(0)
+}
+
+pub(super) fn clock_gettime(_: &mut MayFault, clock: i32, time: *mut TimeSpec) -> Result {
+    const MONOTONIC: i32 = 1;
+    if clock != MONOTONIC {
+        return Err(Errno::EINVAL);
+    }
+    let nanoseconds = Kernel::current().uptime_nanoseconds();
+    let mut bytes = [0; size_of::<TimeSpec>()];
+    let (seconds, rest) = bytes.split_at_mut(8);
+    seconds.copy_from_slice(&(nanoseconds / 1_000_000_000).to_le_bytes());
+    rest.copy_from_slice(&(nanoseconds % 1_000_000_000).to_le_bytes());
+    user_copy::copy_out(time as u64, &bytes).map_err(fault)?;
+    Ok(0)
+}
+
+pub(super) fn counter(_: &mut MayFault, which: u32) -> Result {
+    let kernel = Kernel::current();
+    Ok(match Counter::from_number(which).ok_or(Errno::EINVAL)? {
+        Counter::KernelStart => kernel.start,
+        Counter::Processors => kernel.processors.load(Ordering::Relaxed) as u64,
+        Counter::SystemCalls => kernel.sum(|cpu| &cpu.system_calls),
+        Counter::BadCalls => kernel.sum(|cpu| &cpu.bad_calls),
+        Counter::RefusedEntries => kernel.sum(|cpu| &cpu.refused_entries),
+        Counter::IretqReturns => kernel.sum(|cpu| &cpu.iretq_returns),
+        Counter::FreeFrames => Memory::current().frames.free_frames(),
+        Counter::Pokes => kernel.system.cpus().map(machine::Cpu::pokes).sum(),
+    })
+}
+
+pub(super) fn report(_: &mut MayFault, line: *const u8, length: usize) -> Result {
+    if length > LINE_MAX {
+        return Err(Errno::EINVAL);
+    }
+    let mut bytes = [0; LINE_MAX];
+    let bytes = &mut bytes[..length];
+    user_copy::copy_in(bytes, line as u64).map_err(fault)?;
+    let line = core::str::from_utf8(bytes).ok().and_then(Line::parse).ok_or(Errno::EINVAL)?;
+    match line {
+        // How a program ends is the kernel's to say.
+        Line::Exited { .. } | Line::Killed { .. } => Err(Errno::EINVAL),
+        _ => {
+            report_channel::send(line);
+            Ok(0)
+        }
+    }
+}

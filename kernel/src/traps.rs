@@ -1,0 +1,104 @@
+//! What the machine calls: traps of programs, interrupts, pokes, preemption.
+
+use crate::kernel::{Kernel, PerCpu, count};
+use crate::program::{self, Killed};
+use crate::{console, panic};
+use machine::x86_64::frame::TrapFrame;
+use machine::x86_64::trap::{Fatal, TrapHooks};
+use machine::{Atomic, Cpu, Hooks, MayFault, Pil, preempt};
+
+/// The kernel's side of the machine. Has no state.
+pub struct KernelHooks;
+
+impl Hooks for KernelHooks {
+    fn interrupt(&self, _: &Cpu, atomic: &Atomic, level: Pil, line: u8) {
+        if (level, line) == (console::LEVEL, console::LINE) {
+            console::interrupt(Kernel::current(), atomic);
+        } else {
+            log::warn!("an interrupt that no driver asked for: level {level:?}, line {line}");
+        }
+    }
+
+    fn poked(&self, _: &Cpu, _: &Atomic) {
+        // A poke ends a halt, or a stay in user mode; what it is about, the poked processor finds
+        // where it goes on.
+    }
+
+    fn timer(&self, cpu: &Cpu, _: &Atomic) {
+        count(&PerCpu::of(cpu).timer_interrupts);
+    }
+
+    fn preempt(&self) {
+        let guard = preempt::disable_anywhere();
+        // One thread per processor: the best choice is the one that runs.
+        count(&PerCpu::current(guard.atomic()).preemptions);
+        preempt::clear(guard.atomic());
+    }
+}
+
+/// Signals by Linux's numbers.
+pub mod signal {
+    /// Ctrl-C.
+    pub const SIGINT: u8 = 2;
+    /// An instruction that does not exist, or is not the program's to execute.
+    pub const SIGILL: u8 = 4;
+    /// A breakpoint or a step.
+    pub const SIGTRAP: u8 = 5;
+    /// An access that the memory behind it cannot serve.
+    pub const SIGBUS: u8 = 7;
+    /// A division by zero, or a floating-point error.
+    pub const SIGFPE: u8 = 8;
+    /// An access to memory that is not the program's.
+    pub const SIGSEGV: u8 = 11;
+
+    /// A signal's name.
+    pub fn name(signal: u8) -> &'static str {
+        match signal {
+            SIGINT => "SIGINT",
+            SIGILL => "SIGILL",
+            SIGTRAP => "SIGTRAP",
+            SIGBUS => "SIGBUS",
+            SIGFPE => "SIGFPE",
+            SIGSEGV => "SIGSEGV",
+            _ => "a signal",
+        }
+    }
+}
+
+/// The signal of an exception, as on Linux.
+fn signal_of(vector: u64) -> u8 {
+    match vector {
+        0 | 16 | 19 => signal::SIGFPE,
+        1 | 3 => signal::SIGTRAP,
+        6 => signal::SIGILL,
+        11 | 12 | 17 => signal::SIGBUS,
+        _ => signal::SIGSEGV,
+    }
+}
+
+/// The error code of a general-protection fault for `int 0x80`: its gate is the kernel's alone.
+const INT_80: u64 = 0x80 << 3 | 0b010;
+
+impl TrapHooks for KernelHooks {
+    fn user_exception(&self, frame: &mut TrapFrame, may_fault: &mut MayFault) {
+        if frame.vector == 13 && frame.error == INT_80 {
+            let guard = preempt::disable(may_fault);
+            count(&PerCpu::current(guard.atomic()).refused_entries);
+        }
+        let signal = signal_of(frame.vector);
+        program::kill(frame, Killed { signal, exception: true }, may_fault)
+    }
+
+    fn page_fault(&self, _: &mut TrapFrame, _: &mut MayFault) -> bool {
+        // Programs are loaded whole, so there is no page to bring.
+        false
+    }
+
+    fn asynchronous(&self, frame: &mut TrapFrame, may_fault: &mut MayFault) {
+        program::asynchronous(frame, may_fault);
+    }
+
+    fn fatal(&self, frame: &TrapFrame, cause: Fatal) -> ! {
+        panic::fatal_trap(frame, cause)
+    }
+}
