@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use abi::ending::Ending;
 use anyhow::{Result, ensure};
 use clap::{Args, Parser, Subcommand};
 
 use crate::command_line::CommandLine;
+use crate::outcome::Outcome;
 use crate::packages::Host;
 use crate::qemu::{Machine, Memory, PROCESSORS_MAX, Pace};
 use crate::run::{Boot, Console, Manner, Run};
@@ -17,6 +19,9 @@ use crate::workspace::{Build, Profile};
 use crate::{
     bench, check, doctor, gdb, image, progress, reference, repeat, run, symbols, workspace,
 };
+
+/// Lines of the console that are shown when the system died unseen.
+const CONSOLE_LINES: usize = 40;
 
 /// Builds Upcall, boots it in QEMU, and looks at what it did.
 #[derive(Debug, Parser)]
@@ -197,7 +202,7 @@ fn run_program(options: RunOptions) -> Result<u8> {
     }
     let timeout = options.timeout.map(Duration::from_secs);
     let manner = Manner { folder, console: Console::Terminal, timeout, gdb_port };
-    progress::step(format_args!("booting {again}; Ctrl-A X leaves"));
+    progress::step(format_args!("booting with {cpus} processors and {memory}; Ctrl-A X leaves"));
     let run = run::run(&Boot::new(&build, &image, machine, line), &manner, |_| ())?;
     Ok(conclude(&run, &again))
 }
@@ -221,6 +226,9 @@ fn run_checks(options: CheckOptions) -> Result<u8> {
         }
     })?;
     print!("{}", check::summary(&run.report));
+    if run.outcome != Outcome::Ended(Ending::ChecksEnded) {
+        eprint!("{}", run.console_tail(CONSOLE_LINES));
+    }
     Ok(conclude(&run, &again))
 }
 
@@ -230,7 +238,7 @@ fn conclude(run: &Run, again: &str) -> u8 {
     if let Some(complaint) = conclusion.complaint {
         progress::step(complaint);
         progress::step(format_args!("log: {}", run.folder.serial_log().display()));
-        progress::step(format_args!("source lines: cargo upcall decode"));
+        progress::step("source lines for its addresses: cargo upcall decode");
         progress::step(format_args!("once more: {again}"));
     }
     conclusion.status

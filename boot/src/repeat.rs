@@ -6,10 +6,12 @@ use crate::workspace::Profile;
 
 /// As a person can paste it.
 pub fn command(machine: &Machine, profile: Profile, line: &CommandLine) -> String {
-    let mut words: Vec<String> = ["cargo", "upcall", "run"].map(str::to_owned).into();
+    let checks = names_of_checks(machine, profile, line);
+    let name = if checks.is_some() { "check" } else { "run" };
+    let mut words: Vec<String> = ["cargo", "upcall", name].map(str::to_owned).into();
     let mut add = |name: &str, value: &str| words.extend([name.to_owned(), value.to_owned()]);
     let usual = Machine::default();
-    if profile != Profile::Release {
+    if profile != Profile::Release && checks.is_none() {
         add("--profile", profile.name());
     }
     if machine.cpus != usual.cpus {
@@ -17,6 +19,10 @@ pub fn command(machine: &Machine, profile: Profile, line: &CommandLine) -> Strin
     }
     if machine.memory != usual.memory {
         add("--memory", &machine.memory.to_string());
+    }
+    if let Some(names) = checks {
+        words.extend(names.split(',').filter(|name| *name != "all").map(str::to_owned));
+        return shell(words);
     }
     for option in &line.options {
         add("--option", option);
@@ -28,6 +34,19 @@ pub fn command(machine: &Machine, profile: Profile, line: &CommandLine) -> Strin
     }
     words.extend(line.program.iter().cloned());
     shell(words)
+}
+
+/// The checks, if running checks is all that is asked for, as `cargo upcall check` does it.
+fn names_of_checks<'a>(
+    machine: &Machine,
+    profile: Profile,
+    line: &'a CommandLine,
+) -> Option<&'a str> {
+    let usual = machine.pace == Pace::Free && profile == Profile::Checked;
+    match &line.options[..] {
+        [option] if usual && line.program.is_empty() => option.strip_prefix("check="),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -53,6 +72,21 @@ mod tests {
             command(&machine, Profile::Checked, &line),
             "cargo upcall run --profile checked --cpus 1 --memory 64M --option log=debug --icount \
              fault 'a b'"
+        );
+    }
+
+    #[test]
+    fn checks_have_a_command_of_their_own() {
+        let machine = Machine { cpus: 2, ..Machine::default() };
+        let again = |option: &str, profile| {
+            let line = CommandLine { options: vec![option.into()], program: vec![] };
+            command(&machine, profile, &line)
+        };
+        assert_eq!(again("check=a,b", Profile::Checked), "cargo upcall check --cpus 2 a b");
+        assert_eq!(again("check=all", Profile::Checked), "cargo upcall check --cpus 2");
+        assert_eq!(
+            again("check=a", Profile::Release),
+            "cargo upcall run --cpus 2 --option check=a"
         );
     }
 }

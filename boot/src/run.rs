@@ -99,6 +99,16 @@ pub struct Run {
     pub wall: Duration,
 }
 
+impl Run {
+    /// The last lines of the console, marked as such.
+    pub fn console_tail(&self, count: usize) -> String {
+        let lines: Vec<&str> = self.serial.lines().collect();
+        let tail = &lines[lines.len().saturating_sub(count)..];
+        let marked: String = tail.iter().map(|line| format!("  | {line}\n")).collect();
+        format!("last {} lines of the console:\n{marked}", tail.len())
+    }
+}
+
 /// Boots and waits for the end; `heard` gets each line of the report channel as it comes.
 pub fn run(boot: &Boot, manner: &Manner, mut heard: impl FnMut(Line<'_>)) -> Result<Run> {
     let folder = &manner.folder;
