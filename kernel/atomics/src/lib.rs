@@ -13,10 +13,11 @@
 //! accesses.
 
 #![no_std]
-#![forbid(unsafe_code)]
 
 #[cfg(all(feature = "loom", feature = "shuttle"))]
 compile_error!("the features `loom` and `shuttle` exclude each other");
+
+pub mod cell;
 
 pub use core::sync::atomic::Ordering;
 

@@ -1,1 +1,71 @@
-//! Being written.
+//! The machine, as everything above it sees it: processors, interrupt levels, context switch, time.
+//!
+//! # One interface, two machines
+//!
+//! `dispatch`, `vm` and `activations` know no hardware. They call this crate, whose backend is
+//! chosen by the compilation target: [`backend`] is `x86_64` in the kernel and `sim` on the host,
+//! where a kernel thread is a host, loom or shuttle thread and a processor is a baton that
+//! [`switch()`] passes on. The code above compiles unchanged for both, so what runs in the kernel is
+//! what the tests and the model checkers run.
+//!
+//! # Where things are
+//!
+//! | file | concept |
+//! |---|---|
+//! | [`system`] | one machine; everything hangs off it, so there are no mutable statics |
+//! | [`cpu`] | one processor and its own data |
+//! | [`slot`] | how the layers above hang their data off a system or a processor |
+//! | [`pil`] | interrupt levels, masked lazily; the replay of what was held back |
+//! | [`preempt`] | kernel preemption: off, on, wanted |
+//! | [`capability`] | `MayFault` and `Atomic`: who may fault and sleep, who must not |
+//! | [`spin_lock`] | the lock that everything else stands on |
+//! | [`switch`](mod@switch) | leaving one context for another |
+//! | [`poke`] | making another processor look |
+//! | [`idle`] | halting without losing a wake-up |
+//! | [`time`] | ticks, nanoseconds, the one-shot timer |
+//! | [`hooks`] | what the machine calls upwards |
+//!
+//! # Rules
+//!
+//! 1. Whoever touches the current processor's data holds an [`Atomic`], or uses one of the few
+//!    operations that are a single instruction and may move between processors harmlessly.
+//! 2. Whoever may sleep or fault holds a `&mut` [`MayFault`]. A critical section borrows it, so that
+//!    nothing inside the section can have it.
+//! 3. Every spin loop contains [`atomics::spin_loop`]: without it two processors hang under
+//!    `-icount`, and the model checkers never end.
+
+#![no_std]
+
+#[cfg(not(target_os = "none"))]
+extern crate std;
+
+pub mod capability;
+pub mod cpu;
+pub mod hooks;
+pub mod idle;
+pub mod pil;
+pub mod poke;
+pub mod preempt;
+pub mod slot;
+pub mod spin_lock;
+pub mod switch;
+pub mod system;
+pub mod time;
+
+#[cfg(not(target_os = "none"))]
+pub mod sim;
+#[cfg(not(target_os = "none"))]
+pub use sim as backend;
+
+#[cfg(target_os = "none")]
+pub mod x86_64;
+#[cfg(target_os = "none")]
+pub use x86_64 as backend;
+
+pub use capability::{Atomic, MayFault};
+pub use cpu::Cpu;
+pub use hooks::Hooks;
+pub use pil::Pil;
+pub use spin_lock::SpinLock;
+pub use switch::{Context, switch};
+pub use system::System;

@@ -1,0 +1,61 @@
+//! Who may fault and sleep, and who must not: two capabilities that are lent out.
+//!
+//! [`MayFault`] exists once per kernel entry (a system call, a trap that left its IST stack, a
+//! kernel thread). Whoever holds `&mut MayFault` runs with interrupts on, preemption on and no spin
+//! lock held: it may touch an absent page, allocate with waiting, sleep. A critical section
+//! (raising the interrupt level, turning preemption off, taking a spin lock) *borrows* it for as
+//! long as the section lasts, so nothing that needs it can be called inside: the compiler refuses.
+//!
+//! [`Atomic`] is its opposite, lent out by the guards of critical sections: whoever holds
+//! `&Atomic` stays on this processor and must not sleep or fault.
+//!
+//! The idea comes from the five rules of OSv's lazily populated stacks. The three ways into a
+//! critical section are those rules:
+//!
+//! | way in | needs | rule |
+//! |---|---|---|
+//! | `enter(…, &mut MayFault)` | both certainly on | 4: probe the stack unconditionally |
+//! | `enter_within(…, &Atomic)` | already inside one | 3: nothing to do |
+//! | `enter_anywhere(…)` | unknown | 5: find out at run time |
+//!
+//! Rules 1 and 2 (always on a populated stack) need no capability. Both types are neither `Send`
+//! nor `Sync`: they speak of the thread that holds them. A token can be forged by `unsafe` only;
+//! the run-time checks of debug builds are there for that case.
+
+use core::marker::PhantomData;
+
+/// The right to fault and to sleep. See the module.
+pub struct MayFault {
+    not_send: PhantomData<*mut ()>,
+}
+
+impl MayFault {
+    /// Makes the one token of a kernel entry.
+    ///
+    /// # Safety
+    ///
+    /// The caller has just entered the kernel on a thread's own stack, with interrupts on or about
+    /// to be turned on, interrupt level 0, preemption on and no spin lock held, and no other token
+    /// of this entry is alive.
+    pub const unsafe fn assume() -> MayFault {
+        MayFault { not_send: PhantomData }
+    }
+}
+
+/// The knowledge that this code stays on its processor and must not sleep. See the module.
+pub struct Atomic {
+    not_send: PhantomData<*mut ()>,
+}
+
+impl Atomic {
+    /// The token for code that is inside a critical section of a kind that has no guard: a trap
+    /// that is still on its IST stack, a processor's start-up, the panic path.
+    ///
+    /// # Safety
+    ///
+    /// For the whole lifetime `'a` the caller is not preempted and does not move to another
+    /// processor.
+    pub const unsafe fn assume<'a>() -> &'a Atomic {
+        &Atomic { not_send: PhantomData }
+    }
+}

@@ -1,0 +1,23 @@
+//! What the machine calls upwards. The layer that owns the [`System`](crate::System) implements
+//! [`Hooks`] once; tests implement it for themselves.
+
+use crate::capability::Atomic;
+use crate::{Cpu, Pil};
+
+/// What happens on a processor. Every call but [`Hooks::preempt`] comes from an interrupt: on a
+/// populated stack, hardware interrupts off, the interrupt level at the interrupt's own.
+pub trait Hooks: Sync {
+    /// A device's interrupt: the `line`th of its level.
+    fn interrupt(&self, cpu: &Cpu, atomic: &Atomic, level: Pil, line: u8);
+
+    /// Another processor has poked this one ([`crate::poke`]).
+    fn poked(&self, cpu: &Cpu, atomic: &Atomic);
+
+    /// The one-shot timer has run out ([`crate::time`]).
+    fn timer(&self, cpu: &Cpu, atomic: &Atomic);
+
+    /// The current thread is to give up the processor. Called on the thread's own stack, with
+    /// interrupts on and at level 0. Must take back the wish ([`crate::preempt::clear`]) or keep
+    /// being called.
+    fn preempt(&self);
+}

@@ -1,0 +1,180 @@
+//! Processors and interrupt routing, from the ACPI tables.
+//!
+//! Only the static tables are read (MADT, FADT); the interpreter that ACPI's bytecode needs has no
+//! place in a teaching kernel.
+
+use crate::system::CPU_MAX;
+use acpi::madt::{Madt, MadtEntry};
+use acpi::{AcpiHandler, AcpiTables, PhysicalMapping};
+use core::pin::Pin;
+use core::ptr::NonNull;
+
+/// Most I/O APICs that are looked at.
+const IO_APIC_MAX: usize = 8;
+/// The ISA interrupts, whose routing the firmware may override.
+const ISA_LINES: usize = 16;
+
+/// Why the tables cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadFirmware {
+    /// The root pointer or the tables behind it are damaged.
+    Tables,
+    /// There is no table of interrupt controllers.
+    NoMadt,
+    /// No processor is usable.
+    NoProcessor,
+}
+
+/// An I/O APIC, as the firmware describes it.
+#[derive(Clone, Copy, Debug)]
+pub struct IoApicEntry {
+    /// Physical address of the registers.
+    pub address: u64,
+    /// The first global interrupt number that it serves.
+    pub first_interrupt: u32,
+}
+
+/// How a device's interrupt arrives.
+#[derive(Clone, Copy, Debug)]
+pub struct Line {
+    /// Global interrupt number.
+    pub interrupt: u32,
+    /// Polarity.
+    pub active_low: bool,
+    /// Trigger mode.
+    pub level_triggered: bool,
+}
+
+/// What the tables say.
+pub struct Firmware {
+    cpus: [u32; CPU_MAX],
+    cpu_count: usize,
+    io_apics: [Option<IoApicEntry>; IO_APIC_MAX],
+    isa: [Line; ISA_LINES],
+    /// Physical address of the local APICs' registers.
+    pub local_apic: u64,
+    /// Usable processors beyond [`CPU_MAX`], or with an identifier too large to start.
+    pub cpus_left_out: usize,
+    /// I/O port of the power-management timer.
+    pub pm_timer: Option<u16>,
+}
+
+/// Reaches the tables through the mapping of physical memory.
+#[derive(Clone)]
+struct Mapped {
+    offset: u64,
+}
+
+impl AcpiHandler for Mapped {
+    unsafe fn map_physical_region<T>(
+        &self,
+        physical: usize,
+        size: usize,
+    ) -> PhysicalMapping<Self, T> {
+        let address = (self.offset + physical as u64) as *mut T;
+        let address = NonNull::new(address).expect("physical memory is not mapped at 0");
+        // SAFETY: the region is mapped for as long as the kernel runs.
+        unsafe { PhysicalMapping::new(physical, address, size, size, self.clone()) }
+    }
+
+    fn unmap_physical_region<T>(_: &PhysicalMapping<Self, T>) {}
+}
+
+impl Firmware {
+    /// Reads the tables.
+    ///
+    /// # Safety
+    ///
+    /// `root` is the physical address of the root pointer, and the memory in which the tables lie
+    /// is mapped at `offset` and nobody writes to it.
+    pub unsafe fn read(root: u64, offset: u64) -> Result<Firmware, BadFirmware> {
+        let handler = Mapped { offset };
+        // SAFETY: the caller's promise.
+        let tables = unsafe { AcpiTables::from_rsdp(handler, root as usize) }
+            .map_err(|_| BadFirmware::Tables)?;
+        let madt = tables.find_table::<Madt>().map_err(|_| BadFirmware::NoMadt)?;
+        let mut firmware = Firmware {
+            cpus: [0; CPU_MAX],
+            cpu_count: 0,
+            io_apics: [None; IO_APIC_MAX],
+            isa: core::array::from_fn(|line| Line {
+                interrupt: line as u32,
+                active_low: false,
+                level_triggered: false,
+            }),
+            local_apic: u64::from(madt.get().local_apic_address),
+            cpus_left_out: 0,
+            pm_timer: None,
+        };
+        firmware.read_madt(madt.get());
+        if let Ok(fadt) = tables.find_table::<acpi::fadt::Fadt>() {
+            firmware.pm_timer = fadt
+                .pm_timer_block()
+                .ok()
+                .flatten()
+                .filter(|block| block.address_space == acpi::address::AddressSpace::SystemIo)
+                .map(|block| block.address as u16);
+        }
+        if firmware.cpu_count == 0 { Err(BadFirmware::NoProcessor) } else { Ok(firmware) }
+    }
+
+    fn read_madt(&mut self, madt: Pin<&Madt>) {
+        const ENABLED: u32 = 1 << 0;
+        let mut io_apic_count = 0;
+        for entry in madt.entries() {
+            match entry {
+                MadtEntry::LocalApic(cpu) if { cpu.flags } & ENABLED != 0 => {
+                    self.add_cpu(u32::from(cpu.apic_id));
+                }
+                MadtEntry::LocalX2Apic(cpu) if { cpu.flags } & ENABLED != 0 => {
+                    self.add_cpu(cpu.x2apic_id);
+                }
+                MadtEntry::IoApic(controller) if io_apic_count < IO_APIC_MAX => {
+                    self.io_apics[io_apic_count] = Some(IoApicEntry {
+                        address: u64::from(controller.io_apic_address),
+                        first_interrupt: { controller.global_system_interrupt_base },
+                    });
+                    io_apic_count += 1;
+                }
+                MadtEntry::InterruptSourceOverride(change) => {
+                    if let Some(line) = self.isa.get_mut(usize::from(change.irq)) {
+                        *line = Line {
+                            interrupt: { change.global_system_interrupt },
+                            active_low: { change.flags } & 0b11 == 0b11,
+                            level_triggered: { change.flags } >> 2 & 0b11 == 0b11,
+                        };
+                    }
+                }
+                MadtEntry::LocalApicAddressOverride(change) => {
+                    self.local_apic = change.local_apic_address;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn add_cpu(&mut self, apic_id: u32) {
+        // 255 is the broadcast address; larger identifiers cannot be reached before x2APIC is on.
+        if self.cpu_count == CPU_MAX || apic_id >= 255 {
+            self.cpus_left_out += 1;
+        } else if !self.cpus().contains(&apic_id) {
+            self.cpus[self.cpu_count] = apic_id;
+            self.cpu_count += 1;
+        }
+    }
+
+    /// The APIC identifiers of the usable processors.
+    pub fn cpus(&self) -> &[u32] {
+        &self.cpus[..self.cpu_count]
+    }
+
+    /// The I/O APICs.
+    pub fn io_apics(&self) -> impl Iterator<Item = IoApicEntry> + '_ {
+        self.io_apics.iter().copied().flatten()
+    }
+
+    /// How an ISA device's interrupt arrives.
+    pub fn isa_line(&self, irq: u8) -> Line {
+        self.isa[usize::from(irq)]
+    }
+}

@@ -1,0 +1,98 @@
+//! What this backend keeps per system and per processor.
+
+use super::clock::Clock;
+use super::descriptors::{EntryStacks, Tables};
+use super::features::Features;
+use super::local_apic::LocalApic;
+use super::stack::Reserve;
+use super::trap::TrapHooks;
+use crate::Cpu;
+use crate::cpu::Private;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
+
+/// The x86-64 part of a [`System`](crate::System).
+pub struct SystemState {
+    /// Where physical memory is mapped.
+    pub physical_offset: u64,
+    /// What the processors can do; the first one's answer holds for all.
+    pub features: Features,
+    /// What the trap code calls upwards.
+    pub trap_hooks: &'static dyn TrapHooks,
+    /// The way to the local APICs, once it is mapped.
+    pub local_apic: LocalApic,
+    /// The clock, once it is calibrated.
+    pub clock: Clock,
+    /// Where started processors go ([`super::start::Main`]).
+    pub(crate) main: AtomicPtr<()>,
+    /// Index plus 1 of the processor that panicked first; 0 while none has.
+    pub panicking: AtomicU32,
+}
+
+impl SystemState {
+    /// The state at the kernel's first steps: nothing mapped or calibrated yet.
+    pub fn new(
+        physical_offset: u64,
+        features: Features,
+        trap_hooks: &'static dyn TrapHooks,
+    ) -> SystemState {
+        SystemState {
+            physical_offset,
+            features,
+            trap_hooks,
+            local_apic: LocalApic::new(),
+            clock: Clock::new(),
+            main: AtomicPtr::new(core::ptr::null_mut()),
+            panicking: AtomicU32::new(0),
+        }
+    }
+}
+
+/// The x86-64 part of a [`Cpu`]. `repr(C)`: entry stubs reach the first fields by offset.
+#[repr(C)]
+pub struct CpuState {
+    /// The processor's own address, so that `gs:[this]` is a `&Cpu`.
+    pub(crate) this: AtomicPtr<Cpu>,
+    /// Top of the running thread's kernel stack: where entries from user mode land.
+    pub kernel_stack_top: Private<AtomicU64>,
+    /// The user's stack pointer, for the few instructions in which `syscall` has nowhere else.
+    pub user_rsp: Private<AtomicU64>,
+    /// Lowest address of the running thread's kernel stack; the guard page ends here.
+    pub(crate) kernel_stack_bottom: Private<AtomicU64>,
+    /// The running thread's word of pending asynchronous work, or null: not 0 means that the
+    /// return to user mode has to call [`TrapHooks::asynchronous`]. Other processors set the word.
+    pub asynchronous: AtomicPtr<AtomicU32>,
+    /// The running thread, in whatever form the layer above gives it.
+    pub thread: AtomicPtr<()>,
+    /// How interrupts and pokes address this processor.
+    pub apic_id: u32,
+    /// Set by the processor itself when it takes interrupts.
+    pub online: AtomicBool,
+    /// The page-fault entry is in use: a fault inside it is a bug, and named as such.
+    pub(crate) in_page_fault_entry: AtomicBool,
+    /// Frames with which holes in kernel stacks are filled.
+    pub reserve: Reserve,
+    /// Descriptor tables.
+    pub(crate) tables: Tables,
+    /// The stacks on which traps enter.
+    pub(crate) entry_stacks: EntryStacks,
+}
+
+impl CpuState {
+    /// The state of a processor that has not started yet.
+    pub fn new(apic_id: u32, entry_stacks: EntryStacks) -> CpuState {
+        CpuState {
+            this: AtomicPtr::new(core::ptr::null_mut()),
+            kernel_stack_top: Private::<AtomicU64>::new(0),
+            user_rsp: Private::<AtomicU64>::new(0),
+            kernel_stack_bottom: Private::<AtomicU64>::new(0),
+            asynchronous: AtomicPtr::new(core::ptr::null_mut()),
+            thread: AtomicPtr::new(core::ptr::null_mut()),
+            apic_id,
+            online: AtomicBool::new(false),
+            in_page_fault_entry: AtomicBool::new(false),
+            reserve: Reserve::new(),
+            tables: Tables::new(),
+            entry_stacks,
+        }
+    }
+}

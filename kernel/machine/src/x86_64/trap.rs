@@ -1,0 +1,282 @@
+//! What happens on the entry stack, and moving off it.
+//!
+//! Every trap enters on an IST stack with interrupts off ([`super::descriptors`]). There are three
+//! kinds of work, in this order:
+//!
+//! 1. what neither faults nor sleeps is done at once, on the entry stack: filling a hole in a kernel
+//!    stack, an interrupt's handler, stopping for another processor's panic;
+//! 2. what may fault or sleep is *moved*: the frame is copied to the thread's own kernel stack
+//!    (first making sure that the stack is there), and only there do interrupts come on again:
+//!    exceptions of user mode, page faults on user memory, preemption;
+//! 3. what can only be a bug of the kernel's is fatal and reported where it is.
+//!
+//! One test of all pending asynchronous work stands before every return to user mode
+//! ([`prepare_return_to_user`]), with interrupts off, repeated until there is none.
+
+use super::features::Features;
+use super::frame::TrapFrame;
+use super::private::{current_cpu, interrupts_off, interrupts_on, stop};
+use super::{descriptors, entry, stack, user_copy};
+use crate::capability::{Atomic, MayFault};
+use crate::pil::{self, Pil};
+use crate::{Cpu, poke, preempt, time};
+use core::sync::atomic::Ordering;
+use x86_64::registers::control::Cr2;
+
+/// What the trap code calls upwards. The calls that take a [`MayFault`] come on the thread's own
+/// stack, interrupts on.
+pub trait TrapHooks: Sync {
+    /// User mode has caused an exception; a page fault comes here only when [`Self::page_fault`]
+    /// did not help. Need not return.
+    fn user_exception(&self, frame: &mut TrapFrame, may_fault: &mut MayFault);
+
+    /// A page of user memory is not there, or not for this access; by user mode or by a copy of the
+    /// kernel's. Returns whether the access is worth another try.
+    fn page_fault(&self, frame: &mut TrapFrame, may_fault: &mut MayFault) -> bool;
+
+    /// The running thread's word of asynchronous work is not 0. Need not return.
+    fn asynchronous(&self, frame: &mut TrapFrame, may_fault: &mut MayFault);
+
+    /// A bug of the kernel's, or a broken machine. On the entry stack, interrupts off.
+    fn fatal(&self, frame: &TrapFrame, cause: Fatal) -> !;
+}
+
+/// Why a trap cannot be survived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fatal {
+    /// An exception in the kernel.
+    Exception,
+    /// The kernel ran into the guard page below its stack.
+    StackOverflow,
+    /// A hole in the kernel's stack, and nothing in the reserve to fill it.
+    StackReserveEmpty,
+    /// A page fault while an earlier one was still on its entry stack.
+    NestedPageFault,
+    /// A user page was touched where nobody may fault.
+    FaultInCriticalSection,
+    /// An exception that was delivered onto a kernel stack that is not there.
+    NoLanding,
+}
+
+const PAGE_FAULT: u64 = 14;
+const ERROR_PRESENT: u64 = 1 << 0;
+const INTERRUPT_FLAG: u64 = 1 << 9;
+/// The vector that a local APIC gives when an interrupt has gone away: no handler, no EOI.
+pub(crate) const SPURIOUS: u8 = 0xff;
+
+/// The vector of a level's line: the level is the vector's priority class.
+pub const fn vector(level: Pil, line: u8) -> u8 {
+    assert!(level.number() >= Pil::DEVICE_MIN.number() && line < 16);
+    level.number() << 4 | line
+}
+
+/// First half of every trap, on the entry stack. Returns the frame to go on with: the same, to
+/// return through it, or its copy on the thread's stack.
+pub(crate) extern "C" fn trap_on_entry_stack(frame: &mut TrapFrame) -> *mut TrapFrame {
+    let cpu = descriptors::cpu_above_frame(frame);
+    if cpu.system().backend.features.contains(Features::SMAP) {
+        // The interrupted code may have lifted the protection; its flags come back with its frame.
+        // SAFETY: forbids access to user pages, nothing else.
+        unsafe { core::arch::asm!("clac", options(nomem, nostack)) };
+    }
+    match frame.vector {
+        2 => non_maskable(cpu, frame),
+        PAGE_FAULT => page_fault(cpu, frame),
+        8 | 18 => fatal(cpu, frame, Fatal::Exception),
+        1 if !frame.is_user() => ignore_debug(frame),
+        0..32 => exception(cpu, frame),
+        // What is left of the legacy controller's: spurious, as every line is masked.
+        32..48 => frame,
+        _ => interrupt(cpu, frame),
+    }
+}
+
+/// Second half, on the thread's own stack, interrupts still off and off again at the end.
+pub(crate) extern "C" fn trap_on_thread_stack(frame: &mut TrapFrame) {
+    // SAFETY: off the entry stack, interrupted code ran at level 0 with interrupts on.
+    unsafe { interrupts_on() };
+    // SAFETY: this is the entry on the thread's own stack; the interrupted code's token, if it had
+    // one, cannot be used before we return.
+    let mut may_fault = unsafe { MayFault::assume() };
+    let hooks = current_cpu().system().backend.trap_hooks;
+    if frame.vector == PAGE_FAULT {
+        if !hooks.page_fault(frame, &mut may_fault) {
+            if frame.is_user() {
+                hooks.user_exception(frame, &mut may_fault);
+            } else if !user_copy::recover(frame) {
+                hooks.fatal(frame, Fatal::Exception);
+            }
+        }
+    } else if frame.vector < 32 {
+        hooks.user_exception(frame, &mut may_fault);
+    } else {
+        preempt::check();
+    }
+    if frame.is_user() {
+        prepare_return_to_user(frame, &mut may_fault);
+    } else {
+        interrupts_off();
+    }
+}
+
+/// The one test of pending asynchronous work: everything that has to happen before a thread returns
+/// to user mode. Returns with interrupts off, so that what comes later interrupts user mode.
+#[inline]
+pub fn prepare_return_to_user(frame: &mut TrapFrame, may_fault: &mut MayFault) {
+    loop {
+        interrupts_off();
+        let cpu = current_cpu();
+        if !is_work_pending(cpu) {
+            return;
+        }
+        // SAFETY: on the thread's own stack at level 0.
+        unsafe { interrupts_on() };
+        preempt::check();
+        if is_asynchronous_pending(current_cpu()) {
+            cpu.system().backend.trap_hooks.asynchronous(frame, may_fault);
+        }
+    }
+}
+
+#[inline]
+fn is_asynchronous_pending(cpu: &Cpu) -> bool {
+    let word = cpu.backend.asynchronous.load(Ordering::Relaxed);
+    // SAFETY: null, or set by the layer above to a word that lives while its thread runs.
+    unsafe { word.as_ref() }.is_some_and(|word| word.load(Ordering::Acquire) != 0)
+}
+
+#[inline]
+fn is_work_pending(cpu: &Cpu) -> bool {
+    is_asynchronous_pending(cpu) || cpu.pending.levels.get() & preempt::LEVEL_BIT != 0
+}
+
+fn fatal(cpu: &Cpu, frame: &TrapFrame, cause: Fatal) -> ! {
+    cpu.system().backend.trap_hooks.fatal(frame, cause)
+}
+
+/// Copies the frame to the thread's stack, below `address`.
+fn move_below(cpu: &Cpu, frame: &TrapFrame, address: u64) -> *mut TrapFrame {
+    if !stack::make_landing(cpu, address) {
+        fatal(cpu, frame, Fatal::NoLanding);
+    }
+    let place = (address - size_of::<TrapFrame>() as u64) & !15;
+    let place = place as *mut TrapFrame;
+    // SAFETY: the landing is there, below everything that the stack holds. The source may lie in
+    // the same place (see `exception`), so this is a copy out and in.
+    unsafe { place.write(*frame) };
+    place
+}
+
+/// Moves a frame of user mode: the thread's kernel stack is empty.
+fn move_user(cpu: &Cpu, frame: &TrapFrame) -> *mut TrapFrame {
+    move_below(cpu, frame, cpu.backend.kernel_stack_top.get())
+}
+
+fn page_fault(cpu: &Cpu, frame: &mut TrapFrame) -> *mut TrapFrame {
+    frame.fault_address = Cr2::read_raw();
+    if cpu.backend.in_page_fault_entry.swap(true, Ordering::Relaxed) {
+        fatal(cpu, frame, Fatal::NestedPageFault);
+    }
+    let next = if frame.is_user() { move_user(cpu, frame) } else { kernel_page_fault(cpu, frame) };
+    cpu.backend.in_page_fault_entry.store(false, Ordering::Relaxed);
+    next
+}
+
+fn kernel_page_fault(cpu: &Cpu, frame: &mut TrapFrame) -> *mut TrapFrame {
+    let address = frame.fault_address;
+    let stack = stack::current(cpu);
+    if stack.guard_contains(address) {
+        fatal(cpu, frame, Fatal::StackOverflow);
+    }
+    if stack.contains(address) && frame.error & ERROR_PRESENT == 0 {
+        if !stack::fill(cpu, address) {
+            fatal(cpu, frame, Fatal::StackReserveEmpty);
+        }
+        return frame;
+    }
+    // What is left that is no bug: the copy routine touched a user page.
+    if user_copy::recover(&mut frame.clone()) && address < user_copy::USER_END {
+        let may_fault = frame.rflags & INTERRUPT_FLAG != 0 && cpu.pil.get() == 0;
+        if !may_fault || cpu.preempt_off.get() != 0 {
+            fatal(cpu, frame, Fatal::FaultInCriticalSection);
+        }
+        return move_below(cpu, frame, frame.rsp);
+    }
+    fatal(cpu, frame, Fatal::Exception)
+}
+
+fn exception(cpu: &Cpu, frame: &mut TrapFrame) -> *mut TrapFrame {
+    if !frame.is_user() {
+        if frame.rip != entry::iretq_address() {
+            fatal(cpu, frame, Fatal::Exception);
+        }
+        // The frame that the `iretq` was to load is at fault: it is the user's. The registers are
+        // the user's already; the five words lie where the stack pointer points.
+        // SAFETY: the faulting `iretq` had its frame there.
+        let words = unsafe { *(frame.rsp as *const [u64; 5]) };
+        [frame.rip, frame.cs, frame.rflags, frame.rsp, frame.ss] = words;
+    }
+    move_user(cpu, frame)
+}
+
+/// A debug exception in the kernel: what user mode left pending when it entered. Nothing of the
+/// kernel's uses the debug registers.
+fn ignore_debug(frame: &mut TrapFrame) -> *mut TrapFrame {
+    const TRAP_FLAG: u64 = 1 << 8;
+    frame.rflags &= !TRAP_FLAG;
+    frame
+}
+
+/// A processor's panic stops the others by NMI; there is no other source.
+fn non_maskable(cpu: &Cpu, frame: &TrapFrame) -> *mut TrapFrame {
+    if cpu.system().backend.panicking.load(Ordering::Acquire) == 0 {
+        fatal(cpu, frame, Fatal::Exception);
+    }
+    cpu.backend.online.store(false, Ordering::Release);
+    stop()
+}
+
+fn interrupt(cpu: &Cpu, frame: &mut TrapFrame) -> *mut TrapFrame {
+    let vector = frame.vector as u8;
+    if vector == SPURIOUS {
+        return frame;
+    }
+    // SAFETY: interrupts are off until the trap is over.
+    let atomic = unsafe { Atomic::assume() };
+    pil::arrive(cpu, atomic, Pil::new(vector >> 4), vector & 15);
+    if frame.is_user() {
+        if is_work_pending(cpu) {
+            return move_user(cpu, frame);
+        }
+    } else if cpu.pending.levels.get() & preempt::LEVEL_BIT != 0
+        && cpu.pil.get() == 0
+        && cpu.preempt_off.get() == 0
+        && frame.rflags & INTERRUPT_FLAG != 0
+    {
+        return move_below(cpu, frame, frame.rsp);
+    }
+    frame
+}
+
+/// Nothing to do: an interrupt that is held back has not been acknowledged, and as long as it is in
+/// service the local APIC itself holds that level and those below it. So the hardware priority is
+/// raised only when needed, and comes down with the acknowledgement in [`deliver`]; both are in
+/// order of level, as the controller wants it, because the replay is.
+pub(crate) fn hold(_: &Cpu, _: Pil) {}
+
+/// Runs an interrupt's handler, then acknowledges the interrupt.
+pub(crate) fn deliver(cpu: &Cpu, atomic: &Atomic, level: Pil, line: u8) {
+    if (level, line) == (poke::LEVEL, poke::LINE) {
+        poke::received(cpu, atomic);
+    } else if (level, line) == (time::TIMER_LEVEL, time::TIMER_LINE) {
+        cpu.system().hooks().timer(cpu, atomic);
+    } else {
+        cpu.system().hooks().interrupt(cpu, atomic, level, line);
+    }
+    cpu.system().backend.local_apic.acknowledge();
+}
+
+pub(crate) fn send_poke(cpu: &Cpu) {
+    let to = cpu.backend.apic_id;
+    current_cpu().system().backend.local_apic.send(to, vector(poke::LEVEL, poke::LINE));
+}
