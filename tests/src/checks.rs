@@ -6,15 +6,14 @@
 
 use std::sync::Mutex;
 
+use abi::ending::Ending;
 use boot::progress;
 use boot::report_log::{Check, CheckEnd};
 use boot::run::Run;
 use libtest_mimic::{Arguments, Trial};
 
-use abi::ending::Ending;
-
 use crate::classify::cause_of_death;
-use crate::perform::{failure, observe, perform, seen};
+use crate::perform::{failure, judge, observe, perform, seen};
 use crate::scenario::{Scenario, Want};
 use crate::selection;
 use crate::slots::parallelism;
@@ -106,23 +105,23 @@ fn trials_of(scenario: Scenario, run: Result<Run, String>) -> Vec<Trial> {
     let mut trials = Vec::new();
     if let Ok(run) = &run {
         for check in run.report.checks() {
-            let verdict = judge(&check, &scenario, run);
+            let verdict = judge_check(&check, &scenario, run);
             let name = format!("{}/{}", scenario.name, check.name);
             trials.push(Trial::test(name, move || Ok(verdict?)));
         }
     }
-    let verdict = run.and_then(|run| crate::perform::judge(&scenario, &run));
+    let verdict = run.and_then(|run| judge(&scenario, &run));
     trials.push(Trial::test(scenario.name, move || Ok(verdict?)));
     trials
 }
 
 /// What became of one check.
-fn judge(check: &Check, scenario: &Scenario, run: &Run) -> Result<(), String> {
+fn judge_check(check: &Check, scenario: &Scenario, run: &Run) -> Result<(), String> {
     let what = match &check.end {
         CheckEnd::Passed => return Ok(()),
         CheckEnd::Failed(why) => why.clone(),
         CheckEnd::Unfinished => {
-            format!("it began and did not end; {}", cause_of_death(seen(run)).text())
+            format!("it began and did not end; {}", cause_of_death(seen(run)))
         }
     };
     let mut alone = scenario.clone();

@@ -124,9 +124,12 @@ fn unexpected(wanted: Ending, seen: Seen<'_>) -> Verdict {
     }
 }
 
-/// What a run died of, whatever was expected of it.
-pub fn cause_of_death(seen: Seen<'_>) -> Verdict {
-    unexpected(Ending::ChecksEnded, seen)
+/// What became of a run in which a check did not end.
+pub fn cause_of_death(seen: Seen<'_>) -> String {
+    match seen.outcome {
+        Outcome::Ended(Ending::ChecksEnded) => "the checks after it were run".to_owned(),
+        _ => unexpected(Ending::ChecksEnded, seen).text(),
+    }
 }
 
 /// The lines of the first panic.
@@ -321,6 +324,8 @@ mod tests {
         let report = ReportLog::new(b"begin a\n");
         let outcome = Outcome::Ended(Ending::KernelPanic);
         let seen = Seen { outcome, serial: PANIC, report: &report };
-        assert!(cause_of_death(seen).text().contains("no frame"));
+        assert!(cause_of_death(seen).contains("no frame"));
+        let survived = Seen { outcome: Outcome::Ended(Ending::ChecksEnded), ..seen };
+        assert!(cause_of_death(survived).contains("after it"));
     }
 }

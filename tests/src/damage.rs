@@ -16,12 +16,16 @@ pub enum Damage {
     NoImage,
     /// It is no tar archive.
     RandomBytes,
-    /// It ends in the middle of the kernel.
+    /// It ends in the middle of the kernel, between two blocks of the archive.
     TruncatedTar,
+    /// It ends in the middle of a block.
+    RaggedTar,
     /// It holds programs only.
     NoKernel,
-    /// The kernel's ELF file ends early, at this many thousandths of its length.
-    TruncatedKernel(u16),
+    /// The kernel's ELF file has lost its second half.
+    HalfKernel,
+    /// Of the kernel's ELF file, only so many bytes are left.
+    KernelStump(usize),
     /// The kernel's ELF file is for a 64-bit Arm.
     ArmKernel,
     /// The ELF file of `hello` ends early.
@@ -32,6 +36,9 @@ pub enum Damage {
 
 /// The program that is damaged.
 pub const DAMAGED_PROGRAM: &str = "hello";
+
+/// Length of a block of a tar archive; a file's header fills one.
+const BLOCK: usize = 512;
 
 /// Where an ELF file says which machine it is for, and the number for a 64-bit Arm.
 const ELF_MACHINE: (usize, u16) = (18, 183);
@@ -56,16 +63,16 @@ impl Damage {
             Damage::None | Damage::NoImage => {}
             Damage::RandomBytes => return Ok(noise(256 << 10)),
             Damage::TruncatedTar => {
-                let mut archive = image::pack(&entries)?;
-                let kernel = content(&mut entries, KERNEL_FILE)?.len();
-                archive.truncate(512 + kernel / 2);
-                return Ok(archive);
+                let half = content(&mut entries, KERNEL_FILE)?.len() / 2;
+                return cut(&entries, BLOCK + half - half % BLOCK);
             }
+            Damage::RaggedTar => return cut(&entries, BLOCK + 100),
             Damage::NoKernel => entries.retain(|entry| entry.name != KERNEL_FILE),
-            Damage::TruncatedKernel(part) => {
+            Damage::HalfKernel => {
                 let kernel = content(&mut entries, KERNEL_FILE)?;
-                kernel.truncate(kernel.len() * usize::from(part) / 1000);
+                kernel.truncate(kernel.len() / 2);
             }
+            Damage::KernelStump(length) => content(&mut entries, KERNEL_FILE)?.truncate(length),
             Damage::ArmKernel => arm(content(&mut entries, KERNEL_FILE)?),
             Damage::TruncatedProgram => {
                 let file = content(&mut entries, &program)?;
@@ -80,6 +87,13 @@ impl Damage {
 fn content<'a>(entries: &'a mut [Entry], name: &str) -> Result<&'a mut Vec<u8>> {
     let entry = entries.iter_mut().find(|entry| entry.name == name);
     Ok(&mut entry.with_context(|| format!("the image has no `{name}`"))?.content)
+}
+
+/// The beginning of the archive.
+fn cut(entries: &[Entry], length: usize) -> Result<Vec<u8>> {
+    let mut archive = image::pack(entries)?;
+    archive.truncate(length);
+    Ok(archive)
 }
 
 fn arm(elf: &mut [u8]) {
@@ -115,13 +129,15 @@ mod tests {
         let whole = pack(&entries()).unwrap();
         let damaged = |damage: Damage| damage.bytes(&entries()).unwrap();
         assert_eq!(damaged(Damage::None), whole);
-        assert_eq!(damaged(Damage::TruncatedTar), whole[..512 + 500]);
+        assert_eq!(damaged(Damage::TruncatedTar), whole[..512]);
+        assert_eq!(damaged(Damage::RaggedTar), whole[..612]);
         assert!(!damaged(Damage::NoKernel).starts_with(b"kernel"));
         // Header, then the file at offset 512: its machine is at 18.
         assert_eq!(damaged(Damage::ArmKernel)[512 + 18..][..2], [183, 0]);
         let program = 512 + 1024 + 512;
         assert_eq!(damaged(Damage::ArmProgram)[program + 18..][..2], [183, 0]);
-        assert_eq!(damaged(Damage::TruncatedKernel(100)).len(), whole.len() - 512);
+        assert_eq!(damaged(Damage::HalfKernel).len(), whole.len() - 512);
+        assert_eq!(damaged(Damage::KernelStump(0)).len(), whole.len() - 1024);
         assert!(Damage::NoKernel.bytes(&[]).is_ok());
         assert!(Damage::ArmKernel.bytes(&[]).is_err());
     }

@@ -16,14 +16,16 @@ const BAD_OPTIONS: [(&str, &str); 6] = [
 ];
 
 /// Images that the loader must refuse.
-const BAD_IMAGES: [(&str, Damage, Ending); 8] = [
+const BAD_IMAGES: [(&str, Damage, Ending); 10] = [
     ("no-ramdisk", Damage::NoImage, Ending::NoRamdisk),
     ("random-ramdisk", Damage::RandomBytes, Ending::CorruptRamdisk),
     ("truncated-ramdisk", Damage::TruncatedTar, Ending::CorruptRamdisk),
+    ("ragged-ramdisk", Damage::RaggedTar, Ending::CorruptRamdisk),
     ("no-kernel", Damage::NoKernel, Ending::NoKernel),
-    ("kernel-without-end", Damage::TruncatedKernel(500), Ending::TruncatedKernel),
-    ("kernel-without-segments", Damage::TruncatedKernel(2), Ending::TruncatedKernel),
-    ("empty-kernel", Damage::TruncatedKernel(0), Ending::TruncatedKernel),
+    ("half-kernel", Damage::HalfKernel, Ending::TruncatedKernel),
+    ("kernel-without-segments", Damage::KernelStump(100), Ending::TruncatedKernel),
+    ("kernel-without-header", Damage::KernelStump(10), Ending::TruncatedKernel),
+    ("empty-kernel", Damage::KernelStump(0), Ending::TruncatedKernel),
     ("kernel-for-arm", Damage::ArmKernel, Ending::WrongMachineKernel),
 ];
 
