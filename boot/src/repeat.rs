@@ -1,11 +1,23 @@
 //! The command that repeats a run.
 
+use std::time::Duration;
+
 use crate::command_line::{CommandLine, shell};
 use crate::qemu::{Machine, Pace};
 use crate::workspace::Profile;
 
 /// As a person can paste it.
 pub fn command(machine: &Machine, profile: Profile, line: &CommandLine) -> String {
+    limited(machine, profile, line, None)
+}
+
+/// The same, with a limit to its time.
+pub fn limited(
+    machine: &Machine,
+    profile: Profile,
+    line: &CommandLine,
+    timeout: Option<Duration>,
+) -> String {
     let checks = names_of_checks(machine, profile, line);
     let name = if checks.is_some() { "check" } else { "run" };
     let mut words: Vec<String> = ["cargo", "upcall", name].map(str::to_owned).into();
@@ -23,6 +35,9 @@ pub fn command(machine: &Machine, profile: Profile, line: &CommandLine) -> Strin
     if let Some(names) = checks {
         words.extend(names.split(',').filter(|name| *name != "all").map(str::to_owned));
         return shell(words);
+    }
+    if let Some(timeout) = timeout {
+        add("--timeout", &timeout.as_secs().to_string());
     }
     for option in &line.options {
         add("--option", option);
@@ -51,10 +66,11 @@ fn names_of_checks<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::command;
+    use super::{command, limited};
     use crate::command_line::CommandLine;
     use crate::qemu::{Machine, Memory, Pace};
     use crate::workspace::Profile;
+    use std::time::Duration;
 
     #[test]
     fn only_what_is_unusual_is_said() {
@@ -62,6 +78,10 @@ mod tests {
         assert_eq!(
             command(&Machine::default(), Profile::Release, &hello),
             "cargo upcall run hello"
+        );
+        assert_eq!(
+            limited(&Machine::default(), Profile::Release, &hello, Some(Duration::from_secs(9))),
+            "cargo upcall run --timeout 9 hello"
         );
         let machine = Machine { cpus: 1, memory: Memory(64), pace: Pace::Counted, acpi: true };
         let line = CommandLine {

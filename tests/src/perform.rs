@@ -8,7 +8,7 @@ use boot::qemu::Pace;
 use boot::run::{Boot, Console, Manner, Run};
 use boot::run_folder::RunFolder;
 use boot::workspace::{Build, Profile};
-use boot::{cli, image, repeat, run, workspace};
+use boot::{image, repeat, run, workspace};
 
 use crate::classify::{Seen, Verdict, classify};
 use crate::damage::Damage;
@@ -33,7 +33,7 @@ struct System {
 fn system() -> Result<&'static System, String> {
     static SYSTEM: OnceLock<Result<System, String>> = OnceLock::new();
     let make = || {
-        let (build, image) = cli::prepare(PROFILE)?;
+        let (build, image) = image::prepare(PROFILE)?;
         let entries = image::entries(&build)?;
         Ok(System { build, image, entries })
     };
