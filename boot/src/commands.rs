@@ -6,6 +6,7 @@ use std::time::Duration;
 use abi::ending::Ending;
 use anyhow::{Result, ensure};
 
+use crate::bench::Earlier;
 use crate::cli::{BenchOptions, CheckOptions, Commands, MachineOptions, RunOptions};
 use crate::command_line::CommandLine;
 use crate::outcome::Outcome;
@@ -105,6 +106,7 @@ fn conclude(run: &Run, again: &str) -> u8 {
 }
 
 fn measure(options: BenchOptions) -> Result<u8> {
+    let earlier = options.compare.as_deref().map(Earlier::read).transpose()?;
     let (build, image) = image::prepare(Profile::Release)?;
     progress::step("measuring with counted instructions on one processor");
     let run = bench::measure(&build, &image, options.group.as_deref())?;
@@ -119,8 +121,8 @@ fn measure(options: BenchOptions) -> Result<u8> {
     if let Some(path) = options.json {
         bench::write_json(&values, &path)?;
     }
-    if let Some(path) = options.compare {
-        let (differences, worse) = bench::compare(&values, &path)?;
+    if let Some(earlier) = earlier {
+        let (differences, worse) = bench::compare(&values, &earlier);
         print!("{differences}");
         return Ok(u8::from(worse));
     }

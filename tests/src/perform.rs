@@ -15,9 +15,6 @@ use crate::damage::Damage;
 use crate::scenario::Scenario;
 use crate::slots::Slots;
 
-/// The build that tests boot.
-const PROFILE: Profile = Profile::Checked;
-
 /// Lines of the console that a failure shows.
 const TAIL: usize = 40;
 
@@ -29,21 +26,26 @@ struct System {
     entries: Vec<Entry>,
 }
 
-/// Builds what there is to boot; again and again the same, or why there is none.
-fn system() -> Result<&'static System, String> {
-    static SYSTEM: OnceLock<Result<System, String>> = OnceLock::new();
+/// Builds what there is to boot, once; or says why there is nothing.
+fn system(profile: Profile) -> Result<&'static System, String> {
+    static CHECKED: OnceLock<Result<System, String>> = OnceLock::new();
+    static RELEASE: OnceLock<Result<System, String>> = OnceLock::new();
     let make = || {
-        let (build, image) = image::prepare(PROFILE)?;
+        let (build, image) = image::prepare(profile)?;
         let entries = image::entries(&build)?;
         Ok(System { build, image, entries })
     };
-    let made = SYSTEM.get_or_init(|| make().map_err(|error: anyhow::Error| format!("{error:#}")));
+    let place = match profile {
+        Profile::Checked => &CHECKED,
+        Profile::Release => &RELEASE,
+    };
+    let made = place.get_or_init(|| make().map_err(|error: anyhow::Error| format!("{error:#}")));
     made.as_ref().map_err(|error| format!("there is nothing to boot: {error}"))
 }
 
 /// Boots a scenario and waits for its end.
 pub fn observe(scenario: &Scenario) -> Result<Run, String> {
-    let system = system()?;
+    let system = system(scenario.profile)?;
     let slots = Slots::host();
     let _slot = slots.take(slots.weight(&scenario.machine));
     let boot = || {
@@ -99,7 +101,8 @@ pub fn failure(what: &str, scenario: &Scenario, run: &Run) -> String {
     text += &format!("again:   cargo test --test system -- --exact {}\n", scenario.name);
     // What a person cannot say on the tool's command line can only be had through the test.
     if scenario.damage == Damage::None && machine.acpi {
-        text += &format!("         {}\n", repeat::command(machine, PROFILE, &scenario.line));
+        text +=
+            &format!("         {}\n", repeat::command(machine, scenario.profile, &scenario.line));
     }
     let messages = std::fs::read_to_string(run.folder.qemu_messages()).unwrap_or_default();
     if !messages.trim().is_empty() {

@@ -6,6 +6,7 @@ use abi::ending::Ending;
 use boot::command_line::CommandLine;
 use boot::qemu::{Machine, Memory, Pace};
 use boot::run::Step;
+use boot::workspace::Profile;
 
 use crate::damage::Damage;
 
@@ -14,6 +15,8 @@ use crate::damage::Damage;
 pub struct Scenario {
     /// The test's name, with slashes between its groups.
     pub name: String,
+    /// Which build is booted.
+    pub profile: Profile,
     /// The machine.
     pub machine: Machine,
     /// What is wrong with the image.
@@ -61,6 +64,7 @@ impl Scenario {
     pub fn new(name: impl Into<String>, program: &[&str]) -> Scenario {
         Scenario {
             name: name.into(),
+            profile: Profile::Checked,
             machine: Machine { cpus: 2, ..Machine::default() },
             damage: Damage::None,
             line: CommandLine {
@@ -72,6 +76,12 @@ impl Scenario {
             end: End::Exited(0),
             wants: Vec::new(),
         }
+    }
+
+    /// In the build that users run, not in the one with checks.
+    pub fn released(mut self) -> Scenario {
+        self.profile = Profile::Release;
+        self
     }
 
     /// On so many processors.

@@ -14,6 +14,7 @@ pub fn scenarios() -> Vec<Scenario> {
         })
         .collect();
     all.push(Scenario::new("programs/hello-counted", &["hello"]).counted().shows(&greeting));
+    all.push(Scenario::new("programs/hello-released", &["hello"]).released().shows(&greeting));
     all.push(
         Scenario::new("programs/exit-status", &["hello", "--status", "42"])
             .exits(42)

@@ -14,7 +14,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 fn repeats() -> Result<(), String> {
-    let scenario = Scenario::new(NAME, &["bench"]).counted().seconds(300);
+    let scenario = Scenario::new(NAME, &["bench"]).released().counted().seconds(300);
     let measure = || {
         let run = observe(&scenario)?;
         judge(&scenario, &run)?;
