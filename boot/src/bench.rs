@@ -143,25 +143,38 @@ pub fn to_json(values: &[Measured]) -> String {
     format!("{:#}\n", Value::Array(list))
 }
 
-/// The differences to values written earlier, and whether one of them got worse.
-pub fn compare(values: &[Measured], earlier: &Path) -> Result<(String, bool)> {
-    let text =
-        fs::read_to_string(earlier).with_context(|| format!("reading {}", earlier.display()))?;
-    compare_text(values, &text).with_context(|| format!("reading {}", earlier.display()))
+/// Values that were written earlier, by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Earlier(BTreeMap<String, u64>);
+
+impl Earlier {
+    /// From a file that [`write_json`] made.
+    pub fn read(path: &Path) -> Result<Earlier> {
+        let text = fs::read_to_string(path).map_err(anyhow::Error::from);
+        let earlier = text.and_then(|text| Earlier::parse(&text));
+        earlier.with_context(|| format!("reading {}", path.display()))
+    }
+
+    fn parse(text: &str) -> Result<Earlier> {
+        let list: Vec<Value> = serde_json::from_str(text)?;
+        let mut values = BTreeMap::new();
+        for object in &list {
+            let name = object["name"].as_str().context("a value without a name")?;
+            let value =
+                object["value"].as_u64().with_context(|| format!("the value of `{name}`"))?;
+            values.insert(name.to_owned(), value);
+        }
+        Ok(Earlier(values))
+    }
 }
 
-fn compare_text(values: &[Measured], earlier: &str) -> Result<(String, bool)> {
-    let list: Vec<Value> = serde_json::from_str(earlier)?;
-    let mut old: BTreeMap<&str, u64> = BTreeMap::new();
-    for object in &list {
-        let name = object["name"].as_str().context("a value without a name")?;
-        old.insert(name, object["value"].as_u64().with_context(|| format!("`{name}`'s value"))?);
-    }
+/// The differences to earlier values, and whether one of them got worse.
+pub fn compare(values: &[Measured], earlier: &Earlier) -> (String, bool) {
     let mut text = String::new();
     let mut worse = false;
     for value in values {
         let (name, new) = (&value.name, value.value);
-        match old.get(name.as_str()) {
+        match earlier.0.get(name) {
             None => text += &format!("{name}: new, {}\n", grouped(new)),
             Some(&was) if was == new => {}
             Some(&was) => {
@@ -181,7 +194,7 @@ fn compare_text(values: &[Measured], earlier: &str) -> Result<(String, bool)> {
     if text.is_empty() {
         text += "no value has changed\n";
     }
-    Ok((text, worse))
+    (text, worse)
 }
 
 /// Writes the values to a file.
@@ -204,8 +217,9 @@ fn grouped(number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{compare_text, grouped, measured, table, to_json};
+    use super::{Earlier, compare, grouped, measured, table, to_json};
     use crate::report_log::ReportLog;
+    use std::collections::BTreeMap;
 
     fn log() -> ReportLog {
         ReportLog::new(
@@ -242,7 +256,8 @@ mod tests {
     #[test]
     fn what_is_written_compares_as_unchanged() {
         let values = measured(&log());
-        let (text, worse) = compare_text(&values, &to_json(&values)).unwrap();
+        let earlier = Earlier::parse(&to_json(&values)).unwrap();
+        let (text, worse) = compare(&values, &earlier);
         assert_eq!((text.as_str(), worse), ("no value has changed\n", false));
         let first = &serde_json::from_str::<serde_json::Value>(&to_json(&values)).unwrap()[1];
         let expected = serde_json::json!({"name": "syscall.null", "unit": "instructions",
@@ -252,13 +267,13 @@ mod tests {
 
     #[test]
     fn only_more_than_the_tolerance_is_worse() {
-        let earlier = |was| format!("[{{\"name\":\"boot.kernel_to_user\",\"value\":{was}}}]");
+        let earlier = |was| Earlier(BTreeMap::from([("boot.kernel_to_user".to_owned(), was)]));
         let values = measured(&log());
-        let worse = |was| compare_text(&values, &earlier(was)).unwrap().1;
+        let worse = |was| compare(&values, &earlier(was)).1;
         assert!(!worse(1_234_567) && !worse(1_230_000) && !worse(9_999_999));
         assert!(worse(1_200_000) && worse(0));
-        assert!(compare_text(&values, "{}").is_err());
-        assert!(compare_text(&values, "[{\"name\":\"x\"}]").is_err());
+        assert!(Earlier::parse("{}").is_err());
+        assert!(Earlier::parse("[{\"name\":\"x\"}]").is_err());
     }
 
     #[test]

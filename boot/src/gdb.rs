@@ -20,7 +20,7 @@ pub fn free_port(host: &Host) -> Result<u16> {
 
 /// Writes gdb's script and returns its path.
 pub fn write_script(build: &Build, program: Option<&str>, port: u16) -> Result<PathBuf> {
-    let path = workspace::output_folder().join("gdb");
+    let path = workspace::output_folder().join("upcall.gdb");
     workspace::write_whole(&path, script(build, program, port).as_bytes())?;
     Ok(path)
 }

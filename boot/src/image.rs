@@ -12,7 +12,8 @@ use anyhow::{Context, Result};
 use object::build::elf::Builder;
 use object::elf::SHF_ALLOC;
 
-use crate::workspace::{self, Build};
+use crate::doctor;
+use crate::workspace::{self, Build, Profile};
 
 /// A file of the image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,14 @@ pub struct Entry {
     pub name: String,
     /// What is in it.
     pub content: Vec<u8>,
+}
+
+/// Everything that a boot needs: gets what is missing, builds, and packs.
+pub fn prepare(profile: Profile) -> Result<(Build, PathBuf)> {
+    doctor::ensure_ready()?;
+    let build = workspace::build(profile)?;
+    let image = make(&build)?;
+    Ok((build, image))
 }
 
 /// Kernel and programs of a build, ready to be packed.

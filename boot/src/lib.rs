@@ -2,14 +2,15 @@
 //!
 //! Reading order, which is also the order in which a run uses them:
 //!
-//! - [`cli`]: the commands and what each does, in a few lines per command.
+//! - [`cli`], `commands`: what the tool can be told, and what it then does.
 //! - [`toolchain`], [`packages`], [`doctor`]: what a build and a run need, and getting what is missing.
 //! - [`workspace`]: where things are, and building kernel, loader and programs.
 //! - [`image`]: one tar archive out of kernel and programs.
 //! - [`command_line`]: the text that the kernel is started with.
 //! - [`qemu`]: the machine to emulate, as QEMU's arguments.
-//! - [`run`], [`run_folder`], [`terminal`]: one run from start to end, and its log.
-//! - [`report_log`], [`outcome`]: what the system reported, and how its run ended.
+//! - [`run`], [`run_folder`], [`terminal`], [`orphan`]: one run from start to end, and its log.
+//! - [`report_log`], [`outcome`], [`repeat`]: what the system reported, how its run ended, and how to
+//!   have it once more.
 //! - [`gdb`], [`symbols`]: looking inside while it runs, and afterwards.
 //! - [`bench`], [`bench_table`], [`check`], [`reference`]: what some of the commands do.
 //!
@@ -23,9 +24,11 @@ pub mod bench_table;
 pub mod check;
 pub mod cli;
 pub mod command_line;
+mod commands;
 pub mod doctor;
 pub mod gdb;
 pub mod image;
+pub mod orphan;
 pub mod outcome;
 pub mod packages;
 pub mod progress;

@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use report::Line;
 
 use crate::command_line::{CommandLine, shell};
+use crate::orphan;
 use crate::outcome::{Exit, Outcome};
 use crate::qemu::{self, Machine};
 use crate::report_log::{ReportLog, console_text};
@@ -99,6 +100,16 @@ pub struct Run {
     pub wall: Duration,
 }
 
+impl Run {
+    /// The last lines of the console, marked as such.
+    pub fn console_tail(&self, count: usize) -> String {
+        let lines: Vec<&str> = self.serial.lines().collect();
+        let tail = &lines[lines.len().saturating_sub(count)..];
+        let marked: String = tail.iter().map(|line| format!("  | {line}\n")).collect();
+        format!("last {} lines of the console:\n{marked}", tail.len())
+    }
+}
+
 /// Boots and waits for the end; `heard` gets each line of the report channel as it comes.
 pub fn run(boot: &Boot, manner: &Manner, mut heard: impl FnMut(Line<'_>)) -> Result<Run> {
     let folder = &manner.folder;
@@ -110,13 +121,14 @@ pub fn run(boot: &Boot, manner: &Manner, mut heard: impl FnMut(Line<'_>)) -> Res
         reset_log: folder.reset_log(),
     };
     let text = boot.line.to_text()?;
-    let mut command = qemu::command(&boot.machine, &files, &text, manner.gdb_port)?;
+    let command = qemu::command(&boot.machine, &files, &text, manner.gdb_port)?;
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let written = shell(words.map(|word| word.to_string_lossy())) + "\n";
     workspace::write_whole(&folder.qemu_command(), written.as_bytes())?;
     let list: String = boot.elf_files.iter().map(|path| format!("{}\n", path.display())).collect();
     workspace::write_whole(&folder.elf_list(), list.as_bytes())?;
 
+    let mut command = orphan::tied(command);
     let script = match &manner.console {
         Console::Terminal => None,
         Console::Script(steps) => {

@@ -1,0 +1,180 @@
+//! What the commands of `cargo upcall` do, in a few lines each.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use abi::ending::Ending;
+use anyhow::{Result, ensure};
+
+use crate::bench::Earlier;
+use crate::cli::{BenchOptions, CheckOptions, Commands, MachineOptions, RunOptions};
+use crate::command_line::CommandLine;
+use crate::outcome::Outcome;
+use crate::packages::Host;
+use crate::qemu::{Machine, Pace};
+use crate::run::{Boot, Console, Manner, Run};
+use crate::run_folder::RunFolder;
+use crate::toolchain::Tools;
+use crate::workspace::Profile;
+use crate::{
+    bench, check, doctor, gdb, image, progress, reference, repeat, run, symbols, workspace,
+};
+
+/// Lines of the console that are shown when the system died unseen.
+const CONSOLE_LINES: usize = 40;
+
+/// Does what a command asks for and returns the tool's status.
+pub(crate) fn perform(command: Commands) -> Result<u8> {
+    match command {
+        Commands::Run(options) => run_program(options),
+        Commands::Check(options) => run_checks(options),
+        Commands::Bench(options) => measure(options),
+        Commands::Image { output, profile } => make_image(output, profile),
+        Commands::Doctor { fix } => examine(fix),
+        Commands::Docs { check } => write_reference(check),
+        Commands::Decode { log, address } => decode(log, address),
+    }
+}
+
+fn run_program(options: RunOptions) -> Result<u8> {
+    let pace = match (options.icount, options.kvm) {
+        (true, _) => Pace::Counted,
+        (false, true) => Pace::Kvm,
+        (false, false) => Pace::Free,
+    };
+    let MachineOptions { cpus, memory } = options.machine;
+    let machine = Machine { cpus, memory, pace, acpi: true };
+    let line = CommandLine { options: options.option, program: options.program };
+    // Said before anything is built, if it is too long.
+    line.to_text()?;
+    let timeout = options.timeout.map(Duration::from_secs);
+    let again = repeat::limited(&machine, options.profile, &line, timeout);
+    let (build, image) = image::prepare(options.profile)?;
+
+    let program = line.program.first().cloned();
+    let folder = RunFolder::next(program.as_deref().unwrap_or("menu"))?;
+    let gdb_port = options.gdb.then(|| gdb::free_port(&Host::look())).transpose()?;
+    if let Some(port) = gdb_port {
+        let script = gdb::write_script(&build, program.as_deref(), port)?;
+        progress::step(format_args!("waiting for: gdb -x {}", script.display()));
+    }
+    let manner = Manner { folder, console: Console::Terminal, timeout, gdb_port };
+    progress::step(format_args!("booting with {cpus} processors and {memory}; Ctrl-A X leaves"));
+    let run = run::run(&Boot::new(&build, &image, machine, line), &manner, |_| ())?;
+    if !run.serial.is_empty() && !run.serial.ends_with('\n') {
+        // What follows is no part of what the system has written.
+        println!();
+    }
+    Ok(conclude(&run, &again))
+}
+
+fn run_checks(options: CheckOptions) -> Result<u8> {
+    let MachineOptions { cpus, memory } = options.machine;
+    let machine = Machine { cpus, memory, ..Machine::default() };
+    let line = CommandLine { options: vec![check::option(&options.names)], program: Vec::new() };
+    let again = repeat::command(&machine, options.profile, &line);
+    let (build, image) = image::prepare(options.profile)?;
+    let manner = Manner {
+        folder: RunFolder::next("check")?,
+        console: Console::Script(Vec::new()),
+        timeout: Some(Duration::from_secs(options.timeout)),
+        gdb_port: None,
+    };
+    progress::step(format_args!("booting with {cpus} processors and {memory}"));
+    let run = run::run(&Boot::new(&build, &image, machine, line), &manner, |line| {
+        if let Some(text) = check::progress(line) {
+            println!("{text}");
+        }
+    })?;
+    print!("{}", check::summary(&run.report));
+    if run.outcome != Outcome::Ended(Ending::ChecksEnded) {
+        eprint!("{}", run.console_tail(CONSOLE_LINES));
+    }
+    Ok(conclude(&run, &again))
+}
+
+/// Says how a run ended, if not well, and returns the tool's status.
+fn conclude(run: &Run, again: &str) -> u8 {
+    let conclusion = run.outcome.conclude(&run.report);
+    if let Some(complaint) = conclusion.complaint {
+        progress::step(complaint);
+        progress::step(format_args!("log: {}", run.folder.serial_log().display()));
+        progress::step("source lines for its addresses: cargo upcall decode");
+        progress::step(format_args!("once more: {again}"));
+    }
+    conclusion.status
+}
+
+fn measure(options: BenchOptions) -> Result<u8> {
+    let earlier = options.compare.as_deref().map(Earlier::read).transpose()?;
+    let (build, image) = image::prepare(Profile::Release)?;
+    progress::step("measuring with counted instructions on one processor");
+    let run = bench::measure(&build, &image, options.group.as_deref())?;
+    let values = bench::measured(&run.report);
+    ensure!(!values.is_empty(), "nothing was measured; see {}", run.folder.path().display());
+    print!("{}", bench::table(&values));
+    let wall = bench::wall(&build, &image)?;
+    println!(
+        "wall: hello on 4 processors, from starting QEMU to its end: {:.3} s",
+        wall.as_secs_f64()
+    );
+    if let Some(path) = options.json {
+        bench::write_json(&values, &path)?;
+    }
+    if let Some(earlier) = earlier {
+        let (differences, worse) = bench::compare(&values, &earlier);
+        print!("{differences}");
+        return Ok(u8::from(worse));
+    }
+    Ok(0)
+}
+
+fn make_image(output: Option<PathBuf>, profile: Profile) -> Result<u8> {
+    doctor::ensure_ready()?;
+    let build = workspace::build(profile)?;
+    let path = match output {
+        Some(path) => {
+            workspace::write_whole(&path, &image::pack(&image::entries(&build)?)?)?;
+            path
+        }
+        None => image::make(&build)?,
+    };
+    println!("{}", path.display());
+    Ok(0)
+}
+
+fn examine(fix: bool) -> Result<u8> {
+    if fix {
+        doctor::ensure_ready()?;
+    }
+    let findings = doctor::findings(&Tools::from_environment(), &Host::look());
+    print!("{}", doctor::text(&findings));
+    Ok(u8::from(!doctor::complete(&findings)))
+}
+
+fn write_reference(check: bool) -> Result<u8> {
+    if !check {
+        reference::write()?;
+    } else if !reference::is_current() {
+        progress::step("docs/syscalls.md is out of date; to write it: cargo upcall docs");
+        return Ok(1);
+    }
+    Ok(0)
+}
+
+fn decode(log: Option<PathBuf>, addresses: Vec<u64>) -> Result<u8> {
+    let (folder, log) = match log {
+        Some(log) => (RunFolder::existing(log.parent().unwrap_or(Path::new(""))), log),
+        None => {
+            let folder = RunFolder::latest()?;
+            let log = folder.serial_log();
+            (folder, log)
+        }
+    };
+    if addresses.is_empty() {
+        print!("{}", symbols::decode_log(&folder, &log)?);
+        return Ok(0);
+    }
+    print!("{}", symbols::decode_addresses(&folder, &addresses)?);
+    Ok(0)
+}

@@ -1,0 +1,131 @@
+//! The kernel's own checks: one boot runs them all, and each becomes a test of its own.
+//!
+//! Which checks there are is known only to the kernel, so the boots come first, side by side, and the
+//! tests are made from what they report. The boot as a whole is a test too (`checks/cpus-4` beside
+//! `checks/cpus-4/poke`), so that a list of the tests needs no boot.
+
+use std::sync::Mutex;
+
+use abi::ending::Ending;
+use boot::progress;
+use boot::report_log::{Check, CheckEnd};
+use boot::run::Run;
+use libtest_mimic::{Arguments, Trial};
+
+use crate::classify::cause_of_death;
+use crate::perform::{failure, judge, observe, perform, seen};
+use crate::scenario::{Scenario, Want};
+use crate::selection;
+use crate::slots::parallelism;
+
+/// The group of all these tests.
+const GROUP: &str = "checks";
+
+/// The machines on which the checks run: processors, MiB of memory, seconds, and a name.
+const MACHINES: [(u32, u32, u64, &str); 7] = [
+    (1, 256, 120, "cpus-1"),
+    (2, 256, 120, "cpus-2"),
+    (4, 256, 120, "cpus-4"),
+    (8, 256, 180, "cpus-8"),
+    (64, 512, 300, "cpus-64"),
+    (4, 64, 120, "memory-64M"),
+    (4, 8192, 120, "memory-8G"),
+];
+
+/// The boots.
+pub fn scenarios() -> Vec<Scenario> {
+    let scenario = |(cpus, memory, seconds, name): (u32, u32, u64, &str)| {
+        Scenario::new(format!("{GROUP}/{name}"), &[])
+            .cpus(cpus)
+            .memory(memory)
+            .seconds(seconds)
+            .option("check=all")
+            .ends(Ending::ChecksEnded)
+            .wants(Want::ChecksPassed)
+    };
+    MACHINES.into_iter().map(scenario).collect()
+}
+
+/// Boots what the command line asks for and makes a test of each check; `known` are the names of all
+/// other tests.
+pub fn trials(arguments: &Arguments, known: &[String]) -> Vec<Trial> {
+    let boots = scenarios();
+    let mut all_known: Vec<String> = boots.iter().map(|boot| boot.name.clone()).collect();
+    all_known.extend_from_slice(known);
+    let (wanted, others): (Vec<Scenario>, Vec<Scenario>) =
+        boots.into_iter().partition(|boot| selection::wants(arguments, &boot.name, &all_known));
+    let mut trials = Vec::new();
+    for (scenario, run) in boot_all(wanted) {
+        trials.extend(trials_of(scenario, run));
+    }
+    trials.extend(
+        others
+            .into_iter()
+            .map(|scenario| Trial::test(scenario.name.clone(), move || Ok(perform(&scenario)?))),
+    );
+    trials
+}
+
+/// Boots them, as many side by side as the host carries.
+fn boot_all(scenarios: Vec<Scenario>) -> Vec<(Scenario, Result<Run, String>)> {
+    let waiting = Mutex::new(scenarios.into_iter());
+    let done = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..parallelism() {
+            scope.spawn(|| {
+                loop {
+                    let next = waiting.lock().expect("no thread panics with it").next();
+                    let Some(scenario) = next else { break };
+                    let run = observe(&scenario);
+                    progress::step(format_args!("{}: {}", scenario.name, in_short(&run)));
+                    done.lock().expect("no thread panics with it").push((scenario, run));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().expect("no thread panics with it");
+    done.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
+    done
+}
+
+fn in_short(run: &Result<Run, String>) -> String {
+    match run {
+        Ok(run) => {
+            let checks = run.report.checks();
+            let passed = checks.iter().filter(|check| check.end == CheckEnd::Passed).count();
+            let (all, seconds) = (checks.len(), run.wall.as_secs_f64());
+            format!("{passed} of {all} checks passed in {seconds:.1} s; {}", run.outcome.text())
+        }
+        Err(_) => "not booted".to_owned(),
+    }
+}
+
+/// The tests that come of one boot: one for each check, and one for the boot as a whole.
+fn trials_of(scenario: Scenario, run: Result<Run, String>) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    if let Ok(run) = &run {
+        for check in run.report.checks() {
+            let verdict = judge_check(&check, &scenario, run);
+            let name = format!("{}/{}", scenario.name, check.name);
+            trials.push(Trial::test(name, move || Ok(verdict?)));
+        }
+    }
+    let verdict = run.and_then(|run| judge(&scenario, &run));
+    trials.push(Trial::test(scenario.name, move || Ok(verdict?)));
+    trials
+}
+
+/// What became of one check.
+fn judge_check(check: &Check, scenario: &Scenario, run: &Run) -> Result<(), String> {
+    let what = match &check.end {
+        CheckEnd::Passed => return Ok(()),
+        CheckEnd::Failed(why) => why.clone(),
+        CheckEnd::Unfinished => {
+            format!("it began and did not end; {}", cause_of_death(seen(run)))
+        }
+    };
+    let mut alone = scenario.clone();
+    alone.line.options = vec![format!("check={}", check.name)];
+    alone.name = format!("{}/{}", scenario.name, check.name);
+    Err(failure(&what, &alone, run))
+}
