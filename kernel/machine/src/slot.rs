@@ -28,7 +28,7 @@ pub enum Layer {
 const LAYERS: usize = 6;
 
 /// A place whose contents have type `T`.
-pub struct Slot<T> {
+pub struct Slot<T: 'static> {
     layer: Layer,
     content: PhantomData<fn() -> &'static T>,
 }
