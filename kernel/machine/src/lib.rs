@@ -31,8 +31,8 @@
 //!    operations that are a single instruction and may move between processors harmlessly.
 //! 2. Whoever may sleep or fault holds a `&mut` [`MayFault`]. A critical section borrows it, so that
 //!    nothing inside the section can have it.
-//! 3. Every spin loop contains [`atomics::spin_loop`]: without it two processors hang under
-//!    `-icount`, and the model checkers never end.
+//! 3. Every spin loop contains [`spin`], or [`atomics::spin_loop`] where interrupts do not matter:
+//!    without it two processors hang under `-icount`, and the model checkers never end.
 
 #![no_std]
 
@@ -69,3 +69,12 @@ pub use pil::Pil;
 pub use spin_lock::SpinLock;
 pub use switch::{Context, switch};
 pub use system::System;
+
+/// One turn of a spin loop. A processor that spins takes the interrupts that its level lets through;
+/// the simulated machine needs to be told where.
+#[inline]
+pub fn spin() {
+    atomics::spin_loop();
+    #[cfg(not(target_os = "none"))]
+    backend::interrupt_point();
+}

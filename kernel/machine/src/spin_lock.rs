@@ -10,7 +10,7 @@ use crate::capability::{Atomic, MayFault};
 use crate::pil::{self, Pil, PilGuard};
 use crate::{Cpu, backend};
 use atomics::cell::{Access, SharedCell};
-use atomics::{AtomicU32, Ordering, spin_loop};
+use atomics::{AtomicU32, Ordering};
 use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 
@@ -72,7 +72,7 @@ impl<T, const LEVEL: u8> SpinLock<T, LEVEL> {
                 "a processor takes a spin lock that it already holds"
             );
             while self.holder.load(Ordering::Relaxed) != FREE {
-                spin_loop();
+                crate::spin();
             }
         }
         self.guard(level)

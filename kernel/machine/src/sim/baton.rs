@@ -1,0 +1,179 @@
+//! Which processor a thread holds; contexts; handing a processor over.
+//!
+//! Invariants:
+//! - a processor is held by at most one thread, and a thread holds at most one;
+//! - a context has a thread from the first switch to it until it is over (a context of running code
+//!   had one before);
+//! - a context is resumed only after it has been left, and once for each time. Whoever resumes one
+//!   that is still being left, because it was announced to other processors too early, is told so.
+
+use super::flavour::{Condvar, Mutex, lock, spawn, thread_local, wait_until};
+use super::interrupt::interrupt_point;
+use crate::capability::Atomic;
+use crate::switch::{Entry, prepare_last};
+use crate::{Cpu, System};
+use core::cell::Cell;
+use std::sync::Arc;
+
+/// What a thread knows of its place in the simulation.
+#[derive(Clone, Copy)]
+struct Place {
+    system: &'static System,
+    cpu: Option<&'static Cpu>,
+}
+
+thread_local! {
+    static PLACE: Cell<Option<Place>> = Cell::new(None);
+}
+
+/// The system that the calling thread belongs to.
+pub fn current_system() -> &'static System {
+    match PLACE.with(Cell::get) {
+        Some(place) => place.system,
+        None => panic!("this thread belongs to no simulated machine"),
+    }
+}
+
+/// The processor that the calling thread holds.
+pub fn current_cpu() -> &'static Cpu {
+    match PLACE.with(Cell::get) {
+        Some(Place { cpu: Some(cpu), .. }) => cpu,
+        _ => panic!("this thread holds no simulated processor"),
+    }
+}
+
+/// Whether the calling thread holds a processor.
+pub(crate) fn holds_cpu() -> bool {
+    PLACE.with(Cell::get).is_some_and(|place| place.cpu.is_some())
+}
+
+/// Makes the calling thread one of the system's, without a processor.
+pub(crate) fn join_system(system: &'static System) {
+    PLACE.with(|place| place.set(Some(Place { system, cpu: None })));
+}
+
+/// Makes the calling thread one of no system.
+pub(crate) fn leave_system() {
+    PLACE.with(|place| place.set(None));
+}
+
+/// Gives the calling thread a processor that nobody holds.
+pub(crate) fn take_cpu(cpu: &'static Cpu) {
+    PLACE.with(|place| place.set(Some(Place { system: cpu.system(), cpu: Some(cpu) })));
+}
+
+/// Takes the calling thread's processor away from it.
+pub(crate) fn drop_cpu() -> &'static Cpu {
+    let cpu = current_cpu();
+    PLACE.with(|place| place.set(Some(Place { system: cpu.system(), cpu: None })));
+    cpu
+}
+
+/// The stack of a context: the host's own threads have theirs.
+pub struct Stack;
+
+/// What the simulation keeps per context.
+pub struct Context {
+    shared: Arc<Shared>,
+}
+
+/// What a context shares with its thread.
+struct Shared {
+    state: Mutex<State>,
+    given: Condvar,
+}
+
+/// Where a context is.
+enum State {
+    /// Never switched to.
+    New { entry: Entry, argument: usize },
+    /// It has a processor, or has had one until it was over.
+    Running,
+    /// Left; it waits for a processor.
+    Left,
+    /// It has been given a processor, which its thread is about to take.
+    Given(&'static Cpu),
+}
+
+impl Context {
+    fn with(state: State) -> Context {
+        Context { shared: Arc::new(Shared { state: Mutex::new(state), given: Condvar::new() }) }
+    }
+
+    /// The context of the calling thread.
+    pub(crate) fn of_running() -> Context {
+        Context::with(State::Running)
+    }
+
+    /// A context whose thread is made when somebody switches to it.
+    ///
+    /// # Safety
+    ///
+    /// None is needed here; the real machine's has conditions on the stack.
+    pub(crate) unsafe fn new(_: Stack, entry: Entry, argument: usize) -> Context {
+        Context::with(State::New { entry, argument })
+    }
+}
+
+/// Hands the calling thread's processor from one context to another and waits until a processor
+/// comes back. The interrupt flag is the context's own, as on the real machine.
+///
+/// # Safety
+///
+/// As for [`crate::switch()`]. What can be checked here is.
+pub unsafe fn switch(from: &Context, to: &Context) {
+    interrupt_point();
+    let cpu = drop_cpu();
+    let interrupts = cpu.backend.interrupts.are_on();
+    let system = cpu.system();
+    *lock(&from.shared.state) = State::Left;
+    system.backend.threads.left(1);
+    hand_over(&to.shared, cpu);
+    let cpu = receive(&from.shared);
+    system.backend.threads.left(-1);
+    take_cpu(cpu);
+    cpu.backend.interrupts.set(interrupts);
+    interrupt_point();
+}
+
+/// Gives a processor to a context.
+fn hand_over(to: &Arc<Shared>, cpu: &'static Cpu) {
+    let mut state = lock(&to.state);
+    match core::mem::replace(&mut *state, State::Running) {
+        State::New { entry, argument } => {
+            drop(state);
+            cpu.system().backend.threads.add(spawn(move || live(cpu, entry, argument)));
+        }
+        State::Left => {
+            *state = State::Given(cpu);
+            drop(state);
+            to.given.notify_one();
+        }
+        State::Running => panic!("a context is resumed that is running, being left, or over"),
+        State::Given(_) => panic!("a context is resumed twice"),
+    }
+}
+
+/// Waits for a processor.
+fn receive(of: &Shared) -> &'static Cpu {
+    let what = || "a context was left and is never resumed".into();
+    let mut state =
+        wait_until(&of.state, &of.given, what, |state| matches!(state, State::Given(_)));
+    match core::mem::replace(&mut *state, State::Running) {
+        State::Given(cpu) => cpu,
+        _ => unreachable!("the wait was for this"),
+    }
+}
+
+/// The life of a context's thread.
+fn live(cpu: &'static Cpu, entry: Entry, argument: usize) {
+    take_cpu(cpu);
+    cpu.backend.interrupts.set(true);
+    interrupt_point();
+    let next = entry(argument);
+    interrupt_point();
+    // SAFETY: the thread holds the processor until it drops it, below.
+    prepare_last(unsafe { Atomic::assume() }, next);
+    let cpu = drop_cpu();
+    hand_over(&next.backend.shared, cpu);
+}

@@ -1,0 +1,67 @@
+//! Running a test many times, in the manner of the flavour: so that one test body serves all three.
+//!
+//! - plain threads: a number of times, in whatever order the host schedules them;
+//! - loom: once for every interleaving with at most a few preemptions, and for every outcome that
+//!   the memory order allows;
+//! - shuttle: under random schedules, and under schedules of the PCT algorithm (Burckhardt et al.
+//!   2010), which finds bugs of small depth with known probability.
+//!
+//! Environment: `MODEL_ROUNDS` is the number of runs for plain threads and for each way of shuttle,
+//! `LOOM_MAX_PREEMPTIONS` is loom's own.
+
+/// Runs `body` many times. It makes its machine itself ([`super::run()`]), as everything that the
+/// checkers see has to be made anew each time.
+pub fn model(body: impl Fn() + Send + Sync + 'static) {
+    flavour::model(body);
+}
+
+#[cfg(not(feature = "loom"))]
+fn rounds(default: usize) -> usize {
+    match std::env::var("MODEL_ROUNDS") {
+        Ok(rounds) => rounds.parse().expect("MODEL_ROUNDS is a number"),
+        Err(_) => default,
+    }
+}
+
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
+mod flavour {
+    pub(super) fn model(body: impl Fn()) {
+        for _ in 0..super::rounds(50) {
+            body();
+        }
+    }
+}
+
+#[cfg(feature = "loom")]
+mod flavour {
+    pub(super) fn model(body: impl Fn() + Send + Sync + 'static) {
+        let mut builder = loom::model::Builder::new();
+        // As published for CHESS, nearly all bugs need two preemptions or fewer.
+        builder.preemption_bound = builder.preemption_bound.or(Some(2));
+        builder.max_branches = 10_000;
+        builder.check(body);
+    }
+}
+
+#[cfg(all(feature = "shuttle", not(feature = "loom")))]
+mod flavour {
+    use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
+    use shuttle::{Config, Runner};
+    use std::sync::Arc;
+
+    /// How many places of a schedule PCT chooses.
+    const DEPTH: usize = 3;
+
+    pub(super) fn model(body: impl Fn() + Send + Sync + 'static) {
+        let body = Arc::new(body);
+        let rounds = super::rounds(500);
+        check(RandomScheduler::new(rounds), Arc::clone(&body));
+        check(PctScheduler::new(DEPTH, rounds), body);
+    }
+
+    fn check(scheduler: impl Scheduler + 'static, body: Arc<impl Fn() + Send + Sync + 'static>) {
+        let mut config = Config::new();
+        config.stack_size = 256 * 1024;
+        Runner::new(scheduler, config).run(move || body());
+    }
+}

@@ -1,0 +1,204 @@
+//! The frame allocator for use by all processors: the buddy allocator behind its lock, and in front
+//! of it a small cache of single frames per processor.
+//!
+//! Single frames are nearly all that is ever asked for. A processor takes them from its cache and
+//! puts them there, without a shared lock; an empty cache is filled, and a full one emptied, by half,
+//! so that the lock is taken once for many frames whichever way they flow.
+//!
+//! Invariants:
+//! - a frame is in at most one cache, and then its descriptor says that it is cached;
+//! - a cache is touched by its own processor only, at level 13 ([`crate::per_cpu`]).
+//!
+//! When memory runs out, what lies in the caches of other processors stays there: at most
+//! [`CACHE_SIZE`] frames each.
+//!
+//! Bonwick and Adams, *Magazines and Vmem*, 2001, with one array where they have two magazines: the
+//! half that stays behind does what their second magazine does.
+
+use crate::OutOfMemory;
+use crate::frame::{Frame, FrameNumber, FrameState, Kind};
+use crate::frames::{FrameAllocator, FrameCounts};
+use crate::per_cpu::{Count, PerCpu};
+use core::ops::Range;
+use machine::pil::{self, PilGuard};
+use machine::{Atomic, Pil, SpinLock};
+
+/// Most frames in a processor's cache. Small under loom, so that models reach both ends.
+pub const CACHE_SIZE: usize = if cfg!(feature = "loom") { 2 } else { 32 };
+
+/// How many frames move between a cache and the allocator at a time.
+const BATCH: usize = CACHE_SIZE / 2;
+
+/// A processor's free frames.
+struct Cache {
+    frames: [FrameNumber; CACHE_SIZE],
+    count: usize,
+}
+
+/// All frames of a machine. See the module.
+pub struct FramePool {
+    descriptors: &'static [Frame],
+    allocator: SpinLock<FrameAllocator, 13>,
+    caches: PerCpu<Cache>,
+    /// How many frames the caches hold.
+    cached: Count,
+}
+
+impl FramePool {
+    /// A pool of the frames that `allocator` knows; more can be added later ([`FramePool::release`]).
+    pub fn new(allocator: FrameAllocator) -> FramePool {
+        FramePool {
+            descriptors: allocator.descriptors(),
+            allocator: SpinLock::new(allocator),
+            caches: PerCpu::new(|| Cache { frames: [FrameNumber::new(0); CACHE_SIZE], count: 0 }),
+            cached: Count::new(),
+        }
+    }
+
+    /// Allocates a frame, within a critical section. Its contents are anything.
+    #[inline]
+    pub fn allocate(&self, atomic: &Atomic) -> Result<FrameNumber, OutOfMemory> {
+        self.allocate_at_level(&pil::raise_within(Pil::SPIN_MAX, atomic))
+    }
+
+    /// Allocates a frame, wherever the caller comes from. Its contents are anything.
+    #[inline]
+    pub fn allocate_anywhere(&self) -> Result<FrameNumber, OutOfMemory> {
+        self.allocate_at_level(&pil::raise_anywhere(Pil::SPIN_MAX))
+    }
+
+    /// Frees a frame, within a critical section. Panics if nobody has allocated it.
+    #[inline]
+    pub fn free(&self, atomic: &Atomic, frame: FrameNumber) {
+        self.free_at_level(&pil::raise_within(Pil::SPIN_MAX, atomic), frame);
+    }
+
+    /// Frees a frame, wherever the caller comes from. Panics if nobody has allocated it.
+    #[inline]
+    pub fn free_anywhere(&self, frame: FrameNumber) {
+        self.free_at_level(&pil::raise_anywhere(Pil::SPIN_MAX), frame);
+    }
+
+    /// Allocates a block of 2^order frames and returns its first.
+    pub fn allocate_block(&self, order: u8) -> Result<FrameNumber, OutOfMemory> {
+        self.allocator.lock_anywhere().allocate(order)
+    }
+
+    /// Allocates a block of 2^order frames that ends at or below `limit`; slow.
+    pub fn allocate_block_below(
+        &self,
+        order: u8,
+        limit: FrameNumber,
+    ) -> Result<FrameNumber, OutOfMemory> {
+        self.allocator.lock_anywhere().allocate_below(order, limit)
+    }
+
+    /// Frees a block, or a frame without caching it.
+    pub fn free_block(&self, first: FrameNumber) {
+        self.allocator.lock_anywhere().free(first);
+    }
+
+    /// Gives reserved frames to the allocator.
+    pub fn release(&self, range: Range<FrameNumber>) {
+        self.allocator.lock_anywhere().release(range);
+    }
+
+    /// Gives the current processor's cached frames back to the allocator, so that they can be
+    /// joined and other processors can have them.
+    pub fn empty_cache(&self) {
+        let level = pil::raise_anywhere(Pil::SPIN_MAX);
+        // SAFETY: the only access in this section.
+        let mut cache = unsafe { self.caches.access(&level) };
+        let count = cache.count;
+        self.spill(&mut cache, count, &level);
+    }
+
+    /// What a frame is.
+    pub fn state(&self, frame: FrameNumber) -> FrameState {
+        self.allocator.lock_anywhere().state(frame)
+    }
+
+    /// How many frames are in which state; exact while nobody allocates or frees.
+    pub fn counts(&self) -> FrameCounts {
+        let mut counts = self.allocator.lock_anywhere().counts();
+        counts.cached = self.cached.sum();
+        counts.used = counts.used.saturating_sub(counts.cached);
+        counts
+    }
+
+    /// How many frames are free, those in caches included.
+    pub fn free_frames(&self) -> u64 {
+        let free = self.allocator.lock_anywhere().free_frames();
+        free + self.cached.sum()
+    }
+
+    #[inline]
+    fn allocate_at_level(&self, level: &PilGuard<'_>) -> Result<FrameNumber, OutOfMemory> {
+        // SAFETY: the only access in this section.
+        let mut cache = unsafe { self.caches.access(level) };
+        if cache.count == 0 {
+            self.fill(&mut cache, level)?;
+        }
+        cache.count -= 1;
+        let frame = cache.frames[cache.count];
+        self.descriptor(frame).set(Kind::Used, 0);
+        self.cached.add(level, -1);
+        Ok(frame)
+    }
+
+    #[inline]
+    fn free_at_level(&self, level: &PilGuard<'_>, frame: FrameNumber) {
+        let descriptor = self.descriptors.get(frame.number() as usize);
+        if !descriptor.is_some_and(Frame::cache) {
+            self.wrong_free(frame);
+        }
+        // SAFETY: the only access in this section.
+        let mut cache = unsafe { self.caches.access(level) };
+        if cache.count == CACHE_SIZE {
+            self.spill(&mut cache, BATCH, level);
+        }
+        let place = cache.count;
+        cache.frames[place] = frame;
+        cache.count += 1;
+        self.cached.add(level, 1);
+    }
+
+    /// Moves frames from the allocator into an empty cache: at least one, or it has none.
+    #[cold]
+    fn fill(&self, cache: &mut Cache, level: &PilGuard<'_>) -> Result<(), OutOfMemory> {
+        let mut allocator = self.allocator.lock_within(level.atomic());
+        while cache.count < BATCH {
+            let Ok(frame) = allocator.allocate(0) else { break };
+            self.descriptor(frame).set(Kind::Cached, 0);
+            cache.frames[cache.count] = frame;
+            cache.count += 1;
+        }
+        self.cached.add(level, cache.count as i64);
+        if cache.count == 0 { Err(OutOfMemory) } else { Ok(()) }
+    }
+
+    /// Moves frames from a cache to the allocator: those that have been there longest, since the
+    /// others may still be in the processor's cache.
+    #[cold]
+    fn spill(&self, cache: &mut Cache, count: usize, level: &PilGuard<'_>) {
+        let mut allocator = self.allocator.lock_within(level.atomic());
+        for &frame in &cache.frames[..count] {
+            self.descriptor(frame).set(Kind::Used, 0);
+            allocator.free(frame);
+        }
+        let held = cache.count;
+        cache.frames.copy_within(count..held, 0);
+        cache.count -= count;
+        self.cached.add(level, -(count as i64));
+    }
+
+    #[inline]
+    fn descriptor(&self, frame: FrameNumber) -> &Frame {
+        &self.descriptors[frame.number() as usize]
+    }
+
+    #[cold]
+    fn wrong_free(&self, frame: FrameNumber) -> ! {
+        panic!("wrong free of {frame}, which is {:?}", self.state(frame));
+    }
+}
