@@ -37,12 +37,7 @@ fn read(system: &System, address: u64) -> Option<u64> {
 
 /// Shows the functions from `start` outwards, one line each. `file` is the ELF file of the kernel or
 /// of the program, for names.
-pub fn show(
-    system: &System,
-    start: Start,
-    file: &[u8],
-    write: &mut dyn FnMut(fmt::Arguments<'_>),
-) {
+pub fn show(system: &System, start: Start, file: &[u8], write: &mut dyn FnMut(fmt::Arguments<'_>)) {
     let is_kernel = start.rip >= KERNEL_HALF;
     let mut next = Some(start);
     let mut depth = 0;
@@ -56,12 +51,13 @@ pub fn show(
             None => write(format_args!("  #{depth:<2} {rip:#018x} ?\n")),
         }
         depth += 1;
-        next = read(system, rbp).zip(read(system, rbp.wrapping_add(8))).and_then(|(above, back)| {
-            // Outwards is upwards, and a walk stays in its half.
-            let sane = above > rbp && (back >= KERNEL_HALF) == is_kernel && back != 0;
-            (sane || above == 0 && back != 0 && (back >= KERNEL_HALF) == is_kernel)
-                .then_some(Start { rip: back, rbp: above })
-        });
+        next =
+            read(system, rbp).zip(read(system, rbp.wrapping_add(8))).and_then(|(above, back)| {
+                // Outwards is upwards, and a walk stays in its half.
+                let sane = above > rbp && (back >= KERNEL_HALF) == is_kernel && back != 0;
+                (sane || above == 0 && back != 0 && (back >= KERNEL_HALF) == is_kernel)
+                    .then_some(Start { rip: back, rbp: above })
+            });
     }
 }
 

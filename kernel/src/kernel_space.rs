@@ -14,11 +14,11 @@
 //! so that address spaces, which copy these entries, never miss a later one.
 
 use crate::kernel::Kernel;
+use core::ptr::NonNull;
 use machine::System;
 use machine::x86_64::paging::{self, Flags, MapError, Tables};
 use machine::x86_64::stack::{PAGE, Stack};
 use memory::{FrameNumber, Memory, OutOfMemory, Page, PageSource};
-use core::ptr::NonNull;
 use x86_64::PhysAddr;
 use x86_64::structures::paging::{FrameAllocator, PhysFrame, Size4KiB};
 
@@ -113,7 +113,13 @@ impl KernelSpace {
         Ok(())
     }
 
-    fn map(&mut self, kernel: &Kernel, address: u64, frame: u64, flags: Flags) -> Result<(), NoSpace> {
+    fn map(
+        &mut self,
+        kernel: &Kernel,
+        address: u64,
+        frame: u64,
+        flags: Flags,
+    ) -> Result<(), NoSpace> {
         // SAFETY: whoever has `self` mutably holds the lock on the kernel's half.
         let mut tables = unsafe { Tables::at(kernel.system, kernel.root) };
         let flags = flags | Flags::WRITABLE | Flags::NO_EXECUTE;
@@ -145,7 +151,12 @@ impl KernelSpace {
 
     /// A stack of `pages` pages, of which the uppermost `populated` are there; the others are holes,
     /// filled on the first touch.
-    pub fn make_stack(&mut self, kernel: &Kernel, pages: u64, populated: u64) -> Result<Stack, NoSpace> {
+    pub fn make_stack(
+        &mut self,
+        kernel: &Kernel,
+        pages: u64,
+        populated: u64,
+    ) -> Result<Stack, NoSpace> {
         assert!((pages + 1) * PAGE <= STACK_STRIDE && (1..=pages).contains(&populated));
         let top = self.next_stack + STACK_STRIDE;
         for page in 1..=pages {

@@ -104,7 +104,11 @@ fn start(info: &'static mut BootInfo) -> ! {
     if memory.usable_bytes() < MEMORY_MIN - NOT_USABLE {
         refuse(
             Ending::TooLittleMemory,
-            format_args!("{} KiB usable, {} MiB needed", memory.usable_bytes() >> 10, MEMORY_MIN >> 20),
+            format_args!(
+                "{} KiB usable, {} MiB needed",
+                memory.usable_bytes() >> 10,
+                MEMORY_MIN >> 20
+            ),
         );
     }
 
@@ -263,9 +267,8 @@ fn start_interrupts(kernel: &Kernel, firmware: &Firmware) {
     unsafe { state.local_apic.set_access(access) };
     state.local_apic.enable();
 
-    let reference = firmware
-        .pm_timer
-        .map_or(Reference::IntervalTimer, |port| Reference::PmTimer { port });
+    let reference =
+        firmware.pm_timer.map_or(Reference::IntervalTimer, |port| Reference::PmTimer { port });
     assert!(state.clock.calibrate(reference), "the clock does not run");
 
     let line = firmware.isa_line(console::ISA_IRQ);

@@ -54,9 +54,9 @@ fn describe_trap(frame: &TrapFrame, cause: Fatal, write: Write<'_>) {
         Fatal::StackReserveEmpty => write(format_args!(
             "a hole in the kernel stack at {address:#018x}, and no frame in reserve to fill it\n"
         )),
-        Fatal::NestedPageFault => write(format_args!(
-            "page fault at {address:#018x} inside the page-fault entry\n"
-        )),
+        Fatal::NestedPageFault => {
+            write(format_args!("page fault at {address:#018x} inside the page-fault entry\n"))
+        }
         Fatal::FaultInCriticalSection => write(format_args!(
             "user memory at {address:#018x} was touched inside a critical section\n"
         )),

@@ -67,11 +67,8 @@ pub fn start_others(
         let stacks = make_entry_stacks(kernel)?;
         per_cpu.entry_stacks.call_once(|| stacks);
         per_cpu.install(cpu);
-        let stack = kernel.space.lock_anywhere().make_stack(
-            kernel,
-            IDLE_STACK_PAGES,
-            IDLE_STACK_PAGES,
-        )?;
+        let stack =
+            kernel.space.lock_anywhere().make_stack(kernel, IDLE_STACK_PAGES, IDLE_STACK_PAGES)?;
         // The processor knows its stack from the start; its entry makes it official.
         // SAFETY: it has not started, and it will run on this stack.
         unsafe { machine::x86_64::stack::set_current(cpu, stack) };
@@ -81,10 +78,9 @@ pub fn start_others(
     if kernel.system.cpu_count() == 1 {
         return Ok(1);
     }
-    let page = Memory::current().frames.allocate_block_below(
-        0,
-        memory::FrameNumber::new(REAL_MODE_FRAMES),
-    );
+    let page = Memory::current()
+        .frames
+        .allocate_block_below(0, memory::FrameNumber::new(REAL_MODE_FRAMES));
     let page = page.map_err(|_| NoSpace)?;
     let address = page.address();
     {

@@ -1,12 +1,10 @@
 //! Checks of frames, slabs and the heap: everything is known, runs out as an error, comes back.
 
 use super::{Outcome, Run, ensure};
-use crate::kernel_space::SlabPages;
+use ::memory::{FrameNumber, FrameState, Memory, Slab, SlabBox};
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
 use machine::System;
 use machine::x86_64::paging;
-use memory::{FrameNumber, Memory, Slab, SlabBox};
 
 pub fn frames_are_all_known(run: &mut Run<'_>) -> Outcome {
     let frames = &Memory::current().frames;
@@ -15,7 +13,7 @@ pub fn frames_are_all_known(run: &mut Run<'_>) -> Outcome {
     ensure!(known * 4096 >= abi::boot::MEMORY_MIN / 2, "only {known} frames are known");
     let inside = frames.state(FrameNumber::containing(run.kernel.root));
     ensure!(
-        inside == memory::FrameState::Reserved,
+        inside == FrameState::Reserved,
         "the kernel's page table is in a frame that is {inside:?}"
     );
     let free = frames.free_frames();
@@ -68,7 +66,7 @@ pub fn frames_run_out_and_come_back(run: &mut Run<'_>) -> Outcome {
 }
 
 /// An object of an odd size.
-struct Object {
+pub struct Object {
     next: Option<SlabBox<Object>>,
     payload: [u64; 12],
 }
@@ -80,7 +78,7 @@ pub fn slabs_run_out_and_come_back(run: &mut Run<'_>) -> Outcome {
     // Leave some for everybody else, then use that up with objects.
     let free = frames.free_frames();
     let (list, _) = take_frames(run.kernel.system, free.saturating_sub(512));
-    let slab = run.kernel.shared.slab();
+    let slab: &'static Slab<Object> = &run.kernel.shared.objects;
     let mut objects: Option<SlabBox<Object>> = None;
     let mut count = 0u64;
     let outcome = loop {
@@ -140,7 +138,7 @@ pub fn heap_runs_out_and_comes_back(run: &mut Run<'_>) -> Outcome {
     Ok(())
 }
 
-pub fn low_memory_for_start_up(run: &mut Run<'_>) -> Outcome {
+pub fn low_memory_for_start_up(_: &mut Run<'_>) -> Outcome {
     let frames = &Memory::current().frames;
     let limit = FrameNumber::new(256);
     let Ok(frame) = frames.allocate_block_below(0, limit) else {
@@ -148,6 +146,5 @@ pub fn low_memory_for_start_up(run: &mut Run<'_>) -> Outcome {
     };
     frames.free_block(frame);
     ensure!(frame.address() < 1 << 20, "frame {frame:?} is not below 1 MiB");
-    let _ = (run, Ordering::Relaxed);
     Ok(())
 }

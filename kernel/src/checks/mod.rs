@@ -16,7 +16,9 @@ mod time;
 mod user_memory;
 
 use crate::kernel::Kernel;
+use crate::kernel_space::SlabPages;
 use crate::{console, report_channel};
+use ::memory::Slab;
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use machine::{MayFault, SpinLock};
@@ -73,6 +75,7 @@ macro_rules! ensure {
     };
 }
 pub(crate) use ensure;
+pub use processors::SHOOT_DOWN_LINE;
 
 /// What checks share between processors, as work for another processor is a bare function.
 pub struct Shared {
@@ -82,6 +85,8 @@ pub struct Shared {
     pub counters: [AtomicU64; 4],
     /// A flag.
     pub flag: AtomicBool,
+    /// Objects of an odd size.
+    pub objects: Slab<memory::Object>,
 }
 
 impl Shared {
@@ -91,6 +96,7 @@ impl Shared {
             locked: SpinLock::new(0),
             counters: [const { AtomicU64::new(0) }; 4],
             flag: AtomicBool::new(false),
+            objects: Slab::new(&SlabPages),
         }
     }
 
