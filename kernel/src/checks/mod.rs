@@ -117,7 +117,6 @@ const CHECKS: &[(&str, Check)] = &[
     ("frames-run-out-and-come-back", memory::frames_run_out_and_come_back),
     ("slabs-run-out-and-come-back", memory::slabs_run_out_and_come_back),
     ("heap-runs-out-and-comes-back", memory::heap_runs_out_and_comes_back),
-    ("low-memory-for-start-up", memory::low_memory_for_start_up),
     ("nothing-is-writable-and-executable", paging::nothing_is_writable_and_executable),
     ("kernel-text-is-read-only", paging::kernel_text_is_read_only),
     ("lower-half-is-empty", paging::lower_half_is_empty),
