@@ -9,8 +9,10 @@ use core::fmt;
 use machine::System;
 use machine::x86_64::paging;
 
-/// Deepest backtrace that is shown; a damaged stack may be a ring.
-const DEPTH_MAX: usize = 32;
+/// Most lines that are shown.
+const LINES_MAX: usize = 32;
+/// Deepest walk; a damaged stack may go on for ever.
+const DEPTH_MAX: usize = 100_000;
 
 /// Where a walk starts.
 #[derive(Clone, Copy, Debug)]
@@ -35,41 +37,49 @@ fn read(system: &System, address: u64) -> Option<u64> {
     Some(unsafe { word.read_volatile() })
 }
 
-/// Shows the functions from `start` outwards, one line each. `file` is the ELF file of the kernel or
-/// of the program, for names.
-pub fn show(
-    system: &System,
-    start: Start,
-    file: &[u8],
-    write: &mut dyn FnMut(fmt::Arguments<'_>),
-) {
+/// Shows the functions from `start` outwards, one line each; a recursion is one line with a count.
+/// `file` is the ELF file of the kernel or of the program, for names.
+pub fn show(system: &System, start: Start, file: &[u8], write: &mut dyn FnMut(fmt::Arguments<'_>)) {
     let is_kernel = start.rip >= KERNEL_HALF;
-    let mut next = Some(start);
-    let mut depth = 0;
-    while let Some(Start { rip, rbp }) = next
-        && depth < DEPTH_MAX
-    {
-        // A return address points behind its call, which may be the next function's first byte.
-        let inside = if depth == 0 { rip } else { rip.wrapping_sub(1) };
-        match symbols::find(file, inside) {
-            Some(symbol) => write(format_args!("  #{depth:<2} {rip:#018x} {symbol}\n")),
-            None => write(format_args!("  #{depth:<2} {rip:#018x} ?\n")),
+    let mut here = start;
+    let mut lines = 0;
+    let mut repeated = 0;
+    for depth in 0..DEPTH_MAX {
+        if repeated == 0 {
+            // A return address points behind its call, which may be the next function's first byte.
+            let inside = if depth == 0 { here.rip } else { here.rip.wrapping_sub(1) };
+            match symbols::find(file, inside) {
+                Some(symbol) => write(format_args!("  #{depth:<2} {:#018x} {symbol}\n", here.rip)),
+                None => write(format_args!("  #{depth:<2} {:#018x} ?\n", here.rip)),
+            }
+            lines += 1;
         }
-        depth += 1;
-        next = read(system, rbp).zip(read(system, rbp.wrapping_add(8))).and_then(|(above, back)| {
-            // Outwards is upwards, and a walk stays in its half.
-            let sane = above > rbp && (back >= KERNEL_HALF) == is_kernel && back != 0;
-            (sane || above == 0 && back != 0 && (back >= KERNEL_HALF) == is_kernel)
-                .then_some(Start { rip: back, rbp: above })
-        });
+        let next = outwards(system, here).filter(|next| (next.rip >= KERNEL_HALF) == is_kernel);
+        let again = next.is_some_and(|next| next.rip == here.rip);
+        if repeated > 0 && !again {
+            write(format_args!("      ... the same {repeated} times more\n"));
+        }
+        repeated = if again { repeated + 1 } else { 0 };
+        match next {
+            Some(next) if lines < LINES_MAX => here = next,
+            _ => return,
+        }
     }
 }
 
-/// Where the caller is.
+/// The caller of a function, from its frame pointer.
+fn outwards(system: &System, here: Start) -> Option<Start> {
+    let rbp = read(system, here.rbp)?;
+    let rip = read(system, here.rbp.checked_add(8)?).filter(|&rip| rip != 0)?;
+    // Outwards is upwards; the outermost function has a null frame pointer.
+    (rbp > here.rbp || rbp == 0).then_some(Start { rip, rbp })
+}
+
+/// Where the caller of this is.
 #[inline(never)]
-pub fn here() -> Start {
+pub fn here(system: &System) -> Option<Start> {
     let rbp: u64;
     // SAFETY: reads a register.
     unsafe { core::arch::asm!("mov {}, rbp", out(reg) rbp, options(nomem, nostack)) };
-    Start { rip: here as *const () as u64, rbp }
+    outwards(system, Start { rip: 0, rbp })
 }

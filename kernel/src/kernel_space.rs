@@ -14,11 +14,11 @@
 //! so that address spaces, which copy these entries, never miss a later one.
 
 use crate::kernel::Kernel;
+use core::ptr::NonNull;
 use machine::System;
 use machine::x86_64::paging::{self, Flags, MapError, Tables};
 use machine::x86_64::stack::{PAGE, Stack};
 use memory::{FrameNumber, Memory, OutOfMemory, Page, PageSource};
-use core::ptr::NonNull;
 use x86_64::PhysAddr;
 use x86_64::structures::paging::{FrameAllocator, PhysFrame, Size4KiB};
 
@@ -31,8 +31,9 @@ const STACKS: u64 = 0xffff_e200_0000_0000;
 pub const DYNAMIC: core::ops::Range<u64> = 0xffff_f000_0000_0000..0xffff_f080_0000_0000;
 /// The boot stack's first page.
 pub const BOOT_STACK: u64 = 0xffff_fe00_0000_0000;
-/// The boot stack's size.
-pub const BOOT_STACK_SIZE: u64 = 64 << 10;
+/// The boot stack's size. The kernel's own data is made on it before it is moved to its place, and
+/// holds arrays with a part for each of 64 processors.
+pub const BOOT_STACK_SIZE: u64 = 256 << 10;
 
 /// The addresses set aside for a stack: a power of two, more than the largest stack and its guard.
 const STACK_STRIDE: u64 = 128 << 10;
@@ -113,7 +114,13 @@ impl KernelSpace {
         Ok(())
     }
 
-    fn map(&mut self, kernel: &Kernel, address: u64, frame: u64, flags: Flags) -> Result<(), NoSpace> {
+    fn map(
+        &mut self,
+        kernel: &Kernel,
+        address: u64,
+        frame: u64,
+        flags: Flags,
+    ) -> Result<(), NoSpace> {
         // SAFETY: whoever has `self` mutably holds the lock on the kernel's half.
         let mut tables = unsafe { Tables::at(kernel.system, kernel.root) };
         let flags = flags | Flags::WRITABLE | Flags::NO_EXECUTE;
@@ -145,7 +152,12 @@ impl KernelSpace {
 
     /// A stack of `pages` pages, of which the uppermost `populated` are there; the others are holes,
     /// filled on the first touch.
-    pub fn make_stack(&mut self, kernel: &Kernel, pages: u64, populated: u64) -> Result<Stack, NoSpace> {
+    pub fn make_stack(
+        &mut self,
+        kernel: &Kernel,
+        pages: u64,
+        populated: u64,
+    ) -> Result<Stack, NoSpace> {
         assert!((pages + 1) * PAGE <= STACK_STRIDE && (1..=pages).contains(&populated));
         let top = self.next_stack + STACK_STRIDE;
         for page in 1..=pages {

@@ -104,7 +104,11 @@ fn start(info: &'static mut BootInfo) -> ! {
     if memory.usable_bytes() < MEMORY_MIN - NOT_USABLE {
         refuse(
             Ending::TooLittleMemory,
-            format_args!("{} KiB usable, {} MiB needed", memory.usable_bytes() >> 10, MEMORY_MIN >> 20),
+            format_args!(
+                "{} KiB usable, {} MiB needed",
+                memory.usable_bytes() >> 10,
+                MEMORY_MIN >> 20
+            ),
         );
     }
 
@@ -141,6 +145,9 @@ fn start(info: &'static mut BootInfo) -> ! {
 
     // 4. Frames. What the loader left in the lower half has served.
     memory.into_frames().install(system);
+    let start_page = processors::take_start_page().unwrap_or_else(|_| {
+        refuse(Ending::TooLittleMemory, format_args!("none below 1 MiB to start processors in"))
+    });
     // SAFETY: the kernel, its stack and all that it was given lie in the upper half.
     unsafe { paging::clear_lower_half(system) };
 
@@ -163,7 +170,7 @@ fn start(info: &'static mut BootInfo) -> ! {
 
     // 7. The other processors.
     cpu.backend.online.store(true, Ordering::Release);
-    let online = match processors::start_others(kernel, processors, &firmware) {
+    let online = match processors::start_others(kernel, processors, &firmware, start_page) {
         Ok(online) => online,
         Err(NoSpace) => {
             refuse(Ending::TooLittleMemory, format_args!("no room for the other processors"))
@@ -263,9 +270,8 @@ fn start_interrupts(kernel: &Kernel, firmware: &Firmware) {
     unsafe { state.local_apic.set_access(access) };
     state.local_apic.enable();
 
-    let reference = firmware
-        .pm_timer
-        .map_or(Reference::IntervalTimer, |port| Reference::PmTimer { port });
+    let reference =
+        firmware.pm_timer.map_or(Reference::IntervalTimer, |port| Reference::PmTimer { port });
     assert!(state.clock.calibrate(reference), "the clock does not run");
 
     let line = firmware.isa_line(console::ISA_IRQ);

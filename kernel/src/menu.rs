@@ -19,9 +19,7 @@ pub fn run(kernel: &'static Kernel, may_fault: &mut MayFault) {
         count += 1;
         print(format_args!("  {count:2}  {name}\n"));
     });
-    print(format_args!(
-        "Arguments may follow. Ctrl-C ends a program, Ctrl-A X leaves QEMU.\n"
-    ));
+    print(format_args!("Arguments may follow. Ctrl-C ends a program, Ctrl-A X leaves QEMU.\n"));
     loop {
         print(format_args!("Program (name or number), or off: "));
         let mut line = [0; LINE_MAX];

@@ -87,7 +87,9 @@ impl Options {
             }
             "check" => {
                 if value != "all" && value.split(',').any(|name| checks::find(name).is_none()) {
-                    return Err(bad("check=all or names of checks (`cargo upcall check` lists them)"));
+                    return Err(bad(
+                        "check=all or names of checks (`cargo upcall check` lists them)",
+                    ));
                 }
                 self.check = Some(value);
             }

@@ -16,9 +16,9 @@ use core::panic::PanicInfo;
 use core::sync::atomic::Ordering;
 use machine::System;
 use machine::x86_64::frame::TrapFrame;
-use machine::x86_64::private::{interrupts_off, stop};
+use machine::x86_64::private::{interrupts_off, is_adopted, stop};
+use machine::x86_64::stack;
 use machine::x86_64::trap::Fatal;
-use machine::x86_64::{self, stack};
 
 /// In the panicking mark: the next report is to panic itself.
 const PANIC_INSIDE: u32 = 1 << 31;
@@ -26,7 +26,7 @@ const PANIC_INSIDE: u32 = 1 << 31;
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     interrupts_off();
-    let here = backtrace::here();
+    let here = is_adopted().then(|| backtrace::here(System::current())).flatten();
     report(here, None, |write| {
         write(format_args!("{}\n", info.message()));
         if let Some(location) = info.location() {
@@ -38,7 +38,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
 /// A trap that the kernel does not survive.
 pub fn fatal_trap(frame: &TrapFrame, cause: Fatal) -> ! {
     let start = Start { rip: frame.rip, rbp: frame.rbp };
-    report(start, Some(frame), |write| describe_trap(frame, cause, write))
+    report(Some(start), Some(frame), |write| describe_trap(frame, cause, write))
 }
 
 type Write<'a> = &'a mut dyn FnMut(fmt::Arguments<'_>);
@@ -54,9 +54,9 @@ fn describe_trap(frame: &TrapFrame, cause: Fatal, write: Write<'_>) {
         Fatal::StackReserveEmpty => write(format_args!(
             "a hole in the kernel stack at {address:#018x}, and no frame in reserve to fill it\n"
         )),
-        Fatal::NestedPageFault => write(format_args!(
-            "page fault at {address:#018x} inside the page-fault entry\n"
-        )),
+        Fatal::NestedPageFault => {
+            write(format_args!("page fault at {address:#018x} inside the page-fault entry\n"))
+        }
         Fatal::FaultInCriticalSection => write(format_args!(
             "user memory at {address:#018x} was touched inside a critical section\n"
         )),
@@ -121,8 +121,8 @@ pub fn panic_inside_next_report(kernel: &Kernel) {
     kernel.system.backend.panicking.store(PANIC_INSIDE, Ordering::Relaxed);
 }
 
-fn report(start: Start, frame: Option<&TrapFrame>, describe: impl FnOnce(Write<'_>)) -> ! {
-    if !x86_64::private::is_adopted() {
+fn report(start: Option<Start>, frame: Option<&TrapFrame>, describe: impl FnOnce(Write<'_>)) -> ! {
+    if !is_adopted() {
         write_unlocked(format_args!("\nkernel panic before the first processor was set up: "));
         describe(&mut |text| write_unlocked(text));
         end(Ending::KernelPanic);
@@ -144,7 +144,9 @@ fn report(start: Start, frame: Option<&TrapFrame>, describe: impl FnOnce(Write<'
     write(format_args!("  kernel stack {:#018x}..{:#018x}\n", own.bottom, own.top));
     if let Some(kernel) = Kernel::find() {
         write(format_args!("backtrace:\n"));
-        backtrace::show(system, start, kernel.image, write);
+        if let Some(start) = start {
+            backtrace::show(system, start, kernel.image, write);
+        }
         if let Some(frame) = frame.filter(|frame| frame.is_user()) {
             program::show_user_backtrace(frame, write);
         }

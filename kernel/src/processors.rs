@@ -12,7 +12,7 @@ use machine::x86_64::stack::{Reserve, Stack};
 use machine::x86_64::start::{self, StartTable};
 use machine::x86_64::state::CpuState;
 use machine::{Cpu, MayFault, idle, poke};
-use memory::{Memory, Slab};
+use memory::{FrameNumber, Memory, Slab};
 
 /// Pages of an entry stack: enough for the report of a panic.
 const ENTRY_STACK_PAGES: u64 = 4;
@@ -52,11 +52,18 @@ impl ProcessorSlabs {
     }
 }
 
+/// A frame in which a processor can start. To be taken before the low memory goes to others.
+pub fn take_start_page() -> Result<FrameNumber, NoSpace> {
+    let limit = FrameNumber::new(REAL_MODE_FRAMES);
+    Memory::current().frames.allocate_block_below(0, limit).map_err(|_| NoSpace)
+}
+
 /// Makes the processors that the firmware lists known and starts them. Returns how many are on line.
 pub fn start_others(
     kernel: &'static Kernel,
     slabs: &'static ProcessorSlabs,
     firmware: &Firmware,
+    start_page: FrameNumber,
 ) -> Result<usize, NoSpace> {
     let own = kernel.system.backend.local_apic.id();
     let limit = kernel.options.cpus;
@@ -67,11 +74,8 @@ pub fn start_others(
         let stacks = make_entry_stacks(kernel)?;
         per_cpu.entry_stacks.call_once(|| stacks);
         per_cpu.install(cpu);
-        let stack = kernel.space.lock_anywhere().make_stack(
-            kernel,
-            IDLE_STACK_PAGES,
-            IDLE_STACK_PAGES,
-        )?;
+        let stack =
+            kernel.space.lock_anywhere().make_stack(kernel, IDLE_STACK_PAGES, IDLE_STACK_PAGES)?;
         // The processor knows its stack from the start; its entry makes it official.
         // SAFETY: it has not started, and it will run on this stack.
         unsafe { machine::x86_64::stack::set_current(cpu, stack) };
@@ -81,12 +85,7 @@ pub fn start_others(
     if kernel.system.cpu_count() == 1 {
         return Ok(1);
     }
-    let page = Memory::current().frames.allocate_block_below(
-        0,
-        memory::FrameNumber::new(REAL_MODE_FRAMES),
-    );
-    let page = page.map_err(|_| NoSpace)?;
-    let address = page.address();
+    let address = start_page.address();
     {
         // SAFETY: the lower half is this processor's alone while the system starts.
         let mut tables = unsafe { Tables::at(kernel.system, kernel.root) };
@@ -112,7 +111,6 @@ pub fn start_others(
         });
     };
     paging::flush_user();
-    Memory::current().frames.free_block(page);
     Ok(online)
 }
 

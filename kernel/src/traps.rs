@@ -1,8 +1,10 @@
 //! What the machine calls: traps of programs, interrupts, pokes, preemption.
 
+use crate::checks::SHOOT_DOWN_LINE;
 use crate::kernel::{Kernel, PerCpu, count};
 use crate::program::{self, Killed};
 use crate::{console, panic};
+use core::sync::atomic::Ordering;
 use machine::x86_64::frame::TrapFrame;
 use machine::x86_64::trap::{Fatal, TrapHooks};
 use machine::{Atomic, Cpu, Hooks, MayFault, Pil, preempt};
@@ -14,6 +16,8 @@ impl Hooks for KernelHooks {
     fn interrupt(&self, _: &Cpu, atomic: &Atomic, level: Pil, line: u8) {
         if (level, line) == (console::LEVEL, console::LINE) {
             console::interrupt(Kernel::current(), atomic);
+        } else if (level, line) == (Pil::SHOOT_DOWN, SHOOT_DOWN_LINE) {
+            Kernel::current().shared.counters[3].fetch_add(1, Ordering::AcqRel);
         } else {
             log::warn!("an interrupt that no driver asked for: level {level:?}, line {line}");
         }

@@ -1,12 +1,10 @@
 //! Checks of frames, slabs and the heap: everything is known, runs out as an error, comes back.
 
 use super::{Outcome, Run, ensure};
-use crate::kernel_space::SlabPages;
+use ::memory::{FrameNumber, FrameState, Memory, Slab, SlabBox};
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
 use machine::System;
 use machine::x86_64::paging;
-use memory::{FrameNumber, Memory, Slab, SlabBox};
 
 pub fn frames_are_all_known(run: &mut Run<'_>) -> Outcome {
     let frames = &Memory::current().frames;
@@ -15,7 +13,7 @@ pub fn frames_are_all_known(run: &mut Run<'_>) -> Outcome {
     ensure!(known * 4096 >= abi::boot::MEMORY_MIN / 2, "only {known} frames are known");
     let inside = frames.state(FrameNumber::containing(run.kernel.root));
     ensure!(
-        inside == memory::FrameState::Reserved,
+        inside == FrameState::Reserved,
         "the kernel's page table is in a frame that is {inside:?}"
     );
     let free = frames.free_frames();
@@ -23,30 +21,38 @@ pub fn frames_are_all_known(run: &mut Run<'_>) -> Outcome {
     Ok(())
 }
 
-/// Takes frames, as a list through the frames themselves, until there are none or `most`.
+/// Largest blocks in which the checks take frames: they are linked through their first words, and a
+/// word in each single frame would make the host find memory for every one.
+const ORDER: u8 = ::memory::frames::ORDER_MAX;
+
+/// Takes frames until there are none or `most`, as a list of blocks through the blocks themselves.
+/// Returns the list and how many frames are on it.
 pub fn take_frames(system: &System, most: u64) -> (u64, u64) {
+    let frames = &Memory::current().frames;
     let mut list = 0;
     let mut count = 0;
-    while count < most {
-        let Ok(frame) = Memory::current().frames.allocate_anywhere() else { break };
-        let address = frame.address();
-        // SAFETY: a fresh frame, which nobody else knows.
-        unsafe { paging::physical::<u64>(system, address).write(list) };
-        list = address;
-        count += 1;
+    for order in (0..=ORDER).rev() {
+        while count + (1 << order) <= most {
+            let Ok(block) = frames.allocate_block(order) else { break };
+            let address = block.address();
+            // SAFETY: a fresh block, which nobody else knows.
+            unsafe { paging::physical::<[u64; 2]>(system, address).write([list, 1 << order]) };
+            list = address;
+            count += 1 << order;
+        }
     }
     (list, count)
 }
 
-/// Gives back what [`take_frames`] took. Says how many there were.
+/// Gives back what [`take_frames`] took. Says how many frames there were.
 pub fn give_frames(system: &System, mut list: u64) -> u64 {
     let mut count = 0;
     while list != 0 {
-        // SAFETY: `take_frames` left the next one's address there.
-        let next = unsafe { paging::physical::<u64>(system, list).read() };
-        crate::kernel_space::free_frame(list);
+        // SAFETY: `take_frames` left the next block's address and this one's size there.
+        let [next, size] = unsafe { paging::physical::<[u64; 2]>(system, list).read() };
+        Memory::current().frames.free_block(FrameNumber::containing(list));
         list = next;
-        count += 1;
+        count += size;
     }
     count
 }
@@ -68,7 +74,7 @@ pub fn frames_run_out_and_come_back(run: &mut Run<'_>) -> Outcome {
 }
 
 /// An object of an odd size.
-struct Object {
+pub struct Object {
     next: Option<SlabBox<Object>>,
     payload: [u64; 12],
 }
@@ -80,7 +86,7 @@ pub fn slabs_run_out_and_come_back(run: &mut Run<'_>) -> Outcome {
     // Leave some for everybody else, then use that up with objects.
     let free = frames.free_frames();
     let (list, _) = take_frames(run.kernel.system, free.saturating_sub(512));
-    let slab = run.kernel.shared.slab();
+    let slab: &'static Slab<Object> = &run.kernel.shared.objects;
     let mut objects: Option<SlabBox<Object>> = None;
     let mut count = 0u64;
     let outcome = loop {
@@ -137,17 +143,5 @@ pub fn heap_runs_out_and_comes_back(run: &mut Run<'_>) -> Outcome {
     ensure!(during > before, "the heap did not count {during} > {before}");
     ensure!(refused < 32, "{refused} of 64 small blocks were refused");
     ensure!(before == after, "{before} bytes used before, {after} after");
-    Ok(())
-}
-
-pub fn low_memory_for_start_up(run: &mut Run<'_>) -> Outcome {
-    let frames = &Memory::current().frames;
-    let limit = FrameNumber::new(256);
-    let Ok(frame) = frames.allocate_block_below(0, limit) else {
-        return Err(super::Wrong::new(format_args!("no frame below 1 MiB")));
-    };
-    frames.free_block(frame);
-    ensure!(frame.address() < 1 << 20, "frame {frame:?} is not below 1 MiB");
-    let _ = (run, Ordering::Relaxed);
     Ok(())
 }

@@ -16,7 +16,9 @@ mod time;
 mod user_memory;
 
 use crate::kernel::Kernel;
+use crate::kernel_space::SlabPages;
 use crate::{console, report_channel};
+use ::memory::Slab;
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use machine::{MayFault, SpinLock};
@@ -73,6 +75,7 @@ macro_rules! ensure {
     };
 }
 pub(crate) use ensure;
+pub use processors::SHOOT_DOWN_LINE;
 
 /// What checks share between processors, as work for another processor is a bare function.
 pub struct Shared {
@@ -82,6 +85,8 @@ pub struct Shared {
     pub counters: [AtomicU64; 4],
     /// A flag.
     pub flag: AtomicBool,
+    /// Objects of an odd size.
+    pub objects: Slab<memory::Object>,
 }
 
 impl Shared {
@@ -91,6 +96,7 @@ impl Shared {
             locked: SpinLock::new(0),
             counters: [const { AtomicU64::new(0) }; 4],
             flag: AtomicBool::new(false),
+            objects: Slab::new(&SlabPages),
         }
     }
 
@@ -111,7 +117,6 @@ const CHECKS: &[(&str, Check)] = &[
     ("frames-run-out-and-come-back", memory::frames_run_out_and_come_back),
     ("slabs-run-out-and-come-back", memory::slabs_run_out_and_come_back),
     ("heap-runs-out-and-comes-back", memory::heap_runs_out_and_comes_back),
-    ("low-memory-for-start-up", memory::low_memory_for_start_up),
     ("nothing-is-writable-and-executable", paging::nothing_is_writable_and_executable),
     ("kernel-text-is-read-only", paging::kernel_text_is_read_only),
     ("lower-half-is-empty", paging::lower_half_is_empty),

@@ -31,11 +31,7 @@ mod key {
 
 /// Makes the stack; `words` are the arguments, each with a null byte behind it. Returns the stack
 /// pointer.
-pub fn make_stack(
-    space: &mut AddressSpace,
-    words: &[u8],
-    image: &Image,
-) -> Result<u64, CannotRun> {
+pub fn make_stack(space: &mut AddressSpace, words: &[u8], image: &Image) -> Result<u64, CannotRun> {
     let top = USER_END;
     // Not random enough for secrets, but different in every run that is not replayed.
     let random = [time::now(), time::now().wrapping_mul(0x9e37_79b9_7f4a_7c15)];

@@ -51,11 +51,8 @@ pub fn load(file: &[u8], space: &mut AddressSpace) -> Result<Image, CannotRun> {
         return unsuitable("it is not linked for fixed addresses");
     }
     let Some(segments) = elf.segments() else { return unsuitable("it has no segments") };
-    let mut image = Image {
-        entry: elf.ehdr.e_entry,
-        headers: 0,
-        header_count: u64::from(elf.ehdr.e_phnum),
-    };
+    let mut image =
+        Image { entry: elf.ehdr.e_entry, headers: 0, header_count: u64::from(elf.ehdr.e_phnum) };
     let mut has_entry = false;
     for segment in segments.iter().filter(|segment| segment.p_type == PT_LOAD) {
         load_segment(file, &segment, space)?;

@@ -80,7 +80,11 @@ impl Outcome {
 
     fn from_bits(bits: u32) -> Outcome {
         assert_ne!(bits, RUNNING, "a program is over before it ended");
-        if bits & BY_SIGNAL == 0 { Outcome::Exited(bits as u8) } else { Outcome::Killed(bits as u8) }
+        if bits & BY_SIGNAL == 0 {
+            Outcome::Exited(bits as u8)
+        } else {
+            Outcome::Killed(bits as u8)
+        }
     }
 }
 
@@ -125,13 +129,27 @@ pub fn run(
     let mut space = AddressSpace::new(kernel)?;
     let image = image::load(file, &mut space)?;
     let program = prepare(kernel, name, file, space, &words, image)?;
-    drop(words);
     let outcome = run_prepared(kernel, &program, may_fault);
     kernel.space.lock(may_fault).give_thread_stack(program.kernel_stack);
     report_channel::send(match outcome {
         Outcome::Exited(status) => Line::Exited { program: name, status },
         Outcome::Killed(signal) => Line::Killed { program: name, signal },
     });
+    Ok(outcome)
+}
+
+/// Runs a program's file from another first instruction than its own; for the checks.
+pub fn run_at(
+    kernel: &'static Kernel,
+    file: &'static [u8],
+    entry: u64,
+    may_fault: &mut MayFault,
+) -> Result<Outcome, CannotRun> {
+    let mut space = AddressSpace::new(kernel)?;
+    let image = image::Image { entry, ..image::load(file, &mut space)? };
+    let program = prepare(kernel, "misplaced", file, space, b"misplaced\0", image)?;
+    let outcome = run_prepared(kernel, &program, may_fault);
+    kernel.space.lock(may_fault).give_thread_stack(program.kernel_stack);
     Ok(outcome)
 }
 
@@ -224,7 +242,8 @@ fn on(cpu: &Cpu) -> Option<&Program> {
 /// The program on whose thread the caller runs.
 fn current() -> &'static Program {
     let guard = machine::preempt::disable_anywhere();
-    let program = core::ptr::from_ref(on(Cpu::current(guard.atomic())).expect("a program's thread"));
+    let program =
+        core::ptr::from_ref(on(Cpu::current(guard.atomic())).expect("a program's thread"));
     // SAFETY: the program lives until its own thread, which this is, has left.
     unsafe { &*program }
 }
@@ -266,7 +285,7 @@ pub fn kill(frame: &TrapFrame, killed: Killed, may_fault: &mut MayFault) -> ! {
         let what = access(frame.error);
         print(format_args!("page fault, {what}, address {:#018x}", frame.fault_address));
     } else {
-        print(format_args!("{}", exception_name(frame.vector)));
+        print(format_args!("{}, address {:#018x}", exception_name(frame.vector), frame.rip));
         if frame.error != 0 {
             print(format_args!(", error code {:#x}", frame.error));
         }

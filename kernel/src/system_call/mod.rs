@@ -7,7 +7,7 @@
 pub mod calls;
 pub mod entry;
 
-pub use entry::{entry_address, enter_user};
+pub use entry::{enter_user, entry_address};
 
 use crate::kernel::{PerCpu, count};
 use abi::calls::OWN_BASE;
@@ -76,7 +76,8 @@ const fn end(numbers: &[u64], from: u64, to: u64) -> usize {
 }
 
 macro_rules! tables {
-    ($($number:literal $name:ident($($argument:ident: $type:ty),*) $flags:expr, $text:literal;)*) => {
+    ($($number:literal $name:ident($($argument:ident: $type:ty),*)
+        $flag:tt $(:: $rest:ident)* $text:literal;)*) => {
         const NUMBERS: &[u64] = &[$($number),*];
         const LINUX_END: usize = end(NUMBERS, 0, OWN_BASE);
         const OWN_END: usize = end(NUMBERS, OWN_BASE, u64::MAX);

@@ -1,0 +1,132 @@
+//! Checks of programs: what they are given comes back, and bad ones are refused.
+
+use super::{Outcome, Run, Wrong, ensure, memory};
+use crate::program::address_space::AddressSpace;
+use crate::program::{self, CannotRun, image};
+use crate::ramdisk;
+use crate::traps::signal::SIGSEGV;
+use ::memory::Memory;
+use alloc::vec::Vec;
+
+fn hello(run: &Run<'_>) -> Result<&'static [u8], Wrong> {
+    ramdisk::find_program(run.kernel.ramdisk, "hello")
+        .ok_or_else(|| Wrong::new(format_args!("there is no program 'hello'")))
+}
+
+/// Frames that are neither free nor in a cache, once everything that can be given back is.
+fn frames_in_use(run: &Run<'_>) -> u64 {
+    run.kernel.programs.reclaim();
+    Memory::current().frames.counts().used
+}
+
+pub fn program_gives_everything_back(run: &mut Run<'_>) -> Outcome {
+    // The first run fills caches that stay: a kernel stack, a page of program objects.
+    let first = program::run(run.kernel, "hello", run.may_fault);
+    ensure!(first == Ok(program::Outcome::Exited(0)), "'hello' came to {first:?}");
+    let heap = run.kernel.heap.lock_anywhere().used();
+    let before = frames_in_use(run);
+    for command in ["hello --status 7", "fault null", "hello a \"b c\" d", "fault stack-overflow"] {
+        let outcome = program::run(run.kernel, command, run.may_fault);
+        ensure!(outcome.is_ok(), "'{command}' came to {outcome:?}");
+    }
+    let after = frames_in_use(run);
+    ensure!(before == after, "{before} frames in use before, {after} after");
+    let heap_after = run.kernel.heap.lock_anywhere().used();
+    ensure!(heap == heap_after, "{heap} bytes of heap before, {heap_after} after");
+    Ok(())
+}
+
+pub fn non_canonical_return_takes_iretq(run: &mut Run<'_>) -> Outcome {
+    const NON_CANONICAL: u64 = 1 << 47;
+    let hello = hello(run)?;
+    let iretq_returns = || run.kernel.sum(|cpu| &cpu.iretq_returns);
+    let before = iretq_returns();
+    let outcome = program::run_at(run.kernel, hello, NON_CANONICAL, run.may_fault);
+    ensure!(
+        outcome == Ok(program::Outcome::Killed(SIGSEGV)),
+        "a program at a non-canonical address came to {outcome:?}"
+    );
+    ensure!(iretq_returns() == before + 1, "{} returns by iretq", iretq_returns() - before);
+    let outcome = program::run(run.kernel, "hello", run.may_fault);
+    ensure!(outcome == Ok(program::Outcome::Exited(0)), "afterwards 'hello' came to {outcome:?}");
+    ensure!(iretq_returns() == before + 1, "an ordinary program returned by iretq");
+    Ok(())
+}
+
+/// A small generator: the same bytes in every run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        // Marsaglia's xorshift.
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}
+
+pub fn damaged_programs_are_refused(run: &mut Run<'_>) -> Outcome {
+    const SEED: u64 = 0x5eed;
+    /// Where headers are, and so where damage tells.
+    const HEADERS: usize = 1024;
+    let original = hello(run)?;
+    let before = frames_in_use(run);
+    let mut refused = 0;
+    let mut file = Vec::<u8>::new();
+    let short = &original[..original.len().min(64 << 10)];
+    let no_memory = |_| Wrong::new(format_args!("no memory for a copy of a program"));
+    file.try_reserve_exact(short.len()).map_err(no_memory)?;
+    let mut random = Random(SEED);
+    for round in 0..400 {
+        file.clear();
+        file.extend(short);
+        for _ in 0..=round % 4 {
+            let place = random.next() as usize % HEADERS.min(file.len());
+            file[place] = random.next() as u8;
+        }
+        file.truncate(if round % 8 == 0 {
+            random.next() as usize % short.len()
+        } else {
+            short.len()
+        });
+        let Ok(mut space) = AddressSpace::new(run.kernel) else {
+            return Err(Wrong::new(format_args!("no memory in round {round}")));
+        };
+        // Whatever comes out, it must not panic, and everything must come back.
+        refused += u32::from(image::load(&file, &mut space).is_err());
+    }
+    ensure!(refused > 100, "only {refused} of 400 damaged files were refused");
+    let after = frames_in_use(run);
+    ensure!(before == after, "{before} frames in use before, {after} after");
+    Ok(())
+}
+
+pub fn program_start_fails_without_memory(run: &mut Run<'_>) -> Outcome {
+    let frames = &Memory::current().frames;
+    let before = frames_in_use(run);
+    // With each number of frames that is too small there is one more place at which it fails.
+    let mut enough = None;
+    for left in 0..200 {
+        frames.empty_cache();
+        let free = frames.free_frames();
+        let (list, _) = memory::take_frames(run.kernel.system, free.saturating_sub(left));
+        let outcome = program::run(run.kernel, "hello --status 3", run.may_fault);
+        memory::give_frames(run.kernel.system, list);
+        match outcome {
+            Err(CannotRun::OutOfMemory) => {}
+            Ok(program::Outcome::Exited(3)) => {
+                enough = Some(left);
+                break;
+            }
+            other => {
+                return Err(Wrong::new(format_args!("with {left} frames it came to {other:?}")));
+            }
+        }
+    }
+    ensure!(enough.is_some_and(|left| left > 20), "it started with {enough:?} frames");
+    frames.empty_cache();
+    let after = frames_in_use(run);
+    ensure!(before == after, "{before} frames in use before, {after} after");
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! Checks of contexts and kernel stacks: switching, holes, interrupts that meet holes.
+
+use super::{Outcome, Run, Wrong, ensure};
+use crate::kernel::Kernel;
+use crate::processors::refill_reserve;
+use core::hint::black_box;
+use machine::pil::{self, Pil, PilGuard};
+use machine::x86_64::stack::{PAGE, Stack};
+use machine::{Context, Cpu, poke, switch};
+
+/// Pages of the stacks that the checks make.
+const PAGES: u64 = 12;
+
+/// What the other context of a check finds through its argument.
+struct Pair {
+    checker: Context,
+    other: Option<Context>,
+    kernel: &'static Kernel,
+    turns: u64,
+    result: u64,
+}
+
+impl Pair {
+    fn new(kernel: &'static Kernel, turns: u64) -> Pair {
+        Pair { checker: Context::of_running(), other: None, kernel, turns, result: 0 }
+    }
+
+    /// Runs `entry` on `stack` to its end, or to wherever it switches back.
+    fn go(&mut self, run: &mut Run<'_>) {
+        let guard = pil::raise(Pil::DISP, run.may_fault);
+        let other = self.other.as_ref().expect("the other context is made before");
+        // SAFETY: `checker` is this thread; the other context waits for exactly this.
+        unsafe { switch(guard.atomic(), &self.checker, other) };
+    }
+}
+
+/// The pair behind a context's argument.
+///
+/// # Safety
+///
+/// The argument is the address of a pair that outlives the context, and the checker touches it only
+/// while the context does not run.
+unsafe fn pair<'a>(argument: usize) -> &'a mut Pair {
+    // SAFETY: the caller's promise.
+    unsafe { &mut *(argument as *mut Pair) }
+}
+
+/// A context that runs `entry` with `pair`.
+fn prepare(pair: &mut Pair, stack: Stack, entry: machine::switch::Entry) {
+    let argument = core::ptr::from_mut(pair) as usize;
+    // SAFETY: a fresh stack for this context alone, its top populated.
+    pair.other = Some(unsafe { Context::new(stack, entry, argument) });
+}
+
+pub fn context_switch(run: &mut Run<'_>) -> Outcome {
+    const TURNS: u64 = 1000;
+    extern "C" fn entry(argument: usize) -> &'static Context {
+        for turn in 1..=TURNS {
+            // SAFETY: `context_switch` keeps the pair and waits.
+            let pair = unsafe { pair(argument) };
+            pair.result += turn;
+            let other = pair.other.as_ref().expect("this context");
+            // SAFETY: at the level at which contexts start; back to whoever came here.
+            let atomic = unsafe { machine::Atomic::assume() };
+            // SAFETY: `other` is this context; the checker waits.
+            unsafe { switch(atomic, other, &pair.checker) };
+        }
+        // SAFETY: `context_switch` keeps the pair until after the last switch.
+        unsafe { &pair(argument).checker }
+    }
+    let kernel = run.kernel;
+    let stack = kernel.space.lock_anywhere().take_thread_stack(kernel);
+    let Ok(stack) = stack else { return Err(Wrong::new(format_args!("no memory for a stack"))) };
+    let mut pair = Pair::new(kernel, TURNS);
+    prepare(&mut pair, stack, entry);
+    let mut sum = 0;
+    for turn in 1..=TURNS {
+        pair.go(run);
+        sum += turn;
+        ensure!(pair.result == sum, "after turn {turn}: {} instead of {sum}", pair.result);
+    }
+    // One more, in which the context ends.
+    pair.go(run);
+    kernel.space.lock_anywhere().give_thread_stack(stack);
+    ensure!(Pil::current() == Pil::NONE, "the level is {:?} afterwards", Pil::current());
+    ensure!(machine::preempt::is_possible(), "preemption is off afterwards");
+    Ok(())
+}
+
+/// Goes about a page deeper with each turn; returns the lowest address it has been to.
+#[inline(never)]
+fn deepen(turns: u64) -> u64 {
+    let mut page = [0u8; 3900];
+    black_box(&mut page)[turns as usize] = turns as u8;
+    let here = page.as_ptr() as u64;
+    if turns <= 1 { here } else { deepen(turns - 1).min(black_box(here)) }
+}
+
+fn lazy_stack(run: &Run<'_>) -> Result<Stack, Wrong> {
+    run.kernel
+        .space
+        .lock_anywhere()
+        .make_stack(run.kernel, PAGES, 2)
+        .map_err(|_| Wrong::new(format_args!("no memory for a stack")))
+}
+
+/// Puts the level down and preemption on in a new context, runs `body`, and ends it.
+fn as_thread(argument: usize, body: impl FnOnce(&mut Pair)) -> &'static Context {
+    // SAFETY: the switch that came here raised the level, and nobody else restores it.
+    drop(unsafe { PilGuard::adopt(Pil::NONE) });
+    // SAFETY: the checks keep the pair until the context is over.
+    let pair = unsafe { pair(argument) };
+    body(pair);
+    // The end is as the beginning: at the dispatcher's level.
+    pil::raise_anywhere(Pil::DISP).leave_raised();
+    &pair.checker
+}
+
+pub fn stack_holes_are_filled(run: &mut Run<'_>) -> Outcome {
+    extern "C" fn entry(argument: usize) -> &'static Context {
+        as_thread(argument, |pair| pair.result = deepen(pair.turns))
+    }
+    let stack = lazy_stack(run)?;
+    let own = run.kernel.system.cpu(0).expect("the first processor is there");
+    let before = own.backend.reserve.filled();
+    let mut pair = Pair::new(run.kernel, PAGES - 2);
+    prepare(&mut pair, stack, entry);
+    pair.go(run);
+    refill_reserve();
+    let filled = own.backend.reserve.filled() - before;
+    ensure!(stack.contains(pair.result), "it went to {:#x}", pair.result);
+    let depth = (stack.top - pair.result).div_ceil(PAGE);
+    ensure!(
+        filled >= depth - 3 && filled <= PAGES - 2,
+        "{filled} holes filled, {depth} pages deep"
+    );
+    ensure!(own.backend.reserve.count() > PAGES as u32, "the reserve was not refilled");
+    Ok(())
+}
+
+pub fn interrupts_on_stack_holes(run: &mut Run<'_>) -> Outcome {
+    /// Pokes its own processor at each place just above a hole: the interrupt, and the preemption
+    /// that follows it, find the page below absent.
+    #[inline(never)]
+    fn poke_all_the_way(own: &Cpu, turns: u64) -> u64 {
+        let mut page = [0u8; 4000];
+        black_box(&mut page)[0] = 1;
+        {
+            let guard = machine::preempt::disable_anywhere();
+            machine::preempt::want(guard.atomic());
+            poke::poke(own);
+            core::mem::forget(guard);
+        }
+        // SAFETY: takes up the guard that was forgotten, so that the interrupt's return, and not
+        // the guard, is what preempts.
+        drop(unsafe { machine::preempt::PreemptGuard::adopt() });
+        poke::poke(own);
+        if turns > 1 { poke_all_the_way(own, turns - 1) + 1 } else { u64::from(page[0]) }
+    }
+    extern "C" fn entry(argument: usize) -> &'static Context {
+        as_thread(argument, |pair| {
+            // SAFETY: contexts start with preemption off once.
+            drop(unsafe { machine::preempt::PreemptGuard::adopt() });
+            let own = pair.kernel.system.cpu(0).expect("the first processor is there");
+            pair.result = poke_all_the_way(own, pair.turns);
+            core::mem::forget(machine::preempt::disable_anywhere());
+        })
+    }
+    let own = run.kernel.system.cpu(0).expect("the first processor is there");
+    let before = own.pokes();
+    let stack = lazy_stack(run)?;
+    let turns = PAGES - 3;
+    let mut pair = Pair::new(run.kernel, turns);
+    prepare(&mut pair, stack, entry);
+    pair.go(run);
+    refill_reserve();
+    ensure!(pair.result == turns, "{} turns of {turns}", pair.result);
+    let pokes = own.pokes() - before;
+    ensure!(pokes == 2 * turns, "{pokes} pokes came of {}", 2 * turns);
+    Ok(())
+}
