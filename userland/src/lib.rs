@@ -1,1 +1,31 @@
-//! Being written.
+//! What user programs share: the way in, the system calls, printing, reporting, measuring.
+//!
+//! A program is a file in `src/bin` with `#![no_std]`, `#![no_main]`, a function
+//! `main(arguments: Arguments) -> i32` and `userland::program!(main)`. There is no allocator.
+//!
+//! - [`mod@start`]: from the first instruction to `main`, and the end.
+//! - [`arguments`]: the words that the program was started with.
+//! - [`system`]: the system calls.
+//! - [`mod@print`]: `print!`, `println!`, `eprintln!`.
+//! - [`report`]: checks and values, for the harness.
+//! - [`clock`]: the time-stamp counter.
+
+#![no_std]
+
+#[cfg(not(upcall))]
+compile_error!(
+    "user programs are built for Upcall: \
+     cargo build -p userland --bins --target x86_64-unknown-linux-musl --profile checked"
+);
+
+pub mod arguments;
+pub mod clock;
+mod memory;
+mod panic;
+pub mod print;
+pub mod report;
+pub mod start;
+pub mod system;
+mod text;
+
+pub use arguments::Arguments;

@@ -1,0 +1,18 @@
+//! A program's panic: the message with its place on standard error, and status 101.
+
+use crate::{eprintln, system};
+use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+/// The status of a program that panicked, as everywhere in Rust.
+const PANICKED: i32 = 101;
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    static PANICKING: AtomicBool = AtomicBool::new(false);
+    // A message that panics itself is not tried again.
+    if !PANICKING.swap(true, Ordering::Relaxed) {
+        eprintln!("{info}");
+    }
+    system::exit_group(PANICKED)
+}
