@@ -75,11 +75,12 @@ fn outwards(system: &System, here: Start) -> Option<Start> {
     (rbp > here.rbp || rbp == 0).then_some(Start { rip, rbp })
 }
 
-/// Where the caller of this is.
+/// Where the caller of this is: an address inside the call, not behind it.
 #[inline(never)]
 pub fn here(system: &System) -> Option<Start> {
     let rbp: u64;
     // SAFETY: reads a register.
     unsafe { core::arch::asm!("mov {}, rbp", out(reg) rbp, options(nomem, nostack)) };
-    outwards(system, Start { rip: 0, rbp })
+    let caller = outwards(system, Start { rip: 0, rbp })?;
+    Some(Start { rip: caller.rip - 1, ..caller })
 }

@@ -2,7 +2,7 @@
 //!
 //! | from | what |
 //! |---|---|
-//! | `0xffff_8000_0000_0000` | all physical memory, never executable |
+//! | `0xffff_8000_0000_0000` | all physical memory, never executable; the kernel's text read-only |
 //! | `0xffff_e000_0000_0000` | device registers, not cached |
 //! | `0xffff_e100_0000_0000` | the heap |
 //! | `0xffff_e200_0000_0000` | kernel stacks, each above an unmapped guard page |
@@ -186,6 +186,27 @@ impl KernelSpace {
             None => unreachable!("programs run one at a time, so one spare stack is enough"),
         }
     }
+}
+
+/// The addresses of the kernel's text and constants.
+pub fn read_only_image() -> core::ops::Range<u64> {
+    unsafe extern "C" {
+        static kernel_read_only_start: u8;
+        static kernel_read_only_end: u8;
+    }
+    (&raw const kernel_read_only_start as u64)..(&raw const kernel_read_only_end as u64)
+}
+
+/// Makes the kernel's text and constants read-only in the mapping of physical memory too: there is no
+/// other name under which they could be written.
+pub fn protect_image(kernel: &Kernel) -> Result<(), NoSpace> {
+    let _lock = kernel.space.lock_anywhere();
+    for address in read_only_image().step_by(PAGE as usize) {
+        let frame = paging::translate(kernel.system, address).expect("the kernel is mapped");
+        paging::make_physical_read_only(kernel.system, frame, &mut TableFrames)?;
+    }
+    paging::flush_all();
+    Ok(())
 }
 
 /// The bounds of the boot stack, as the loader reports them.

@@ -231,6 +231,7 @@ fn kernel_image(info: &BootInfo) -> &'static [u8] {
 
 fn prepare_space(kernel: &Kernel, per_cpu: &PerCpu) -> Result<(), NoSpace> {
     kernel.space.lock_anywhere().prepare(kernel.system)?;
+    kernel_space::protect_image(kernel)?;
     let stacks = processors::make_entry_stacks(kernel)?;
     per_cpu.entry_stacks.call_once(|| stacks);
     let heap = kernel.space.lock_anywhere().map_heap(kernel)?;

@@ -27,7 +27,7 @@ const PANIC_INSIDE: u32 = 1 << 31;
 fn panic(info: &PanicInfo<'_>) -> ! {
     interrupts_off();
     let here = is_adopted().then(|| backtrace::here(System::current())).flatten();
-    report(here, None, |write| {
+    report(here, |write| {
         write(format_args!("{}\n", info.message()));
         if let Some(location) = info.location() {
             write(format_args!("  at {location}\n"));
@@ -38,7 +38,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
 /// A trap that the kernel does not survive.
 pub fn fatal_trap(frame: &TrapFrame, cause: Fatal) -> ! {
     let start = Start { rip: frame.rip, rbp: frame.rbp };
-    report(Some(start), Some(frame), |write| describe_trap(frame, cause, write))
+    report(Some(start), |write| describe_trap(frame, cause, write))
 }
 
 type Write<'a> = &'a mut dyn FnMut(fmt::Arguments<'_>);
@@ -121,7 +121,7 @@ pub fn panic_inside_next_report(kernel: &Kernel) {
     kernel.system.backend.panicking.store(PANIC_INSIDE, Ordering::Relaxed);
 }
 
-fn report(start: Option<Start>, frame: Option<&TrapFrame>, describe: impl FnOnce(Write<'_>)) -> ! {
+fn report(start: Option<Start>, describe: impl FnOnce(Write<'_>)) -> ! {
     if !is_adopted() {
         write_unlocked(format_args!("\nkernel panic before the first processor was set up: "));
         describe(&mut |text| write_unlocked(text));
@@ -147,9 +147,7 @@ fn report(start: Option<Start>, frame: Option<&TrapFrame>, describe: impl FnOnce
         if let Some(start) = start {
             backtrace::show(system, start, kernel.image, write);
         }
-        if let Some(frame) = frame.filter(|frame| frame.is_user()) {
-            program::show_user_backtrace(frame, write);
-        }
+        program::show_own_backtrace(cpu, write);
     }
     write(format_args!("end of panic report\n"));
     end(Ending::KernelPanic)

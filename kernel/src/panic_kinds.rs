@@ -60,12 +60,15 @@ kinds! {
     NonMaskable = "nmi",
     /// A double fault.
     DoubleFault = "double-fault",
+    /// A panic in the kernel on behalf of a program: in its call of `uname`.
+    SystemCall = "system-call",
     /// A spin lock taken twice (checked builds).
     LockTwice = "lock-twice",
 }
 
 /// Panics in this way. Each is a function of its own, so that the backtrace has something to name.
-pub fn provoke(kernel: &'static Kernel, kind: PanicKind) -> ! {
+/// Returns for the one kind that waits for a program.
+pub fn provoke(kernel: &'static Kernel, kind: PanicKind) {
     log::warn!("provoking a panic: {kind:?}");
     match kind {
         PanicKind::Plain => provoke_plain(),
@@ -89,9 +92,16 @@ pub fn provoke(kernel: &'static Kernel, kind: PanicKind) -> ! {
         PanicKind::GeneralProtection => provoke_access(0x8000_0000_0000_0000),
         PanicKind::NonMaskable => provoke_non_maskable(kernel),
         PanicKind::DoubleFault => provoke_double_fault(kernel),
+        PanicKind::SystemCall => return,
         PanicKind::LockTwice => provoke_lock_twice(kernel),
     }
     panic!("'{kind:?}' did not panic")
+}
+
+/// Called by `uname`.
+#[inline(never)]
+pub fn provoke_in_system_call(kernel: &Kernel) {
+    assert!(kernel.options.panic != Some(PanicKind::SystemCall), "in a system call, as asked for");
 }
 
 #[inline(never)]
@@ -109,7 +119,7 @@ fn provoke_on_other(kernel: &'static Kernel) {
     let Some(cpu) = kernel.system.cpus().last().filter(|cpu| cpu.index() != 0) else {
         panic!("there is no other processor");
     };
-    processors::run_on(cpu, || provoke_plain());
+    processors::run_on(cpu, provoke_plain);
     loop {
         core::hint::spin_loop();
     }
@@ -118,7 +128,7 @@ fn provoke_on_other(kernel: &'static Kernel) {
 #[inline(never)]
 fn provoke_everywhere(kernel: &'static Kernel) {
     for cpu in kernel.system.cpus().skip(1) {
-        processors::run_on(cpu, || provoke_plain());
+        processors::run_on(cpu, provoke_plain);
     }
     provoke_plain();
 }

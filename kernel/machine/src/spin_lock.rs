@@ -17,6 +17,14 @@ use core::ops::{Deref, DerefMut};
 /// Nobody holds the lock.
 const FREE: u32 = 0;
 
+/// Whoever takes the lock sees what its holder before has written: taking it acquires what releasing
+/// it releases. `bug-spin-lock-order` is the proof that the model checker would notice.
+const TAKING: Ordering =
+    if cfg!(feature = "bug-spin-lock-order") { Ordering::Relaxed } else { Ordering::Acquire };
+/// See [`TAKING`].
+const RELEASING: Ordering =
+    if cfg!(feature = "bug-spin-lock-order") { Ordering::Relaxed } else { Ordering::Release };
+
 /// A value behind a spin lock that is taken at interrupt level `LEVEL`.
 pub struct SpinLock<T, const LEVEL: u8> {
     /// [`FREE`], or the holder's processor index plus 1.
@@ -81,7 +89,7 @@ impl<T, const LEVEL: u8> SpinLock<T, LEVEL> {
     #[inline]
     fn try_acquire(&self, level: &PilGuard<'_>) -> bool {
         self.holder
-            .compare_exchange(FREE, own_mark(level), Ordering::Acquire, Ordering::Relaxed)
+            .compare_exchange(FREE, own_mark(level), TAKING, Ordering::Relaxed)
             .is_ok()
     }
 
@@ -137,7 +145,7 @@ impl<T, const LEVEL: u8> Drop for SpinGuard<'_, T, LEVEL> {
     fn drop(&mut self) {
         // SAFETY: dropped once, here; the access ends before anybody else can have one.
         unsafe { ManuallyDrop::drop(&mut self.value) };
-        self.lock.holder.store(FREE, Ordering::Release);
+        self.lock.holder.store(FREE, RELEASING);
         // SAFETY: dropped once, here; the level comes down only when the lock is free.
         unsafe { ManuallyDrop::drop(&mut self.level) };
         backend::compiler_barrier();

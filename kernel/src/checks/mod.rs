@@ -35,16 +35,16 @@ pub struct Run<'a> {
 /// What a check found: nothing wrong, or what.
 pub type Outcome = Result<(), Wrong>;
 
-/// What is wrong, in words; cut to what fits.
+/// What is wrong, in words; cut to what fits, because an outcome is passed by value.
 pub struct Wrong {
-    text: [u8; 200],
+    text: [u8; 112],
     length: usize,
 }
 
 impl Wrong {
     /// From a format.
     pub fn new(text: fmt::Arguments<'_>) -> Wrong {
-        let mut wrong = Wrong { text: [0; 200], length: 0 };
+        let mut wrong = Wrong { text: [0; 112], length: 0 };
         // What does not fit is cut.
         let _ = wrong.write_fmt(text);
         wrong

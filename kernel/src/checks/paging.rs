@@ -1,6 +1,7 @@
 //! Checks of what is mapped how.
 
 use super::{Outcome, Run, Wrong, ensure};
+use crate::kernel_space::read_only_image;
 use machine::x86_64::features::Features;
 use machine::x86_64::paging::{self, Mapping};
 use machine::x86_64::stack::{self, PAGE};
@@ -35,9 +36,16 @@ pub fn kernel_text_is_read_only(run: &mut Run<'_>) -> Outcome {
         return Err(Wrong::new(format_args!("the kernel's text is not mapped")));
     };
     ensure!(page.executable && !page.writable, "the kernel's text is {page:x?}");
-    let executable =
-        find(run, |mapping| mapping.executable && mapping.address < 0xffff_ffff_8000_0000);
+    let image = read_only_image();
+    let executable = find(run, |mapping| mapping.executable && !image.contains(&mapping.address));
     ensure!(executable.is_none(), "{executable:x?} is executable and not the kernel's text");
+    // Nor can it be written under another name.
+    for address in image.step_by(4096) {
+        let frame = paging::translate(run.kernel.system, address).unwrap_or_default();
+        let alias = run.kernel.system.backend.physical_offset + frame;
+        let writable = paging::is_writable(run.kernel.system, alias);
+        ensure!(!writable, "{address:#x} can be written at {alias:#x}");
+    }
     Ok(())
 }
 

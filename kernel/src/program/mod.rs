@@ -25,10 +25,10 @@ use core::fmt;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use machine::pil::{self, Pil, PilGuard};
 use machine::preempt::PreemptGuard;
-use machine::x86_64::frame::TrapFrame;
+use machine::x86_64::frame::{self, TrapFrame};
 use machine::x86_64::stack::Stack;
 use machine::x86_64::{paging, user_state};
-use machine::{Atomic, Context, Cpu, MayFault, switch};
+use machine::{Context, Cpu, MayFault, switch};
 use memory::SlabBox;
 use report::Line;
 
@@ -291,16 +291,27 @@ pub fn kill(frame: &TrapFrame, killed: Killed, may_fault: &mut MayFault) -> ! {
         }
     }
     print(format_args!(", pc {:#018x}, sp {:#018x}; backtrace:\n", frame.rip, frame.rsp));
-    show_user_backtrace(frame, &mut |text| print(text));
+    show_backtrace(program, frame, &mut |text| print(text));
     leave(Outcome::Killed(killed.signal))
 }
 
-/// The backtrace of the current program, if there is one, from a frame of user mode.
-pub fn show_user_backtrace(frame: &TrapFrame, write: &mut dyn FnMut(fmt::Arguments<'_>)) {
-    // SAFETY: the caller is in a trap of the program's, on its way out or with interrupts off.
-    let Some(program) = on(Cpu::current(unsafe { Atomic::assume() })) else { return };
+/// The backtrace of a program, from a frame of user mode.
+fn show_backtrace(program: &Program, frame: &TrapFrame, write: &mut dyn FnMut(fmt::Arguments<'_>)) {
     let start = backtrace::Start { rip: frame.rip, rbp: frame.rbp };
     backtrace::show(Kernel::current().system, start, program.file, write);
+}
+
+/// The backtrace of the program that a processor runs, if it runs one: where it entered the kernel.
+/// For the panic path.
+pub fn show_own_backtrace(cpu: &Cpu, write: &mut dyn FnMut(fmt::Arguments<'_>)) {
+    let Some(program) = on(cpu) else { return };
+    let frame = (program.kernel_stack.top - frame::SIZE as u64) as *const TrapFrame;
+    // SAFETY: every entry from user mode leaves its frame there, and the stack is populated.
+    let frame = unsafe { frame.read() };
+    if frame.is_user() {
+        write(format_args!("backtrace of {}:\n", program.name()));
+        show_backtrace(program, &frame, write);
+    }
 }
 
 fn leave(outcome: Outcome) -> ! {

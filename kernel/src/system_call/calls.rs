@@ -3,7 +3,7 @@
 
 use super::Result;
 use crate::kernel::Kernel;
-use crate::{console, program, report_channel};
+use crate::{console, panic_kinds, program, report_channel};
 use abi::calls::{Counter, TimeSpec};
 use abi::errno::Errno;
 use core::sync::atomic::Ordering;
@@ -66,6 +66,7 @@ pub(super) fn uname(_: &mut MayFault, buffer: *mut u8) -> Result {
         "x86_64",
         "",
     ];
+    panic_kinds::provoke_in_system_call(Kernel::current());
     let mut names = [0; FIELD * FIELDS.len()];
     for (place, name) in names.chunks_exact_mut(FIELD).zip(FIELDS) {
         place[..name.len()].copy_from_slice(name.as_bytes());

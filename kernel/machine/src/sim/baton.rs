@@ -19,10 +19,13 @@ use std::sync::Arc;
 #[derive(Clone, Copy)]
 struct Place {
     system: &'static System,
+    /// The processor that it holds, or held last.
     cpu: Option<&'static Cpu>,
+    holds: bool,
 }
 
 thread_local! {
+    #[allow(clippy::missing_const_for_thread_local, reason = "loom's macro knows no constants")]
     static PLACE: Cell<Option<Place>> = Cell::new(None);
 }
 
@@ -35,21 +38,24 @@ pub fn current_system() -> &'static System {
 }
 
 /// The processor that the calling thread holds.
+///
+/// A thread that panics while it waits for a processor unwinds as if it still held its last one: the
+/// test has failed, and the guards on its stack must not make it worse.
 pub fn current_cpu() -> &'static Cpu {
     match PLACE.with(Cell::get) {
-        Some(Place { cpu: Some(cpu), .. }) => cpu,
+        Some(Place { cpu: Some(cpu), holds, .. }) if holds || std::thread::panicking() => cpu,
         _ => panic!("this thread holds no simulated processor"),
     }
 }
 
 /// Whether the calling thread holds a processor.
 pub(crate) fn holds_cpu() -> bool {
-    PLACE.with(Cell::get).is_some_and(|place| place.cpu.is_some())
+    PLACE.with(Cell::get).is_some_and(|place| place.holds)
 }
 
 /// Makes the calling thread one of the system's, without a processor.
 pub(crate) fn join_system(system: &'static System) {
-    PLACE.with(|place| place.set(Some(Place { system, cpu: None })));
+    PLACE.with(|place| place.set(Some(Place { system, cpu: None, holds: false })));
 }
 
 /// Makes the calling thread one of no system.
@@ -59,13 +65,15 @@ pub(crate) fn leave_system() {
 
 /// Gives the calling thread a processor that nobody holds.
 pub(crate) fn take_cpu(cpu: &'static Cpu) {
-    PLACE.with(|place| place.set(Some(Place { system: cpu.system(), cpu: Some(cpu) })));
+    let mine = Place { system: cpu.system(), cpu: Some(cpu), holds: true };
+    PLACE.with(|place| place.set(Some(mine)));
 }
 
 /// Takes the calling thread's processor away from it.
 pub(crate) fn drop_cpu() -> &'static Cpu {
     let cpu = current_cpu();
-    PLACE.with(|place| place.set(Some(Place { system: cpu.system(), cpu: None })));
+    let mine = Place { system: cpu.system(), cpu: Some(cpu), holds: false };
+    PLACE.with(|place| place.set(Some(mine)));
     cpu
 }
 
@@ -142,7 +150,7 @@ fn hand_over(to: &Arc<Shared>, cpu: &'static Cpu) {
     match core::mem::replace(&mut *state, State::Running) {
         State::New { entry, argument } => {
             drop(state);
-            cpu.system().backend.threads.add(spawn(move || live(cpu, entry, argument)));
+            cpu.system().backend.threads.add_context(spawn(move || live(cpu, entry, argument)));
         }
         State::Left => {
             *state = State::Given(cpu);

@@ -87,9 +87,9 @@ pub fn without_interrupts<R>(section: impl FnOnce(&Atomic) -> R) -> R {
 }
 
 /// Takes the interrupts of the current processor that are let through, if there are any and the flag
-/// is on. A thread without a processor has none to take.
+/// is on. A thread without a processor has none to take; one that panics has other worries.
 pub fn interrupt_point() {
-    if !holds_cpu() || !interrupts_are_on() {
+    if !holds_cpu() || !interrupts_are_on() || std::thread::panicking() {
         return;
     }
     if take_interrupts(current_cpu()) {

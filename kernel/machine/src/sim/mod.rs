@@ -42,7 +42,7 @@ pub(crate) use interrupt::deliver;
 pub use interrupt::{
     halt_unless, hold, interrupt, interrupt_point, interrupts_are_on, send_poke, without_interrupts,
 };
-pub use model::model;
+pub use model::{model, once};
 pub use run::{Machine, Quiet, run};
 
 /// What the simulation keeps per processor.

@@ -15,6 +15,12 @@ pub fn model(body: impl Fn() + Send + Sync + 'static) {
     flavour::model(body);
 }
 
+/// Runs `body` once, where the flavour's own threads and mutexes work: for tests in which nothing
+/// happens at the same time, so that there is nothing to explore.
+pub fn once(body: impl Fn() + Send + Sync + 'static) {
+    flavour::once(body);
+}
+
 #[cfg(not(feature = "loom"))]
 fn rounds(default: usize) -> usize {
     match std::env::var("MODEL_ROUNDS") {
@@ -30,6 +36,10 @@ mod flavour {
             body();
         }
     }
+
+    pub(super) fn once(body: impl Fn()) {
+        body();
+    }
 }
 
 #[cfg(feature = "loom")]
@@ -40,6 +50,10 @@ mod flavour {
         builder.preemption_bound = builder.preemption_bound.or(Some(2));
         builder.max_branches = 10_000;
         builder.check(body);
+    }
+
+    pub(super) fn once(body: impl Fn() + Send + Sync + 'static) {
+        model(body);
     }
 }
 
@@ -57,6 +71,10 @@ mod flavour {
         let rounds = super::rounds(500);
         check(RandomScheduler::new(rounds), Arc::clone(&body));
         check(PctScheduler::new(DEPTH, rounds), body);
+    }
+
+    pub(super) fn once(body: impl Fn() + Send + Sync + 'static) {
+        check(RandomScheduler::new(1), Arc::new(body));
     }
 
     fn check(scheduler: impl Scheduler + 'static, body: Arc<impl Fn() + Send + Sync + 'static>) {

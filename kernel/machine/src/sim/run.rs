@@ -19,23 +19,26 @@ use std::vec::Vec;
 pub(crate) struct Threads(Mutex<ThreadsInner>);
 
 struct ThreadsInner {
-    handles: Vec<JoinHandle<()>>,
+    /// Those that the test has started, each with a processor.
+    started: Vec<JoinHandle<()>>,
+    /// Those of contexts.
+    contexts: Vec<JoinHandle<()>>,
     /// How many contexts have been left and not resumed.
     left: isize,
 }
 
 impl Threads {
     pub(crate) fn new() -> Threads {
-        Threads(Mutex::new(ThreadsInner { handles: Vec::new(), left: 0 }))
+        Threads(Mutex::new(ThreadsInner { started: Vec::new(), contexts: Vec::new(), left: 0 }))
     }
 
     fn with<R>(&self, act: impl FnOnce(&mut ThreadsInner) -> R) -> R {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Notes a thread that has to be waited for.
-    pub(crate) fn add(&self, handle: JoinHandle<()>) {
-        self.with(|threads| threads.handles.push(handle));
+    /// Notes the thread of a context.
+    pub(crate) fn add_context(&self, handle: JoinHandle<()>) {
+        self.with(|threads| threads.contexts.push(handle));
     }
 
     /// Notes that a context has been left, or resumed.
@@ -43,13 +46,25 @@ impl Threads {
         self.with(|threads| threads.left += difference);
     }
 
-    /// Waits for all threads, also for those that others start meanwhile.
+    /// Waits until all threads are over.
     fn join(&self) {
-        while let Some(handle) = self.with(|threads| threads.handles.pop()) {
-            if let Err(panic) = handle.join() {
-                std::panic::resume_unwind(panic);
-            }
+        while let Some(handle) = self.with(|threads| threads.started.pop()) {
+            wait_for(handle);
         }
+        // Every processor has come back from the thread that it ended with. So who waits for one
+        // now waits for ever.
+        let left = self.with(|threads| threads.left);
+        assert_eq!(left, 0, "contexts were left and never resumed");
+        while let Some(handle) = self.with(|threads| threads.contexts.pop()) {
+            wait_for(handle);
+        }
+    }
+}
+
+/// Waits until a thread is over; if it has panicked, so does the caller.
+fn wait_for(handle: JoinHandle<()>) {
+    if let Err(panic) = handle.join() {
+        std::panic::resume_unwind(panic);
     }
 }
 
@@ -109,7 +124,8 @@ impl Machine {
     /// Starts a thread that holds a processor, which nobody else holds.
     pub fn start(&self, cpu: usize, thread: impl FnOnce(&mut MayFault) + Send + 'static) {
         let cpu = self.cpu(cpu);
-        self.system.backend.threads.add(spawn(move || hold_cpu(cpu, thread)));
+        let handle = spawn(move || hold_cpu(cpu, thread));
+        self.system.backend.threads.with(|threads| threads.started.push(handle));
     }
 
     /// Runs `thread` on a processor, which nobody else holds, in the calling thread.
@@ -121,8 +137,6 @@ impl Machine {
     /// was left and not resumed is a wake-up that was lost.
     pub fn join(&self) {
         self.system.backend.threads.join();
-        let left = self.system.backend.threads.with(|threads| threads.left);
-        assert_eq!(left, 0, "contexts were left and never resumed");
     }
 
     /// Frees everything that was kept.

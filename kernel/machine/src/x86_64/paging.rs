@@ -2,12 +2,12 @@
 //!
 //! The upper half of every address space is the kernel's and the same in all: the entries of the
 //! top-level table are copied when an address space is made, so every top-level entry that the
-//! kernel will ever use in the upper half exists before the first ([`prepare_upper_half`]).
+//! kernel will ever use in the upper half exists before the first ([`reserve`]).
 //!
 //! Nothing is mapped both writable and executable; [`for_each_mapping`] lets a check prove it.
 
 use crate::System;
-use x86_64::registers::control::{Cr3, Cr3Flags};
+use x86_64::registers::control::{Cr3, Cr3Flags, Cr4, Cr4Flags};
 use x86_64::structures::paging::mapper::{MapToError, UnmapError};
 use x86_64::structures::paging::{
     FrameAllocator, Mapper, OffsetPageTable, Page, PageTable, PageTableFlags, PhysFrame, Size4KiB,
@@ -86,6 +86,16 @@ pub fn is_present(system: &System, address: u64) -> bool {
         // SAFETY: the address of an entry in a live table.
         let value = unsafe { entry.read_volatile() };
         PageTableFlags::from_bits_truncate(value).contains(PageTableFlags::PRESENT)
+    })
+}
+
+/// Whether the page at an address, in the address space in use, may be written by the kernel.
+pub fn is_writable(system: &System, address: u64) -> bool {
+    entry_of(system, current_root(), address).is_some_and(|(entry, _)| {
+        // SAFETY: the address of an entry in a live table.
+        let value = unsafe { entry.read_volatile() };
+        let both = PageTableFlags::PRESENT | PageTableFlags::WRITABLE;
+        PageTableFlags::from_bits_truncate(value).contains(both)
     })
 }
 
@@ -230,26 +240,62 @@ pub fn reserve(
     Ok(())
 }
 
-/// Makes the second-level tables for every top-level entry of the kernel's half, so that these
-/// entries never change again. On the first processor, before there is a second address space.
-pub fn prepare_upper_half(
+/// Takes the right to write a frame away from the mapping of physical memory, splitting the large page
+/// that it lies in where there is one. On the first processor, before there are others; the caller
+/// flushes ([`flush_all`]).
+pub fn make_physical_read_only(
     system: &System,
+    frame: u64,
     frames: &mut impl FrameAllocator<Size4KiB>,
 ) -> Result<(), MapError> {
-    let root = current_root();
-    for index in USER_ENTRIES..ENTRIES {
-        let entry = physical::<u64>(system, root + 8 * index as u64);
-        // SAFETY: the address of an entry in the table in use, which only this processor uses.
-        if unsafe { entry.read_volatile() } == 0 {
-            let frame = frames.allocate_frame().ok_or(MapError::OutOfMemory)?;
-            let address = frame.start_address().as_u64();
-            clear_frame(system, address);
-            let flags = Flags::PRESENT | Flags::WRITABLE;
-            // SAFETY: as above; the new table is empty.
-            unsafe { entry.write_volatile(address | flags.bits()) };
+    let address = system.backend.physical_offset + frame;
+    loop {
+        let (entry, level) =
+            entry_of(system, current_root(), address).expect("physical memory is mapped");
+        // SAFETY: the address of an entry in a live table, which only this processor uses.
+        let value = unsafe { entry.read_volatile() };
+        let new = if level == 1 {
+            value & !Flags::WRITABLE.bits()
+        } else {
+            split(system, value, level, frames)?
+        };
+        // SAFETY: as above; the new value maps the same, with at most less right to it.
+        unsafe { entry.write_volatile(new) };
+        if level == 1 {
+            return Ok(());
         }
     }
-    Ok(())
+}
+
+/// Makes a table that maps what a large page's entry maps; returns the entry for the table.
+fn split(
+    system: &System,
+    large: u64,
+    level: u8,
+    frames: &mut impl FrameAllocator<Size4KiB>,
+) -> Result<u64, MapError> {
+    let table = frames.allocate_frame().ok_or(MapError::OutOfMemory)?.start_address().as_u64();
+    let step = 1u64 << (12 + 9 * (u32::from(level) - 2));
+    // A large page's entry and a small one's differ in the bit that says so.
+    let small = if level == 2 { large & !Flags::HUGE_PAGE.bits() } else { large };
+    for index in 0..ENTRIES as u64 {
+        let entry = physical::<u64>(system, table + 8 * index);
+        // SAFETY: a fresh frame of our own.
+        unsafe { entry.write(small + index * step) };
+    }
+    Ok(table | Flags::PRESENT.bits() | Flags::WRITABLE.bits())
+}
+
+/// Forgets every translation on this processor, those of global pages too.
+pub fn flush_all() {
+    x86_64::instructions::tlb::flush_all();
+    let control = Cr4::read();
+    if control.contains(Cr4Flags::PAGE_GLOBAL) {
+        // SAFETY: turned off and on again; global pages are an optimisation.
+        unsafe { Cr4::write(control - Cr4Flags::PAGE_GLOBAL) };
+        // SAFETY: as it was.
+        unsafe { Cr4::write(control) };
+    }
 }
 
 /// Fills a frame with zeros.

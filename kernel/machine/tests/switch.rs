@@ -1,0 +1,244 @@
+//! The context switch: a processor goes from context to context, and contexts from processor to
+//! processor.
+
+use atomics::{AtomicU32, Ordering};
+use machine::sim::baton::Stack;
+use machine::sim::{Machine, Quiet, model, once, run};
+use machine::switch::Entry;
+use machine::{Context, Cpu, Pil, pil, preempt, switch};
+use std::sync::{Mutex, PoisonError};
+
+/// What the contexts of a test share.
+struct Stage {
+    /// Of the threads that hold the processors from the start, by processor.
+    first: [Context; 2],
+    /// Another one, which begins with the test's entry function.
+    other: Mutex<Option<&'static Context>>,
+    step: AtomicU32,
+    log: Mutex<Vec<&'static str>>,
+}
+
+impl Stage {
+    fn log(&self, what: &'static str) {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+    }
+
+    fn other(&self) -> &'static Context {
+        self.other.lock().unwrap_or_else(PoisonError::into_inner).expect("made by `stage`")
+    }
+
+    /// Waits until `step` is reached.
+    fn wait_for(&self, step: u32) {
+        while self.step.load(Ordering::Acquire) < step {
+            machine::spin();
+        }
+    }
+
+    fn reach(&self, step: u32) {
+        self.step.store(step, Ordering::Release);
+    }
+
+    /// The stage that an entry function got as its argument.
+    fn of(argument: usize) -> &'static Stage {
+        // SAFETY: `stage` passed the address of a kept stage.
+        unsafe { &*std::ptr::with_exposed_provenance::<Stage>(argument) }
+    }
+}
+
+/// A stage whose other context begins with `entry`.
+fn stage(machine: &Machine, entry: Entry) -> &'static Stage {
+    let stage: &'static Stage = machine.keep(Stage {
+        first: [Context::of_running(), Context::of_running()],
+        other: Mutex::new(None),
+        step: AtomicU32::new(0),
+        log: Mutex::new(Vec::new()),
+    });
+    let argument = std::ptr::from_ref(stage).expose_provenance();
+    // SAFETY: the simulated machine has no conditions on the stack.
+    let other = machine.keep(unsafe { Context::new(Stack, entry, argument) });
+    *stage.other.lock().unwrap_or_else(PoisonError::into_inner) = Some(other);
+    stage
+}
+
+/// Switches, at the level of the dispatcher.
+fn go(from: &Context, to: &Context) {
+    let raised = pil::raise_anywhere(Pil::DISP);
+    // SAFETY: the tests call this with the running context, and with one that nobody resumes.
+    unsafe { switch(raised.atomic(), from, to) };
+}
+
+/// What a new context does first: it takes over the level and the preemption count that it starts
+/// with.
+fn begin() {
+    assert_eq!(Pil::current(), Pil::DISP);
+    // SAFETY: the level is that of the switch that has started this context, which nobody restores.
+    drop(unsafe { pil::PilGuard::adopt(Pil::NONE) });
+    assert!(!preempt::is_possible(), "a context starts with preemption off");
+}
+
+/// What a context does last: it leaves the level as a switch does.
+fn end() {
+    let _ = pil::raise_anywhere(Pil::DISP).leave_raised();
+}
+
+#[test]
+fn ping_pong() {
+    extern "C" fn entry(argument: usize) -> &'static Context {
+        let stage = Stage::of(argument);
+        begin();
+        for _ in 0..2 {
+            stage.log("pong");
+            go(stage.other(), &stage.first[0]);
+        }
+        stage.log("over");
+        end();
+        &stage.first[0]
+    }
+
+    model(|| {
+        run(1, Quiet, |machine| {
+            let stage = stage(machine, entry);
+            machine.start(0, move |_| {
+                for _ in 0..3 {
+                    stage.log("ping");
+                    go(&stage.first[0], stage.other());
+                }
+                stage.log("end");
+            });
+            machine.join();
+            let log = stage.log.lock().unwrap_or_else(PoisonError::into_inner);
+            assert_eq!(*log, ["ping", "pong", "ping", "pong", "ping", "over", "end"]);
+        });
+    });
+}
+
+#[test]
+fn a_context_moves_to_another_processor() {
+    extern "C" fn entry(argument: usize) -> &'static Context {
+        let stage = Stage::of(argument);
+        begin();
+        assert_eq!(Cpu::current_index_hint(), 0);
+        go(stage.other(), &stage.first[0]);
+        assert_eq!(Cpu::current_index_hint(), 1);
+        end();
+        &stage.first[1]
+    }
+
+    model(|| {
+        run(2, Quiet, |machine| {
+            let stage = stage(machine, entry);
+            machine.start(0, move |_| {
+                go(&stage.first[0], stage.other());
+                assert_eq!(Cpu::current_index_hint(), 0);
+                stage.reach(1);
+            });
+            machine.start(1, move |_| {
+                stage.wait_for(1);
+                go(&stage.first[1], stage.other());
+                assert_eq!(Cpu::current_index_hint(), 1);
+            });
+        });
+    });
+}
+
+#[test]
+fn the_preemption_count_is_the_threads_own() {
+    extern "C" fn entry(argument: usize) -> &'static Context {
+        let stage = Stage::of(argument);
+        begin();
+        // This count is 1, whatever the other thread's was; and now 0.
+        // SAFETY: takes over the guard that a new context starts with.
+        unsafe { turn_on() };
+        assert!(preempt::is_possible());
+        go(stage.other(), &stage.first[0]);
+        assert!(preempt::is_possible());
+        end();
+        &stage.first[0]
+    }
+
+    /// # Safety
+    ///
+    /// The caller has turned preemption off and has no guard for it.
+    unsafe fn turn_on() {
+        // One guard made, which counts, and dropped twice.
+        let guard = preempt::disable_anywhere();
+        // SAFETY: the copy stands for the guard that the caller lacks.
+        drop(unsafe { std::ptr::read(&guard) });
+        drop(guard);
+    }
+
+    model(|| {
+        run(1, Quiet, |machine| {
+            let stage = stage(machine, entry);
+            machine.start(0, move |_| {
+                let once = preempt::disable_anywhere();
+                let twice = preempt::disable_anywhere();
+                go(&stage.first[0], stage.other());
+                drop(twice);
+                assert!(!preempt::is_possible(), "the count has come back");
+                go(&stage.first[0], stage.other());
+                assert!(!preempt::is_possible());
+                drop(once);
+                assert!(preempt::is_possible());
+            });
+        });
+    });
+}
+
+#[test]
+fn a_context_that_nobody_switches_to_costs_nothing() {
+    extern "C" fn entry(_: usize) -> &'static Context {
+        panic!("nobody switches here");
+    }
+
+    once(|| {
+        run(1, Quiet, |machine| {
+            stage(machine, entry);
+            machine.start(0, |_| {});
+        });
+    });
+}
+
+/// The simulation notices when a context is given to another processor before it has been left.
+#[test]
+#[cfg(any(feature = "loom", feature = "shuttle"))]
+#[should_panic(expected = "a context is resumed that is running, being left, or over")]
+fn announcing_a_context_too_early_is_found() {
+    extern "C" fn entry(argument: usize) -> &'static Context {
+        let stage = Stage::of(argument);
+        begin();
+        // Too early: it still runs.
+        stage.reach(1);
+        go(stage.other(), &stage.first[0]);
+        end();
+        &stage.first[1]
+    }
+
+    model(|| {
+        run(2, Quiet, |machine| {
+            let stage = stage(machine, entry);
+            machine.start(0, move |_| go(&stage.first[0], stage.other()));
+            machine.start(1, move |_| {
+                stage.wait_for(1);
+                go(&stage.first[1], stage.other());
+            });
+        });
+    });
+}
+
+#[test]
+#[should_panic(expected = "contexts were left and never resumed")]
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
+fn a_context_that_is_left_for_ever_is_found() {
+    extern "C" fn entry(argument: usize) -> &'static Context {
+        let stage = Stage::of(argument);
+        begin();
+        go(stage.other(), &stage.first[0]);
+        panic!("nobody resumes this");
+    }
+
+    run(1, Quiet, |machine| {
+        let stage = stage(machine, entry);
+        machine.start(0, move |_| go(&stage.first[0], stage.other()));
+    });
+}
