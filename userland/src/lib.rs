@@ -9,6 +9,7 @@
 //! - [`mod@print`]: `print!`, `println!`, `eprintln!`.
 //! - [`report`]: checks and values, for the harness.
 //! - [`clock`]: the time-stamp counter.
+//! - [`bench`]: what the program `bench` measures.
 
 #![no_std]
 
@@ -19,6 +20,7 @@ compile_error!(
 );
 
 pub mod arguments;
+pub mod bench;
 pub mod clock;
 mod memory;
 mod panic;
