@@ -21,8 +21,8 @@ pub fn value(name: &str, unit: &str, value: u64) {
     send(Line::Value { name, unit, value });
 }
 
-/// Why a check failed: what was expected and what was found.
-pub struct Why(Text<256>);
+/// Why a check failed: what was expected and what was found. Short, because it is passed by value.
+pub struct Why(Text<112>);
 
 impl Why {
     /// For [`fail!`](crate::fail).

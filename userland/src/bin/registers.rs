@@ -76,15 +76,18 @@ struct Floating {
     x87_last: [u8; 18],
     sse_control: u32,
     sse_control_mask: u32,
-    /// Ten bytes each, the rest reserved.
-    x87: [[u8; 16]; 8],
-    sse: [[u8; 16]; 16],
+    /// 80 bits each, the rest reserved.
+    x87: [u128; 8],
+    sse: [u128; 16],
     rest: [u8; 96],
 }
 
 /// As Linux has them in a fresh program.
 const X87_CONTROL: u16 = 0x37f;
 const SSE_CONTROL: u32 = 0x1f80;
+
+/// What counts of an x87 register's place.
+const X87_BITS: u128 = (1 << 80) - 1;
 
 impl Floating {
     const FRESH: Floating = Floating {
@@ -95,8 +98,8 @@ impl Floating {
         x87_last: [0; 18],
         sse_control: SSE_CONTROL,
         sse_control_mask: 0,
-        x87: [[0; 16]; 8],
-        sse: [[0; 16]; 16],
+        x87: [0; 8],
+        sse: [0; 16],
         rest: [0; 96],
     };
 }
@@ -346,8 +349,8 @@ fn fresh_x87(found: &Floating) -> Result<(), Why> {
     if found.x87_last != [0; 18] {
         fail!("the last instruction is {:x?}", found.x87_last);
     }
-    match found.x87.iter().position(|register| register[..10] != [0; 10]) {
-        Some(place) => fail!("st{place} is {:x?}", found.x87[place]),
+    match found.x87.iter().position(|register| register & X87_BITS != 0) {
+        Some(place) => fail!("st{place} is {:#x}", found.x87[place]),
         None => Ok(()),
     }
 }
@@ -356,8 +359,8 @@ fn fresh_sse(found: &Floating) -> Result<(), Why> {
     if found.sse_control != SSE_CONTROL {
         fail!("mxcsr is {:#x}", found.sse_control);
     }
-    match found.sse.iter().position(|register| *register != [0; 16]) {
-        Some(place) => fail!("xmm{place} is {:x?}", found.sse[place]),
+    match found.sse.iter().position(|&register| register != 0) {
+        Some(place) => fail!("xmm{place} is {:#x}", found.sse[place]),
         None => Ok(()),
     }
 }
@@ -401,7 +404,8 @@ fn same_bases(expected: Bases) -> Result<(), Why> {
             options(nomem, nostack, preserves_flags))
     };
     if found != expected {
-        fail!("the bases are {found:x?}, not {expected:x?}");
+        let Bases { fs, gs } = found;
+        fail!("fs, gs are {fs:#x}, {gs:#x}, not {:#x}, {:#x}", expected.fs, expected.gs);
     }
     Ok(())
 }
@@ -424,10 +428,8 @@ impl Mixer {
         mixed ^ mixed >> 31
     }
 
-    fn fill<const N: usize>(&mut self, bytes: &mut [u8; N]) {
-        for part in bytes.chunks_mut(8) {
-            part.copy_from_slice(&self.next().to_le_bytes()[..part.len()]);
-        }
+    fn next_wide(&mut self) -> u128 {
+        u128::from(self.next()) << 64 | u128::from(self.next())
     }
 }
 
@@ -469,13 +471,10 @@ fn patterns(round: u64, doing: Doing) -> Registers {
         ..Floating::FRESH
     };
     for register in &mut floating.x87 {
-        let mut value = [0; 10];
-        mixer.fill(&mut value);
         // A number as it is usually held: with its leading bit.
-        value[7] |= 0x80;
-        register[..10].copy_from_slice(&value);
+        *register = mixer.next_wide() & X87_BITS | 1 << 63;
     }
-    floating.sse.iter_mut().for_each(|register| mixer.fill(register));
+    floating.sse.fill_with(|| mixer.next_wide());
     Registers { floating, general }
 }
 
@@ -518,14 +517,15 @@ fn same_floating(round: u64, before: &Floating, after: &Floating) -> Result<(), 
     if before.sse_control != after.sse_control {
         fail!("round {round}: mxcsr {:#x}, not {:#x}", after.sse_control, before.sse_control);
     }
-    for (place, (one, other)) in before.x87.iter().zip(&after.x87).enumerate() {
-        if one[..10] != other[..10] {
-            fail!("round {round}: st{place} is {:x?}, not {:x?}", &other[..10], &one[..10]);
+    for (place, (before, after)) in before.x87.iter().zip(&after.x87).enumerate() {
+        let (before, after) = (before & X87_BITS, after & X87_BITS);
+        if before != after {
+            fail!("round {round}: st{place} is {after:#x}, not {before:#x}");
         }
     }
-    for (place, (one, other)) in before.sse.iter().zip(&after.sse).enumerate() {
-        if one != other {
-            fail!("round {round}: xmm{place} is {other:x?}, not {one:x?}");
+    for (place, (before, after)) in before.sse.iter().zip(&after.sse).enumerate() {
+        if before != after {
+            fail!("round {round}: xmm{place} is {after:#x}, not {before:#x}");
         }
     }
     Ok(())
