@@ -12,4 +12,6 @@ fn main() {
     ] {
         println!("cargo:rustc-link-arg-bins={argument}");
     }
+    // It has to see the registers before the usual start uses them.
+    println!("cargo:rustc-link-arg-bin=registers=--entry=registers_start");
 }
