@@ -190,14 +190,14 @@ fn provoke_non_maskable(kernel: &Kernel) {
 
 #[inline(never)]
 fn provoke_double_fault(kernel: &'static Kernel) {
-    // An exception whose entry stack is not there: delivering it faults again. Interrupts are off,
-    // so nothing else happens meanwhile.
+    // A page fault whose entry stack is not there: delivering it faults again. Interrupts are off, so
+    // nothing else happens meanwhile.
     machine::x86_64::private::interrupts_off();
     machine::x86_64::descriptors::take_entry_stack_away(
         kernel.system.cpu(0).expect("the first processor is there"),
-        machine::x86_64::descriptors::EntryStack::Exception,
+        machine::x86_64::descriptors::EntryStack::PageFault,
     );
-    provoke_undefined_instruction();
+    provoke_access(0x10);
 }
 
 #[inline(never)]

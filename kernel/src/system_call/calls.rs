@@ -26,6 +26,8 @@ pub(super) fn write(_: &mut MayFault, fd: i32, buffer: *const u8, length: usize)
     if !matches!(fd, 1 | 2) {
         return Err(Errno::EBADF);
     }
+    // A range that leaves the user's half is refused whole, as on Linux.
+    user_copy::check(buffer as u64, length).map_err(fault)?;
     let mut written = 0;
     while written < length {
         let mut piece = [0; PIECE];

@@ -4,31 +4,63 @@ use abi::ending::Ending;
 
 use crate::scenario::{Scenario, Want};
 
-/// The panic, how the run ends, and a function that the backtrace must name.
-const PANICS: [(&str, Ending, &str); 7] = [
-    ("plain", Ending::KernelPanic, "plain"),
-    ("double", Ending::PanicInPanic, "double"),
-    ("stack-overflow", Ending::KernelPanic, "stack_overflow"),
-    ("other-cpu", Ending::KernelPanic, "other_cpu"),
-    ("null", Ending::KernelPanic, "null"),
-    ("undefined-instruction", Ending::KernelPanic, "undefined_instruction"),
-    ("assertion", Ending::KernelPanic, "assertion"),
+/// The panic (`kernel/src/panic_kinds.rs`), what its report says of the cause, and the function that
+/// its backtrace names.
+const PANICS: [(&str, &str, &str); 17] = [
+    ("plain", "asked for", "provoke_plain"),
+    ("assertion", "arithmetic", "provoke_assertion"),
+    ("stack-overflow", "guard page", "provoke_stack_overflow"),
+    ("other-cpu", "kernel panic on cpu 3", "provoke_plain"),
+    ("every-cpu", "asked for", "provoke_plain"),
+    (
+        "null",
+        "page fault (vector 14, error code 0x0): read of 0x0000000000000010",
+        "provoke_access",
+    ),
+    ("write-text", "error code 0x3): write of 0xffffffff8", "provoke_write_text"),
+    ("execute-data", "error code 0x11): execution of 0xffff", "panic_kinds::provoke"),
+    ("read-user", "read of 0x0000000000400000", "provoke_access"),
+    ("undefined-instruction", "(vector 6, error code 0x0)", "provoke_undefined_instruction"),
+    ("divide", "divide error (vector 0,", "provoke_divide"),
+    ("breakpoint", "breakpoint (vector 3,", "provoke_breakpoint"),
+    ("general-protection", "general-protection fault (vector 13,", "provoke_access"),
+    ("nmi", "non-maskable interrupt (vector 2,", "provoke_non_maskable"),
+    ("double-fault", "double fault (vector 8,", "provoke_access"),
+    ("lock-twice", "already holds", "provoke_lock_twice"),
+    ("system-call", "in a system call, as asked for", "kernel::system_call::entry"),
 ];
 
 pub fn scenarios() -> Vec<Scenario> {
-    let scenario = |(panic, ending, function): (&str, Ending, &str)| {
-        let scenario = Scenario::new(format!("panics/{panic}"), &[])
+    let panic = |name: &str, program: &[&str]| {
+        Scenario::new(format!("panics/{name}"), program)
             .cpus(4)
-            .option(&format!("panic={panic}"))
-            .ends(ending)
-            .shows(&["panic"])
-            .shows(&["0xffff", function]);
-        match panic {
-            "stack-overflow" => scenario.shows(&["guard page"]),
-            // The backtrace is the other processor's, and only one processor speaks.
-            "other-cpu" => scenario.wants(Want::OneLine("kernel panic".to_owned())),
-            _ => scenario,
-        }
+            .option(&format!("panic={name}"))
+            // However many processors panic, one speaks.
+            .wants(Want::OneLine("kernel panic".to_owned()))
     };
-    PANICS.into_iter().map(scenario).collect()
+    let mut all: Vec<_> = PANICS
+        .into_iter()
+        .map(|(name, cause, function)| {
+            let program: &[&str] = if name == "system-call" { &["hello"] } else { &[] };
+            let scenario = panic(name, program)
+                .ends(Ending::KernelPanic)
+                .shows(&[cause])
+                .shows(&["0xffff", function])
+                .shows(&["end of panic report"]);
+            match name {
+                // The program that made the call is named, and so is the place in it.
+                "system-call" => scenario.shows(&["running hello"]).shows(&["#", "_start+0x"]),
+                _ => scenario,
+            }
+        })
+        .collect();
+    all.push(
+        Scenario::new("panics/double", &[])
+            .cpus(4)
+            .option("panic=double")
+            .ends(Ending::PanicInPanic)
+            .shows(&["kernel panic on cpu 0: asked for"])
+            .shows(&["kernel panic inside the report of the first"]),
+    );
+    all
 }

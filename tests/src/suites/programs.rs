@@ -26,10 +26,14 @@ pub fn scenarios() -> Vec<Scenario> {
             .ends(Ending::NoSuchProgram)
             .wants(Want::OneLine(nowhere.to_owned())),
     );
-    // It tries every system call with pointers that are none, and judges the answers itself.
-    all.push(
-        Scenario::new("programs/bad-pointers", &["fault", "bad-pointers"])
-            .wants(Want::ChecksPassed),
-    );
+    // These judge the answers themselves: every system call with pointers that are none; calls that
+    // there are none; registers across calls.
+    for (name, program) in [
+        ("bad-pointers", &["fault", "bad-pointers"] as &[_]),
+        ("bad-numbers", &["fault", "bad-numbers"]),
+        ("registers", &["registers"]),
+    ] {
+        all.push(Scenario::new(format!("programs/{name}"), program).wants(Want::ChecksPassed));
+    }
     all
 }

@@ -19,7 +19,8 @@ pub const USER_END: u64 = 0x0000_7fff_ffff_f000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadAddress;
 
-fn check(address: u64, length: usize) -> Result<(), BadAddress> {
+/// Whether a range is all of the user's half; says nothing of what is mapped there.
+pub fn check(address: u64, length: usize) -> Result<(), BadAddress> {
     match address.checked_add(length as u64) {
         Some(end) if end <= USER_END => Ok(()),
         _ => Err(BadAddress),
