@@ -294,10 +294,12 @@ fn layout() -> impl Strategy<Value = (Vec<(u64, u64)>, Vec<(u64, u64)>)> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn random_sequences_agree_with_the_model(
         (regions, reserved) in layout(),
-        steps in prop::collection::vec(step(), 1..200),
+        steps in prop::collection::vec(step(), 1..100),
     ) {
         let total = regions.iter().map(|(gap, length)| gap + length).sum::<u64>();
         with_allocator(total as usize, |allocator| {
