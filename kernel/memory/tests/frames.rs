@@ -286,8 +286,11 @@ impl Model {
     }
 }
 
-/// A machine's memory: lengths of alternating gaps and regions, then what is reserved.
-fn layout() -> impl Strategy<Value = (Vec<(u64, u64)>, Vec<(u64, u64)>)> {
+/// Lengths of a gap and of what follows it, or a start and a length.
+type Pairs = Vec<(u64, u64)>;
+
+/// A machine's memory: gaps and regions in turn, then what is reserved.
+fn layout() -> impl Strategy<Value = (Pairs, Pairs)> {
     let regions = prop::collection::vec((0..40u64, 1..90u64), 1..6);
     let reserved = prop::collection::vec((0..300u64, 1..20u64), 0..5);
     (regions, reserved)

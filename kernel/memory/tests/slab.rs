@@ -6,7 +6,6 @@ mod common;
 
 use common::HostPages;
 use machine::sim::{Machine, Quiet, run};
-use memory::slab_page::POISON;
 use memory::{OutOfMemory, Slab, SlabBox};
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -187,7 +186,7 @@ fn a_write_after_free_is_found() {
             let said = panic.downcast::<String>().unwrap();
             assert!(said.ends_with(&format!("written to: byte {byte} is 0x1")), "{said}");
             // SAFETY: as above. The object that was found out stays lost; it is repaired to end well.
-            unsafe { victim.write(POISON) };
+            unsafe { victim.write(memory::slab_page::POISON) };
             // SAFETY: the place was taken by the allocation that panicked, and nobody has it.
             drop(unsafe { SlabBox::from_raw(raw) });
         });
