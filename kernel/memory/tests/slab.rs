@@ -101,8 +101,12 @@ fn running_out_gives_the_value_back() {
         });
         assert!(result.is_err() && !called.get());
         assert_eq!(slab.counts().live, boxes.len() as u64);
+        // From the magazine first, then from a page in which it is the only free place.
         boxes.pop();
         boxes.push(slab.allocate(left).ok().unwrap());
+        let last = boxes.pop().map(|object| Box::new(**object)).unwrap();
+        assert_eq!(slab.reclaim(), 0);
+        boxes.push(slab.allocate(last).ok().unwrap());
         for (index, object) in boxes.iter().enumerate() {
             assert!(***object == index || index + 1 == boxes.len());
         }
