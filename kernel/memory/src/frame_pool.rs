@@ -7,7 +7,7 @@
 //!
 //! Invariants:
 //! - a frame is in at most one cache, and then its descriptor says that it is cached;
-//! - a cache is touched by its own processor only, at level 13 ([`crate::per_cpu`]).
+//! - a cache is touched by its own processor only, at level 13 (`per_cpu`).
 //!
 //! When memory runs out, what lies in the caches of other processors stays there: at most
 //! [`CACHE_SIZE`] frames each.
