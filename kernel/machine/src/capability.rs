@@ -18,6 +18,77 @@
 //! | `enter_within(…, &Atomic)` | already inside one | 3: nothing to do |
 //! | `enter_anywhere(…)` | unknown | 5: find out at run time |
 //!
+//! A function that may sleep says so in its signature, and a critical section refuses it:
+//!
+//! ```compile_fail,E0499
+//! # use machine::{MayFault, SpinLock};
+//! fn sleep(_: &mut MayFault) {}
+//!
+//! fn sleeps_with_a_lock(lock: &SpinLock<u32, 11>, may_fault: &mut MayFault) {
+//!     let mut held = lock.lock(may_fault);
+//!     sleep(may_fault); // `may_fault` is borrowed until `held` is dropped
+//!     *held += 1;
+//! }
+//! ```
+//!
+//! Likewise with preemption off, or at a raised interrupt level:
+//!
+//! ```compile_fail,E0499
+//! # use machine::{MayFault, preempt};
+//! # fn sleep(_: &mut MayFault) {}
+//! fn sleeps_without_preemption(may_fault: &mut MayFault) {
+//!     let off = preempt::disable(may_fault);
+//!     sleep(may_fault);
+//!     drop(off);
+//! }
+//! ```
+//!
+//! ```compile_fail,E0499
+//! # use machine::{MayFault, Pil, pil};
+//! # fn sleep(_: &mut MayFault) {}
+//! fn sleeps_at_a_raised_level(may_fault: &mut MayFault) {
+//!     let raised = pil::raise(Pil::DISP, may_fault);
+//!     sleep(may_fault);
+//!     drop(raised);
+//! }
+//! ```
+//!
+//! Before and after, it may:
+//!
+//! ```
+//! # use machine::{MayFault, SpinLock};
+//! # fn sleep(_: &mut MayFault) {}
+//! fn sleeps_without_the_lock(lock: &SpinLock<u32, 11>, may_fault: &mut MayFault) {
+//!     sleep(may_fault);
+//!     *lock.lock(may_fault) += 1;
+//!     sleep(may_fault);
+//! }
+//! ```
+//!
+//! And what `Atomic` says is not carried out of the section, nor to another thread:
+//!
+//! ```compile_fail,E0505
+//! # use machine::{Atomic, MayFault, preempt};
+//! fn keeps_the_token(may_fault: &mut MayFault) {
+//!     let off = preempt::disable(may_fault);
+//!     let atomic: &Atomic = off.atomic();
+//!     drop(off);
+//!     machine::preempt::want(atomic);
+//! }
+//! ```
+//!
+//! ```compile_fail,E0277
+//! # use machine::{Atomic, MayFault};
+//! fn needs_send<T: Send>() {}
+//! needs_send::<MayFault>();
+//! ```
+//!
+//! ```compile_fail,E0277
+//! # use machine::{Atomic, MayFault};
+//! fn needs_send<T: Send>() {}
+//! needs_send::<&Atomic>();
+//! ```
+//!
 //! Rules 1 and 2 (always on a populated stack) need no capability. Both types are neither `Send`
 //! nor `Sync`: they speak of the thread that holds them. A token can be forged by `unsafe` only;
 //! the run-time checks of debug builds are there for that case.

@@ -2,10 +2,10 @@
 //!
 //! There is one descriptor per frame, in one array from frame 0 up. The allocator works in *blocks*
 //! of 2^order frames; a block's state stands in the descriptor of its first frame, the *head*. The
-//! descriptors of the other frames say [`Kind::Tail`], or still [`Kind::Absent`] if they never were
+//! descriptors of the other frames say `Kind::Tail`, or still `Kind::Absent` if they never were
 //! a head: so making, splitting and joining a block touches its head or two, not every frame.
 //!
-//! A descriptor of zeros says [`Kind::Absent`].
+//! A descriptor of zeros says `Kind::Absent`.
 //!
 //! The fields are core's atomics in every flavour. Links and order are changed under the
 //! allocator's lock only. The state of a used or cached frame is changed by whoever has the frame,

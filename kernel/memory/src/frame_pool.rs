@@ -7,7 +7,7 @@
 //!
 //! Invariants:
 //! - a frame is in at most one cache, and then its descriptor says that it is cached;
-//! - a cache is touched by its own processor only, at level 13 ([`crate::per_cpu`]).
+//! - a cache is touched by its own processor only, at level 13 (`per_cpu`).
 //!
 //! When memory runs out, what lies in the caches of other processors stays there: at most
 //! [`CACHE_SIZE`] frames each.
@@ -18,7 +18,7 @@
 use crate::OutOfMemory;
 use crate::frame::{Frame, FrameNumber, FrameState, Kind};
 use crate::frames::{FrameAllocator, FrameCounts};
-use crate::per_cpu::{Count, PerCpu};
+use crate::per_cpu::PerCpu;
 use core::ops::Range;
 use machine::pil::{self, PilGuard};
 use machine::{Atomic, Pil, SpinLock};
@@ -31,7 +31,8 @@ const BATCH: usize = CACHE_SIZE / 2;
 
 /// A processor's free frames.
 struct Cache {
-    frames: [FrameNumber; CACHE_SIZE],
+    /// By number; small, as this is there once per processor.
+    frames: [u32; CACHE_SIZE],
     count: usize,
 }
 
@@ -39,9 +40,8 @@ struct Cache {
 pub struct FramePool {
     descriptors: &'static [Frame],
     allocator: SpinLock<FrameAllocator, 13>,
+    /// The number is how many frames the caches hold.
     caches: PerCpu<Cache>,
-    /// How many frames the caches hold.
-    cached: Count,
 }
 
 impl FramePool {
@@ -50,8 +50,7 @@ impl FramePool {
         FramePool {
             descriptors: allocator.descriptors(),
             allocator: SpinLock::new(allocator),
-            caches: PerCpu::new(|| Cache { frames: [FrameNumber::new(0); CACHE_SIZE], count: 0 }),
-            cached: Count::new(),
+            caches: PerCpu::new(|| Cache { frames: [0; CACHE_SIZE], count: 0 }),
         }
     }
 
@@ -121,7 +120,7 @@ impl FramePool {
     /// How many frames are in which state; exact while nobody allocates or frees.
     pub fn counts(&self) -> FrameCounts {
         let mut counts = self.allocator.lock_anywhere().counts();
-        counts.cached = self.cached.sum();
+        counts.cached = self.caches.sum();
         counts.used = counts.used.saturating_sub(counts.cached);
         counts
     }
@@ -129,7 +128,7 @@ impl FramePool {
     /// How many frames are free, those in caches included.
     pub fn free_frames(&self) -> u64 {
         let free = self.allocator.lock_anywhere().free_frames();
-        free + self.cached.sum()
+        free + self.caches.sum()
     }
 
     #[inline]
@@ -140,9 +139,9 @@ impl FramePool {
             self.fill(&mut cache, level)?;
         }
         cache.count -= 1;
-        let frame = cache.frames[cache.count];
+        let frame = FrameNumber::new(u64::from(cache.frames[cache.count]));
         self.descriptor(frame).set(Kind::Used, 0);
-        self.cached.add(level, -1);
+        self.caches.add(level, -1);
         Ok(frame)
     }
 
@@ -158,9 +157,9 @@ impl FramePool {
             self.spill(&mut cache, BATCH, level);
         }
         let place = cache.count;
-        cache.frames[place] = frame;
+        cache.frames[place] = frame.number() as u32;
         cache.count += 1;
-        self.cached.add(level, 1);
+        self.caches.add(level, 1);
     }
 
     /// Moves frames from the allocator into an empty cache: at least one, or it has none.
@@ -170,10 +169,10 @@ impl FramePool {
         while cache.count < BATCH {
             let Ok(frame) = allocator.allocate(0) else { break };
             self.descriptor(frame).set(Kind::Cached, 0);
-            cache.frames[cache.count] = frame;
+            cache.frames[cache.count] = frame.number() as u32;
             cache.count += 1;
         }
-        self.cached.add(level, cache.count as i64);
+        self.caches.add(level, cache.count as i64);
         if cache.count == 0 { Err(OutOfMemory) } else { Ok(()) }
     }
 
@@ -182,14 +181,15 @@ impl FramePool {
     #[cold]
     fn spill(&self, cache: &mut Cache, count: usize, level: &PilGuard<'_>) {
         let mut allocator = self.allocator.lock_within(level.atomic());
-        for &frame in &cache.frames[..count] {
+        for &number in &cache.frames[..count] {
+            let frame = FrameNumber::new(u64::from(number));
             self.descriptor(frame).set(Kind::Used, 0);
             allocator.free(frame);
         }
         let held = cache.count;
         cache.frames.copy_within(count..held, 0);
         cache.count -= count;
-        self.cached.add(level, -(count as i64));
+        self.caches.add(level, -(count as i64));
     }
 
     #[inline]

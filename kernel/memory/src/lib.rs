@@ -10,9 +10,9 @@
 //! | [`frame_pool`] | the buddy allocator behind its lock, single frames cached per processor |
 //! | [`page_source`] | what a slab asks of whoever gives it pages |
 //! | [`slab`] | objects of one type, made from pages |
-//! | [`magazine`] | a chain of free objects, the unit in which slabs move them |
+//! | `magazine` | a chain of free objects, the unit in which slabs move them |
 //! | [`slab_page`] | a page cut into objects |
-//! | [`per_cpu`] | one value per processor, and who may touch it |
+//! | `per_cpu` | one value per processor, and who may touch it |
 //!
 //! # Rules
 //!
@@ -32,9 +32,9 @@ extern crate std;
 pub mod frame;
 pub mod frame_pool;
 pub mod frames;
-pub mod magazine;
+mod magazine;
 pub mod page_source;
-pub mod per_cpu;
+mod per_cpu;
 pub mod slab;
 pub mod slab_page;
 

@@ -21,7 +21,7 @@
 use crate::OutOfMemory;
 use crate::magazine::{FullMagazines, Magazine, Magazines};
 use crate::page_source::PageSource;
-use crate::per_cpu::{Count, PerCpu};
+use crate::per_cpu::PerCpu;
 use crate::slab_page::{Place, SlabPage};
 use core::fmt;
 use core::marker::PhantomData;
@@ -44,9 +44,9 @@ pub struct SlabCounts {
 /// Makes objects of type `T`. See the module.
 pub struct Slab<T: 'static> {
     source: &'static dyn PageSource,
+    /// The number is how many objects are with users.
     magazines: PerCpu<Magazines<T>>,
     depot: SpinLock<Depot<T>, 13>,
-    live: Count,
 }
 
 /// What processors share.
@@ -65,7 +65,6 @@ impl<T> Slab<T> {
             source,
             magazines: PerCpu::new(|| Magazines::EMPTY),
             depot: SpinLock::new(Depot { full: FullMagazines::NONE, partial: None, pages: 0 }),
-            live: Count::new(),
         }
     }
 
@@ -112,7 +111,7 @@ impl<T> Slab<T> {
     /// How much is in use.
     pub fn counts(&self) -> SlabCounts {
         let pages = self.depot.lock_anywhere().pages;
-        SlabCounts { live: self.live.sum(), pages, per_page: SlabPage::<T>::CAPACITY }
+        SlabCounts { live: self.magazines.sum(), pages, per_page: SlabPage::<T>::CAPACITY }
     }
 
     /// Takes a place: free, and the caller's alone.
@@ -130,7 +129,7 @@ impl<T> Slab<T> {
                     magazines.pop().ok_or(OutOfMemory)?
                 }
             };
-            self.live.add(&level, 1);
+            self.magazines.add(&level, 1);
             place
         };
         // SAFETY: free places have been made so, and this one is ours.
@@ -155,7 +154,7 @@ impl<T> Slab<T> {
         }
         // SAFETY: made free above, and ours.
         unsafe { magazines.push(place) };
-        self.live.add(&level, -1);
+        self.magazines.add(&level, -1);
     }
 }
 

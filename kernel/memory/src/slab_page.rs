@@ -8,7 +8,7 @@
 //! that is at the beginning of the page. Objects that were never handed out are not in the free list
 //! but above a mark, so that a new page is ready at once, however many objects fit.
 //!
-//! An object's place holds two links while it is free ([`crate::magazine`]). In debug builds they
+//! An object's place holds two links while it is free (`magazine`). In debug builds they
 //! lie behind the object and not in it, and the object is filled with [`POISON`]: so a write after
 //! free is found wherever in the object it goes.
 

@@ -286,18 +286,23 @@ impl Model {
     }
 }
 
-/// A machine's memory: lengths of alternating gaps and regions, then what is reserved.
-fn layout() -> impl Strategy<Value = (Vec<(u64, u64)>, Vec<(u64, u64)>)> {
+/// Lengths of a gap and of what follows it, or a start and a length.
+type Pairs = Vec<(u64, u64)>;
+
+/// A machine's memory: gaps and regions in turn, then what is reserved.
+fn layout() -> impl Strategy<Value = (Pairs, Pairs)> {
     let regions = prop::collection::vec((0..40u64, 1..90u64), 1..6);
     let reserved = prop::collection::vec((0..300u64, 1..20u64), 0..5);
     (regions, reserved)
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn random_sequences_agree_with_the_model(
         (regions, reserved) in layout(),
-        steps in prop::collection::vec(step(), 1..200),
+        steps in prop::collection::vec(step(), 1..100),
     ) {
         let total = regions.iter().map(|(gap, length)| gap + length).sum::<u64>();
         with_allocator(total as usize, |allocator| {

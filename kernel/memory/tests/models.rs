@@ -6,7 +6,7 @@ mod common;
 use atomics::{AtomicU32, Ordering};
 use common::{HostPages, allocator};
 use machine::sim::{self, Machine, Quiet, model, run};
-use machine::{Atomic, Cpu, Hooks, Pil, SpinLock, preempt};
+use machine::{Atomic, Cpu, Hooks, Pil, SpinLock, idle, poke, preempt};
 use memory::{FrameNumber, FramePool, Memory, Slab, SlabBox};
 use std::sync::{Arc, OnceLock};
 
@@ -110,14 +110,16 @@ fn frames_move_from_one_processor_to_another() {
             let frames: &'static Frames = machine.keep(Frames::new(machine, COUNT));
             let passed: &'static SpinLock<Vec<FrameNumber>, 12> =
                 machine.keep(SpinLock::new(Vec::new()));
+            let other = machine.cpu(1);
             machine.start(0, move |_| {
                 for _ in 0..MANY {
                     let frame = frames.pool.allocate_anywhere().expect("there are enough");
                     frames.owners.take(frame);
                     passed.lock_anywhere().push(frame);
+                    poke::poke(other);
                 }
             });
-            machine.start(1, move |_| {
+            machine.start(1, move |may_fault| {
                 let mut left = MANY;
                 while left != 0 {
                     let frame = passed.lock_anywhere().pop();
@@ -127,7 +129,9 @@ fn frames_move_from_one_processor_to_another() {
                             frames.pool.free_anywhere(frame);
                             left -= 1;
                         }
-                        None => machine::spin(),
+                        None => idle::halt_unless(may_fault, |atomic| {
+                            !passed.lock_within(atomic).is_empty()
+                        }),
                     }
                 }
             });
@@ -223,18 +227,22 @@ fn objects_move_from_one_processor_to_another() {
             let slab: &'static Slab<Object> = machine.keep(Slab::new(pages));
             let passed: &'static SpinLock<Vec<SlabBox<Object>>, 12> =
                 machine.keep(SpinLock::new(Vec::new()));
+            let other = machine.cpu(1);
             machine.start(0, move |_| {
                 for number in 0..OBJECTS {
                     let object = slab.allocate(Object::new(number)).ok().expect("enough pages");
                     passed.lock_anywhere().push(object);
+                    poke::poke(other);
                 }
             });
-            machine.start(1, move |_| {
+            machine.start(1, move |may_fault| {
                 let mut left = OBJECTS;
                 while left != 0 {
                     let batch = std::mem::take(&mut *passed.lock_anywhere());
                     if batch.is_empty() {
-                        machine::spin();
+                        idle::halt_unless(may_fault, |atomic| {
+                            !passed.lock_within(atomic).is_empty()
+                        });
                     }
                     left -= batch.len();
                 }

@@ -6,7 +6,6 @@ mod common;
 
 use common::HostPages;
 use machine::sim::{Machine, Quiet, run};
-use memory::slab_page::POISON;
 use memory::{OutOfMemory, Slab, SlabBox};
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -102,8 +101,12 @@ fn running_out_gives_the_value_back() {
         });
         assert!(result.is_err() && !called.get());
         assert_eq!(slab.counts().live, boxes.len() as u64);
+        // From the magazine first, then from a page in which it is the only free place.
         boxes.pop();
         boxes.push(slab.allocate(left).ok().unwrap());
+        let last = boxes.pop().map(|object| Box::new(**object)).unwrap();
+        assert_eq!(slab.reclaim(), 0);
+        boxes.push(slab.allocate(last).ok().unwrap());
         for (index, object) in boxes.iter().enumerate() {
             assert!(***object == index || index + 1 == boxes.len());
         }
@@ -114,9 +117,10 @@ fn running_out_gives_the_value_back() {
 fn pages_in_use_are_kept() {
     with_slab::<[u8; 1000]>(100, |_, slab, _| {
         let per_page = slab.counts().per_page;
-        let mut boxes: Vec<_> = (0..per_page * 10).map(|_| slab.allocate([1; 1000])).collect();
+        let mut boxes: Vec<_> =
+            (0..per_page * 10).map(|_| slab.allocate_with(|| [1; 1000]).unwrap()).collect();
         let page_of = |object: &SlabBox<[u8; 1000]>| object.as_ptr() as usize / 4096;
-        let kept = boxes.swap_remove(per_page * 5 + 1).unwrap();
+        let kept = boxes.swap_remove(per_page * 5 + 1);
         drop(boxes);
         assert_eq!(slab.reclaim(), 9);
         assert_eq!(slab.counts().pages, 1);
@@ -186,7 +190,7 @@ fn a_write_after_free_is_found() {
             let said = panic.downcast::<String>().unwrap();
             assert!(said.ends_with(&format!("written to: byte {byte} is 0x1")), "{said}");
             // SAFETY: as above. The object that was found out stays lost; it is repaired to end well.
-            unsafe { victim.write(POISON) };
+            unsafe { victim.write(memory::slab_page::POISON) };
             // SAFETY: the place was taken by the allocation that panicked, and nobody has it.
             drop(unsafe { SlabBox::from_raw(raw) });
         });

@@ -1,6 +1,6 @@
 //! Taking interrupts: the interrupt flag, what the controller holds, interrupt points, halting.
 //!
-//! An interrupt that is let through goes to [`pil::arrive`], the kernel's own code, which runs its
+//! An interrupt that is let through goes to `pil::arrive`, the kernel's own code, which runs its
 //! handler or holds it back. Handlers run with the flag off, so they are not interrupted; when they
 //! are done the thread may be preempted, as on the return from a real interrupt.
 

@@ -10,7 +10,7 @@
 //! | [`flavour`] | host, loom or shuttle: the parts that differ |
 //! | [`baton`] | which processor a thread holds; contexts, and handing a processor over |
 //! | [`wires`] | interrupts that have not been taken yet, per processor |
-//! | [`interrupt`] | taking them: the interrupt flag, interrupt points, halting |
+//! | [`interrupt`](mod@interrupt) | taking them: the interrupt flag, interrupt points, halting |
 //! | [`clock`] | virtual time and timers |
 //! | [`run`](mod@run) | making a machine for a test and taking it down |
 //! | [`model`](mod@model) | running a test many times, in the manner of the flavour |

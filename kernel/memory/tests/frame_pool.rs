@@ -1,0 +1,103 @@
+//! The frame pool on one or two processors, one after the other.
+
+#![cfg(not(any(feature = "loom", feature = "shuttle")))]
+
+mod common;
+
+use common::{allocator, frame, frames};
+use machine::preempt;
+use machine::sim::{Machine, Quiet, run};
+use memory::frame_pool::CACHE_SIZE;
+use memory::{FrameCounts, FramePool, FrameState, OutOfMemory};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Runs a test on a machine with two processors and 256 frames.
+fn with_pool(act: impl FnOnce(&Machine, &'static FramePool)) {
+    run(2, Quiet, |machine| {
+        let mut allocator = allocator(machine, 256);
+        allocator.add(frames(0..256));
+        act(machine, machine.keep(FramePool::new(allocator)));
+    });
+}
+
+#[test]
+fn counts_know_the_caches() {
+    with_pool(|machine, pool| {
+        machine.on(0, |may_fault| {
+            let off = preempt::disable(may_fault);
+            let one = pool.allocate(off.atomic()).unwrap();
+            let FrameCounts { free, cached, used, .. } = pool.counts();
+            assert_eq!((used, free + cached), (1, 255));
+            assert!((1..=CACHE_SIZE as u64).contains(&cached));
+            assert_eq!(pool.free_frames(), 255);
+            assert_eq!(pool.state(one), FrameState::Used { order: 0 });
+            pool.free(off.atomic(), one);
+            assert_eq!(pool.state(one), FrameState::Cached);
+            pool.empty_cache();
+            assert_eq!(pool.state(frame(0)), FrameState::Free { order: 8 });
+        });
+    });
+}
+
+#[test]
+fn a_cache_never_holds_more_than_fit() {
+    with_pool(|machine, pool| {
+        machine.on(0, |_| {
+            let all: Vec<_> = std::iter::from_fn(|| pool.allocate_anywhere().ok()).collect();
+            assert_eq!(all.len(), 256);
+            assert_eq!(pool.allocate_anywhere(), Err(OutOfMemory));
+            for (given, &frame) in (1..).zip(&all) {
+                pool.free_anywhere(frame);
+                assert!(pool.counts().cached <= CACHE_SIZE as u64);
+                assert_eq!(pool.free_frames(), given);
+            }
+        });
+        // What is left in that cache is out of the other's reach until it is emptied.
+        let cached = machine.on(1, |_| pool.counts().cached);
+        let got = machine.on(1, |_| {
+            let got: Vec<_> = std::iter::from_fn(|| pool.allocate_anywhere().ok()).collect();
+            got.iter().for_each(|&frame| pool.free_anywhere(frame));
+            got.len() as u64
+        });
+        assert_eq!(got, 256 - cached);
+    });
+}
+
+#[test]
+fn blocks_pass_the_caches_by() {
+    with_pool(|machine, pool| {
+        machine.on(0, |_| {
+            let block = pool.allocate_block(3).unwrap();
+            let low = pool.allocate_block_below(0, frame(16)).unwrap();
+            assert!(low < frame(16));
+            assert_eq!(pool.counts().cached, 0);
+            pool.free_block(block);
+            pool.free_block(low);
+            assert_eq!(pool.counts().free, 256);
+        });
+    });
+}
+
+#[test]
+fn wrong_frees_are_found_whoever_frees_first() {
+    with_pool(|machine, pool| {
+        let (single, block) =
+            machine.on(0, |_| (pool.allocate_anywhere().unwrap(), pool.allocate_block(2).unwrap()));
+        machine.on(0, |_| pool.free_anywhere(single));
+        machine.on(1, |_| {
+            for (wrong, state) in [
+                (single, "Cached".to_owned()),
+                (block, "Used { order: 2 }".to_owned()),
+                (frame(block.number() + 1), format!("InsideUsed {{ head: {block} }}")),
+                (frame(256), "Absent".to_owned()),
+            ] {
+                let free = AssertUnwindSafe(|| pool.free_anywhere(wrong));
+                let said = catch_unwind(free).unwrap_err().downcast::<String>().unwrap();
+                assert_eq!(*said, format!("wrong free of {wrong}, which is {state}"));
+            }
+            assert!(catch_unwind(AssertUnwindSafe(|| pool.free_block(single))).is_err());
+            pool.free_block(block);
+            assert_eq!(pool.free_frames(), 256);
+        });
+    });
+}
