@@ -80,12 +80,13 @@ fn signal_of(vector: u64) -> u8 {
     }
 }
 
-/// The error code of a general-protection fault for `int 0x80`: its gate is the kernel's alone.
-const INT_80: u64 = 0x80 << 3 | 0b010;
+/// The error codes of a general-protection fault for `int 0x80`, whose gate is the kernel's alone: the
+/// processor's, and TCG's, which counts in gates of 16 bytes.
+const INT_80: [u64; 2] = [0x80 << 3 | 0b010, 0x80 << 4 | 0b010];
 
 impl TrapHooks for KernelHooks {
     fn user_exception(&self, frame: &mut TrapFrame, may_fault: &mut MayFault) {
-        if frame.vector == 13 && frame.error == INT_80 {
+        if frame.vector == 13 && INT_80.contains(&frame.error) {
             let guard = preempt::disable(may_fault);
             count(&PerCpu::current(guard.atomic()).refused_entries);
         }

@@ -64,6 +64,8 @@ pub struct Cpu {
     slots: Slots,
     /// Pokes received; read by others as a statistic.
     pub(crate) pokes: atomics::AtomicU64,
+    /// Interrupts that came while the level masked them; likewise.
+    pub(crate) held_back: atomics::AtomicU64,
     /// What the backend keeps per processor.
     pub backend: backend::CpuState,
 }
@@ -79,6 +81,7 @@ impl Cpu {
             index,
             slots: Slots::new(),
             pokes: atomics::AtomicU64::new(0),
+            held_back: atomics::AtomicU64::new(0),
             backend,
         }
     }
@@ -116,5 +119,10 @@ impl Cpu {
     /// How many pokes it has received.
     pub fn pokes(&self) -> u64 {
         self.pokes.load(atomics::Ordering::Relaxed)
+    }
+
+    /// How many interrupts came while the level masked them.
+    pub fn held_back(&self) -> u64 {
+        self.held_back.load(atomics::Ordering::Relaxed)
     }
 }

@@ -2,7 +2,7 @@
 //! [`Hooks`] once; tests implement it for themselves.
 
 use crate::capability::Atomic;
-use crate::{Cpu, Pil};
+use crate::{Cpu, Pil, poke, time};
 
 /// What happens on a processor. Every call but [`Hooks::preempt`] comes from an interrupt: on a
 /// populated stack, hardware interrupts off, the interrupt level at the interrupt's own.
@@ -20,4 +20,15 @@ pub trait Hooks: Sync {
     /// interrupts on and at level 0. Must take back the wish ([`crate::preempt::clear`]) or keep
     /// being called.
     fn preempt(&self);
+}
+
+/// Runs the handler of an interrupt; called by the backends.
+pub(crate) fn deliver(cpu: &Cpu, atomic: &Atomic, level: Pil, line: u8) {
+    if (level, line) == (poke::LEVEL, poke::LINE) {
+        poke::received(cpu, atomic);
+    } else if (level, line) == (time::TIMER_LEVEL, time::TIMER_LINE) {
+        cpu.system().hooks().timer(cpu, atomic);
+    } else {
+        cpu.system().hooks().interrupt(cpu, atomic, level, line);
+    }
 }

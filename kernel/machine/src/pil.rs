@@ -240,6 +240,7 @@ pub(crate) fn arrive(cpu: &Cpu, atomic: &Atomic, level: Pil, line: u8) -> bool {
         run(cpu, atomic, level, line, current);
         true
     } else {
+        cpu.held_back.fetch_add(1, atomics::Ordering::Relaxed);
         cpu.pending.add(level, line);
         // Hold this level and those below, no more: a level between this one and the current must
         // still be noticed if the level is lowered only part of the way.

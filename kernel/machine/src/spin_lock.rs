@@ -88,9 +88,7 @@ impl<T, const LEVEL: u8> SpinLock<T, LEVEL> {
 
     #[inline]
     fn try_acquire(&self, level: &PilGuard<'_>) -> bool {
-        self.holder
-            .compare_exchange(FREE, own_mark(level), TAKING, Ordering::Relaxed)
-            .is_ok()
+        self.holder.compare_exchange(FREE, own_mark(level), TAKING, Ordering::Relaxed).is_ok()
     }
 
     fn guard<'a>(&'a self, level: PilGuard<'a>) -> SpinGuard<'a, T, LEVEL> {

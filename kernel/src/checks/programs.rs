@@ -2,11 +2,12 @@
 
 use super::{Outcome, Run, Wrong, ensure, memory};
 use crate::program::address_space::AddressSpace;
-use crate::program::{self, CannotRun, image};
+use crate::program::{self, CannotRun, Start, image};
 use crate::ramdisk;
-use crate::traps::signal::SIGSEGV;
+use crate::traps::signal::{SIGBUS, SIGSEGV};
 use ::memory::Memory;
 use alloc::vec::Vec;
+use machine::x86_64::descriptors::KERNEL_DATA;
 
 fn hello(run: &Run<'_>) -> Result<&'static [u8], Wrong> {
     ramdisk::find_program(run.kernel.ramdisk, "hello")
@@ -41,7 +42,7 @@ pub fn non_canonical_return_takes_iretq(run: &mut Run<'_>) -> Outcome {
     let hello = hello(run)?;
     let iretq_returns = || run.kernel.sum(|cpu| &cpu.iretq_returns);
     let before = iretq_returns();
-    let outcome = program::run_at(run.kernel, hello, NON_CANONICAL, run.may_fault);
+    let outcome = program::run_from(run.kernel, hello, Start::at(NON_CANONICAL), run.may_fault);
     ensure!(
         outcome == Ok(program::Outcome::Killed(SIGSEGV)),
         "a program at a non-canonical address came to {outcome:?}"
@@ -50,6 +51,22 @@ pub fn non_canonical_return_takes_iretq(run: &mut Run<'_>) -> Outcome {
     let outcome = program::run(run.kernel, "hello", run.may_fault);
     ensure!(outcome == Ok(program::Outcome::Exited(0)), "afterwards 'hello' came to {outcome:?}");
     ensure!(iretq_returns() == before + 1, "an ordinary program returned by iretq");
+    Ok(())
+}
+
+pub fn a_bad_frame_is_the_programs_fault(run: &mut Run<'_>) -> Outcome {
+    let hello = hello(run)?;
+    // The `iretq` that loads such a segment faults in the kernel.
+    for code_segment in [KERNEL_DATA | 3, 0x18 | 3, 0xfff8 | 3] {
+        let start = Start { code_segment, ..Start::at(0x20_0000) };
+        let outcome = program::run_from(run.kernel, hello, start, run.may_fault);
+        ensure!(
+            matches!(outcome, Ok(program::Outcome::Killed(SIGSEGV | SIGBUS))),
+            "a program in segment {code_segment:#x} came to {outcome:?}"
+        );
+    }
+    let outcome = program::run(run.kernel, "hello", run.may_fault);
+    ensure!(outcome == Ok(program::Outcome::Exited(0)), "afterwards 'hello' came to {outcome:?}");
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use crate::processors::refill_reserve;
 use core::hint::black_box;
 use machine::pil::{self, Pil, PilGuard};
 use machine::x86_64::stack::{PAGE, Stack};
+use machine::x86_64::user_copy::copy_in;
 use machine::{Context, Cpu, poke, switch};
 
 /// Pages of the stacks that the checks make.
@@ -177,5 +178,34 @@ pub fn interrupts_on_stack_holes(run: &mut Run<'_>) -> Outcome {
     ensure!(pair.result == turns, "{} turns of {turns}", pair.result);
     let pokes = own.pokes() - before;
     ensure!(pokes == 2 * turns, "{pokes} pokes came of {}", 2 * turns);
+    Ok(())
+}
+
+pub fn user_faults_on_stack_holes(run: &mut Run<'_>) -> Outcome {
+    /// Touches absent user memory all the way down: the frame of each fault has to be moved onto a
+    /// stack whose next page may be absent.
+    #[inline(never)]
+    fn fault_all_the_way(turns: u64) -> u64 {
+        let mut page = [0u8; 4000];
+        let refused = u64::from(copy_in(black_box(&mut page[..8]), NOWHERE).is_err());
+        if turns > 1 { fault_all_the_way(turns - 1) + refused } else { refused }
+    }
+    extern "C" fn entry(argument: usize) -> &'static Context {
+        as_thread(argument, |pair| {
+            // SAFETY: contexts start with preemption off once, and where it is off nobody may fault.
+            drop(unsafe { machine::preempt::PreemptGuard::adopt() });
+            pair.result = fault_all_the_way(pair.turns);
+            core::mem::forget(machine::preempt::disable_anywhere());
+        })
+    }
+    /// A user address; there is no program, so nothing is there.
+    const NOWHERE: u64 = 0x40_0000;
+    let stack = lazy_stack(run)?;
+    let turns = PAGES - 3;
+    let mut pair = Pair::new(run.kernel, turns);
+    prepare(&mut pair, stack, entry);
+    pair.go(run);
+    refill_reserve();
+    ensure!(pair.result == turns, "{} faults of {turns}", pair.result);
     Ok(())
 }

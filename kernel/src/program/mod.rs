@@ -25,6 +25,7 @@ use core::fmt;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use machine::pil::{self, Pil, PilGuard};
 use machine::preempt::PreemptGuard;
+use machine::x86_64::descriptors::USER_CODE;
 use machine::x86_64::frame::{self, TrapFrame};
 use machine::x86_64::stack::Stack;
 use machine::x86_64::{paging, user_state};
@@ -49,7 +50,7 @@ pub struct Program {
     asynchronous: AtomicU32,
     /// How it ended; [`RUNNING`] while it has not.
     outcome: AtomicU32,
-    entry: u64,
+    start: Start,
     stack_pointer: u64,
 }
 
@@ -128,7 +129,8 @@ pub fn run(
 
     let mut space = AddressSpace::new(kernel)?;
     let image = image::load(file, &mut space)?;
-    let program = prepare(kernel, name, file, space, &words, image)?;
+    let start = Start::at(image.entry);
+    let program = prepare(kernel, name, file, space, &words, &image, start)?;
     let outcome = run_prepared(kernel, &program, may_fault);
     kernel.space.lock(may_fault).give_thread_stack(program.kernel_stack);
     report_channel::send(match outcome {
@@ -138,16 +140,32 @@ pub fn run(
     Ok(outcome)
 }
 
-/// Runs a program's file from another first instruction than its own; for the checks.
-pub fn run_at(
+/// Where and how a program starts.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    /// The first instruction.
+    pub rip: u64,
+    /// The selector of the code segment.
+    pub code_segment: u16,
+}
+
+impl Start {
+    /// At an instruction, as user mode.
+    pub fn at(rip: u64) -> Start {
+        Start { rip, code_segment: USER_CODE }
+    }
+}
+
+/// Runs a program's file from another start than its own; for the checks.
+pub fn run_from(
     kernel: &'static Kernel,
     file: &'static [u8],
-    entry: u64,
+    start: Start,
     may_fault: &mut MayFault,
 ) -> Result<Outcome, CannotRun> {
     let mut space = AddressSpace::new(kernel)?;
-    let image = image::Image { entry, ..image::load(file, &mut space)? };
-    let program = prepare(kernel, "misplaced", file, space, b"misplaced\0", image)?;
+    let image = image::load(file, &mut space)?;
+    let program = prepare(kernel, "misplaced", file, space, b"misplaced\0", &image, start)?;
     let outcome = run_prepared(kernel, &program, may_fault);
     kernel.space.lock(may_fault).give_thread_stack(program.kernel_stack);
     Ok(outcome)
@@ -168,9 +186,10 @@ fn prepare(
     file: &'static [u8],
     mut space: AddressSpace,
     words: &[u8],
-    image: image::Image,
+    image: &image::Image,
+    start: Start,
 ) -> Result<SlabBox<Program>, CannotRun> {
-    let stack_pointer = arguments::make_stack(&mut space, words, &image)?;
+    let stack_pointer = arguments::make_stack(&mut space, words, image)?;
     let kernel_stack = kernel.space.lock_anywhere().take_thread_stack(kernel)?;
     let mut kept_name = [0; NAME_MAX];
     for (place, byte) in kept_name.iter_mut().zip(name.bytes()) {
@@ -186,7 +205,7 @@ fn prepare(
         starter: Context::of_running(),
         asynchronous: AtomicU32::new(0),
         outcome: AtomicU32::new(RUNNING),
-        entry: image.entry,
+        start,
         stack_pointer,
     };
     kernel.programs.allocate(program).map_err(|_| {
@@ -229,7 +248,7 @@ extern "C" fn begin(_: usize) -> &'static Context {
     let mut may_fault = unsafe { MayFault::assume() };
     let program = current();
     user_state::reset();
-    system_call::enter_user(program.entry, program.stack_pointer, &mut may_fault)
+    system_call::enter_user(program.start, program.stack_pointer, &mut may_fault)
 }
 
 /// The program that a processor runs.

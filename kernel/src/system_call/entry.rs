@@ -1,14 +1,15 @@
 //! The stub that `syscall` enters at, and the two ways back.
 
 use super::{finish, system_call};
+use crate::program::Start;
 use core::arch::naked_asm;
 use core::mem::offset_of;
-use machine::MayFault;
 use machine::x86_64::descriptors::{USER_CODE, USER_DATA};
 use machine::x86_64::entry::leave_by_iretq;
 use machine::x86_64::frame::{self, SYSTEM_CALL, TrapFrame};
 use machine::x86_64::offsets::{KERNEL_STACK_TOP, USER_RSP};
 use machine::x86_64::private::interrupts_off;
+use machine::{MayFault, pop_registers, push_registers};
 
 /// What `syscall` is to enter at.
 pub fn entry_address() -> u64 {
@@ -31,21 +32,7 @@ unsafe extern "C" fn system_call_entry() {
         "push rcx",
         "push rax",
         "push {system_call_vector}",
-        "push rax",
-        "push rcx",
-        "push rdx",
-        "push rsi",
-        "push rdi",
-        "push r8",
-        "push r9",
-        "push r10",
-        "push r11",
-        "push rbx",
-        "push rbp",
-        "push r12",
-        "push r13",
-        "push r14",
-        "push r15",
+        push_registers!(),
         "push 1",
         "push 0",
         "sti",
@@ -71,21 +58,7 @@ unsafe extern "C" fn leave() {
         "test al, al",
         "jz {leave_by_iretq}",
         "add rsp, 16",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
-        "pop rbp",
-        "pop rbx",
-        "pop r11",
-        "pop r10",
-        "pop r9",
-        "pop r8",
-        "pop rdi",
-        "pop rsi",
-        "pop rdx",
-        "pop rcx",
-        "pop rax",
+        pop_registers!(),
         // From here on the frame's upper part is what counts, not what `syscall` left.
         "mov rcx, [rsp + {rip}]",
         "mov r11, [rsp + {rflags}]",
@@ -100,14 +73,14 @@ unsafe extern "C" fn leave() {
 }
 
 /// Enters user mode for the first time, as if from a system call.
-pub fn enter_user(rip: u64, rsp: u64, may_fault: &mut MayFault) -> ! {
+pub fn enter_user(start: Start, rsp: u64, may_fault: &mut MayFault) -> ! {
     const INTERRUPTS_ON: u64 = 1 << 9;
     const ALWAYS_1: u64 = 1 << 1;
     let mut frame = TrapFrame {
         swapped: 1,
         vector: SYSTEM_CALL,
-        rip,
-        cs: u64::from(USER_CODE),
+        rip: start.rip,
+        cs: u64::from(start.code_segment),
         rflags: INTERRUPTS_ON | ALWAYS_1,
         rsp,
         ss: u64::from(USER_DATA),

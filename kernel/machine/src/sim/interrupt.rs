@@ -61,17 +61,6 @@ pub fn send_poke(cpu: &Cpu) {
     cpu.backend.wires.raise(poke::LEVEL, poke::LINE);
 }
 
-/// Runs the handler of an interrupt.
-pub(crate) fn deliver(cpu: &Cpu, atomic: &Atomic, level: Pil, line: u8) {
-    if (level, line) == (poke::LEVEL, poke::LINE) {
-        poke::received(cpu, atomic);
-    } else if (level, line) == (time::TIMER_LEVEL, time::TIMER_LINE) {
-        cpu.system().hooks().timer(cpu, atomic);
-    } else {
-        cpu.system().hooks().interrupt(cpu, atomic, level, line);
-    }
-}
-
 /// Runs `section` with the interrupt flag off; turning it on again is an interrupt point.
 pub fn without_interrupts<R>(section: impl FnOnce(&Atomic) -> R) -> R {
     let interrupts = &current_cpu().backend.interrupts;

@@ -36,9 +36,9 @@ pub mod wires;
 use crate::{Cpu, System};
 use core::sync::atomic::Ordering;
 
+pub(crate) use crate::hooks::deliver;
 pub use baton::{Context, Stack, current_cpu, current_system, switch};
 pub use clock::{advance, now, set_timer, stop_timer};
-pub(crate) use interrupt::deliver;
 pub use interrupt::{
     halt_unless, hold, interrupt, interrupt_point, interrupts_are_on, send_poke, without_interrupts,
 };

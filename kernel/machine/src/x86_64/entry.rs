@@ -65,7 +65,8 @@ global_asm!(
     by_base = sym entry_by_base,
 );
 
-/// Pushes the registers in the frame's order, then room for `swapped` (0) and `fault_address`.
+/// Pushes the registers in the frame's order, up to and with `r15`.
+#[macro_export]
 macro_rules! push_registers {
     () => {
         "push rax
@@ -82,10 +83,29 @@ macro_rules! push_registers {
          push r12
          push r13
          push r14
-         push r15
-         push 0
-         push 0
-         cld"
+         push r15"
+    };
+}
+
+/// Pops what [`push_registers!`] pushed.
+#[macro_export]
+macro_rules! pop_registers {
+    () => {
+        "pop r15
+         pop r14
+         pop r13
+         pop r12
+         pop rbp
+         pop rbx
+         pop r11
+         pop r10
+         pop r9
+         pop r8
+         pop rdi
+         pop rsi
+         pop rdx
+         pop rcx
+         pop rax"
     };
 }
 
@@ -93,6 +113,10 @@ macro_rules! push_registers {
 unsafe extern "C" fn entry_by_selector() {
     naked_asm!(
         push_registers!(),
+        // `swapped`, not yet; `fault_address`.
+        "push 0",
+        "push 0",
+        "cld",
         "test byte ptr [rsp + {cs}], 3",
         "jz 2f",
         "swapgs",
@@ -110,6 +134,9 @@ unsafe extern "C" fn entry_by_selector() {
 unsafe extern "C" fn entry_by_base() {
     naked_asm!(
         push_registers!(),
+        "push 0",
+        "push 0",
+        "cld",
         "mov ecx, {gs_base}",
         "rdmsr",
         "shl rdx, 32",
@@ -158,21 +185,7 @@ pub unsafe extern "C" fn leave_by_iretq() {
         "je 2f",
         "swapgs",
         "2: add rsp, 16",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
-        "pop rbp",
-        "pop rbx",
-        "pop r11",
-        "pop r10",
-        "pop r9",
-        "pop r8",
-        "pop rdi",
-        "pop rsi",
-        "pop rdx",
-        "pop rcx",
-        "pop rax",
+        pop_registers!(),
         "add rsp, 16",
         ".global iretq_instruction",
         "iretq_instruction:",

@@ -19,7 +19,7 @@ use super::private::{current_cpu, interrupts_off, interrupts_on, stop};
 use super::{descriptors, entry, stack, user_copy};
 use crate::capability::{Atomic, MayFault};
 use crate::pil::{self, Pil};
-use crate::{Cpu, poke, preempt, time};
+use crate::{Cpu, hooks, poke, preempt};
 use core::sync::atomic::Ordering;
 use x86_64::registers::control::Cr2;
 
@@ -266,13 +266,7 @@ pub(crate) fn hold(_: &Cpu, _: Pil) {}
 
 /// Runs an interrupt's handler, then acknowledges the interrupt.
 pub(crate) fn deliver(cpu: &Cpu, atomic: &Atomic, level: Pil, line: u8) {
-    if (level, line) == (poke::LEVEL, poke::LINE) {
-        poke::received(cpu, atomic);
-    } else if (level, line) == (time::TIMER_LEVEL, time::TIMER_LINE) {
-        cpu.system().hooks().timer(cpu, atomic);
-    } else {
-        cpu.system().hooks().interrupt(cpu, atomic, level, line);
-    }
+    hooks::deliver(cpu, atomic, level, line);
     cpu.system().backend.local_apic.acknowledge();
 }
 

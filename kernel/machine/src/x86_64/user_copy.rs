@@ -2,7 +2,8 @@
 //!
 //! The one place where the kernel touches user pages. A fault at any byte ends the copy and is an
 //! error value: the page-fault handler, once it has found no page to give, continues at the landing
-//! of the copy routine instead of at the instruction that faulted ([`recover`]). Addresses are
+//! of the copy routine instead of at the instruction that faulted ([`recover`]), and the routine says
+//! that it failed. Addresses are
 //! checked to be the user's before; the routine itself only ever sees a range that ends below
 //! [`USER_END`] and does not wrap.
 
@@ -33,8 +34,8 @@ pub fn copy_in(to: &mut [u8], from: u64) -> Result<(), BadAddress> {
     let guarded = current_system().backend.features.contains(Features::SMAP);
     // SAFETY: `to` is ours to write; `from` is a range of user addresses, and a fault there is
     // survived.
-    let left = unsafe { copy(to.as_mut_ptr(), from as *const u8, to.len(), guarded) };
-    if left == 0 { Ok(()) } else { Err(BadAddress) }
+    let whole = unsafe { copy(to.as_mut_ptr(), from as *const u8, to.len(), guarded) };
+    if whole { Ok(()) } else { Err(BadAddress) }
 }
 
 /// Writes `from` to user memory at `to`. On an error part of it may have been written.
@@ -43,19 +44,19 @@ pub fn copy_out(to: u64, from: &[u8]) -> Result<(), BadAddress> {
     let guarded = current_system().backend.features.contains(Features::SMAP);
     // SAFETY: `to` is a range of user addresses, so it overlaps nothing of the kernel's, and a
     // fault there is survived.
-    let left = unsafe { copy(to as *mut u8, from.as_ptr(), from.len(), guarded) };
-    if left == 0 { Ok(()) } else { Err(BadAddress) }
+    let whole = unsafe { copy(to as *mut u8, from.as_ptr(), from.len(), guarded) };
+    if whole { Ok(()) } else { Err(BadAddress) }
 }
 
-/// Copies `length` bytes and says how many were left when a fault ended it: words first, then
-/// bytes. `guarded`: SMAP is on and has to be lifted meanwhile.
+/// Copies `length` bytes, words first, then the bytes that are left; says whether no fault ended it.
+/// `guarded`: SMAP is on and has to be lifted meanwhile.
 #[unsafe(naked)]
-unsafe extern "C" fn copy(to: *mut u8, from: *const u8, length: usize, guarded: bool) -> usize {
+unsafe extern "C" fn copy(to: *mut u8, from: *const u8, length: usize, guarded: bool) -> bool {
     naked_asm!(
         "mov r8d, ecx",
         "mov rcx, rdx",
-        "and edx, 7",
         "shr rcx, 3",
+        "and edx, 7",
         "test r8b, r8b",
         "jz 2f",
         "stac",
@@ -67,36 +68,30 @@ unsafe extern "C" fn copy(to: *mut u8, from: *const u8, length: usize, guarded: 
         ".global user_copy_bytes",
         "user_copy_bytes:",
         "rep movsb",
-        "xor edx, edx",
+        "mov eax, 1",
+        "3:",
+        "test r8b, r8b",
+        "jz 4f",
+        "clac",
+        "4: ret",
         ".global user_copy_landing",
         "user_copy_landing:",
-        // Words not copied, if it was in the first part, and the bytes after them.
-        "lea rax, [rdx + rcx * 8]",
-        "test r8b, r8b",
-        "jz 3f",
-        "clac",
-        "3: ret",
+        "xor eax, eax",
+        "jmp 3b",
     )
 }
 
-/// If the frame is that of a fault inside the copy routine: makes it continue at the routine's
-/// landing, with the number of bytes left in the right registers.
+/// If the frame is that of a fault inside the copy routine: makes it continue at the landing.
 pub(crate) fn recover(frame: &mut TrapFrame) -> bool {
     unsafe extern "C" {
         static user_copy_words: u8;
         static user_copy_bytes: u8;
         static user_copy_landing: u8;
     }
-    let words = &raw const user_copy_words as u64;
-    let bytes = &raw const user_copy_bytes as u64;
-    let landing = &raw const user_copy_landing as u64;
-    if frame.rip == bytes {
-        // The count in `rcx` is in bytes here.
-        frame.rdx = frame.rcx;
-        frame.rcx = 0;
-    } else if frame.rip != words {
-        return false;
+    let places = [&raw const user_copy_words as u64, &raw const user_copy_bytes as u64];
+    let is_copy = places.contains(&frame.rip);
+    if is_copy {
+        frame.rip = &raw const user_copy_landing as u64;
     }
-    frame.rip = landing;
-    true
+    is_copy
 }
