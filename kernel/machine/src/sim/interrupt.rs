@@ -7,7 +7,7 @@
 use super::baton::{current_cpu, holds_cpu};
 use crate::capability::Atomic;
 use crate::cpu::Private;
-use crate::{Cpu, Pil, pil, poke, preempt, time};
+use crate::{Cpu, Pil, pil, poke, preempt};
 use core::sync::atomic::AtomicU8;
 
 /// A processor's interrupt flag and what its controller holds. Both are the processor's own.
