@@ -12,7 +12,7 @@
 //! - [`report_log`], [`outcome`], [`repeat`]: what the system reported, how its run ended, and how to
 //!   have it once more.
 //! - [`gdb`], [`symbols`]: looking inside while it runs, and afterwards.
-//! - [`bench`], [`bench_table`], [`check`], [`reference`]: what some of the commands do.
+//! - [`mod@bench`], [`bench_table`], [`check`], [`mod@reference`]: what some of the commands do.
 //!
 //! The harness in `tests/` boots the system through this crate too, so what a test runs and what a
 //! person runs is the same.

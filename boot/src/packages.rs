@@ -18,7 +18,7 @@ pub struct Host {
     pub os_release: String,
     /// The user's number; 0 is root.
     pub user: u32,
-    /// Those of [`COMMANDS`] that are on the path.
+    /// Those of `COMMANDS` that are on the path.
     pub commands: BTreeSet<String>,
 }
 

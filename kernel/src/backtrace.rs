@@ -1,8 +1,10 @@
 //! Backtraces by frame pointers, of the kernel and of programs.
 //!
-//! The walk never touches what is not there: it looks each address up in the page tables first and
-//! reads through the mapping of physical memory. So it works in the panic path, on damaged stacks,
-//! and on user stacks without a copy routine.
+//! The walk never touches what is not there, nor what is not memory: it looks each address up in the
+//! page tables first and reads through the mapping of physical memory, if that maps the frame. So it
+//! works in the panic path, on damaged stacks, and on user stacks without a copy routine. A walk stays
+//! in the half of the address space that it began in: a program may put anything into its frame
+//! pointer, and must not be shown the kernel's memory.
 
 use crate::symbols;
 use core::fmt;
@@ -26,21 +28,33 @@ pub struct Start {
 /// Addresses of the upper half are the kernel's.
 const KERNEL_HALF: u64 = 1 << 63;
 
+/// Which half an address belongs to: whether the kernel's.
+fn half(address: u64) -> bool {
+    address >= KERNEL_HALF
+}
+
+/// Whether a walk begins in the kernel.
+pub fn is_kernel(start: Start) -> bool {
+    half(start.rip)
+}
+
 /// Reads a word if it is there.
 fn read(system: &System, address: u64) -> Option<u64> {
     if !address.is_multiple_of(8) {
         return None;
     }
     let word = paging::physical::<u64>(system, paging::translate(system, address)?);
-    // SAFETY: behind a mapping there is memory; an aligned word does not cross a page. Whether it
-    // still is what it was makes no difference to whoever reads a backtrace.
-    Some(unsafe { word.read_volatile() })
+    // Device registers are mapped, but are not in the mapping of physical memory.
+    paging::is_present(system, word as u64).then(|| {
+        // SAFETY: what is in that mapping is memory; an aligned word does not cross a page. Whether
+        // it still is what it was makes no difference to whoever reads a backtrace.
+        unsafe { word.read_volatile() }
+    })
 }
 
 /// Shows the functions from `start` outwards, one line each; a recursion is one line with a count.
 /// `file` is the ELF file of the kernel or of the program, for names.
 pub fn show(system: &System, start: Start, file: &[u8], write: &mut dyn FnMut(fmt::Arguments<'_>)) {
-    let is_kernel = start.rip >= KERNEL_HALF;
     let mut here = start;
     let mut lines = 0;
     let mut repeated = 0;
@@ -54,7 +68,8 @@ pub fn show(system: &System, start: Start, file: &[u8], write: &mut dyn FnMut(fm
             }
             lines += 1;
         }
-        let next = outwards(system, here).filter(|next| (next.rip >= KERNEL_HALF) == is_kernel);
+        let next = (half(here.rbp) == half(start.rip)).then(|| outwards(system, here)).flatten();
+        let next = next.filter(|next| half(next.rip) == half(start.rip));
         let again = next.is_some_and(|next| next.rip == here.rip);
         if repeated > 0 && !again {
             write(format_args!("      ... the same {repeated} times more\n"));
@@ -75,12 +90,14 @@ fn outwards(system: &System, here: Start) -> Option<Start> {
     (rbp > here.rbp || rbp == 0).then_some(Start { rip, rbp })
 }
 
-/// Where the caller of this is: an address inside the call, not behind it.
-#[inline(never)]
-pub fn here(system: &System) -> Option<Start> {
-    let rbp: u64;
-    // SAFETY: reads a register.
-    unsafe { core::arch::asm!("mov {}, rbp", out(reg) rbp, options(nomem, nostack)) };
-    let caller = outwards(system, Start { rip: 0, rbp })?;
-    Some(Start { rip: caller.rip - 1, ..caller })
+/// Where the caller of this is. Walks nothing yet.
+#[inline(always)]
+pub fn here() -> Start {
+    let (rip, rbp): (u64, u64);
+    // SAFETY: reads registers.
+    unsafe {
+        core::arch::asm!("lea {}, [rip]", "mov {}, rbp", out(reg) rip, out(reg) rbp,
+            options(nomem, nostack, preserves_flags));
+    }
+    Start { rip, rbp }
 }

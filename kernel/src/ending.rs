@@ -7,7 +7,8 @@ use machine::x86_64::debug_exit;
 
 /// Ends the run without a word: what there is to say has been said.
 pub fn end(ending: Ending) -> ! {
-    debug_exit::exit(DEBUG_EXIT_PORT, ending as u8)
+    // SAFETY: the device's own port.
+    unsafe { debug_exit::exit(DEBUG_EXIT_PORT, ending as u8) }
 }
 
 /// Ends the run because the kernel cannot go on, with one line that says why. For what is wrong with

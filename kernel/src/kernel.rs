@@ -50,7 +50,7 @@ pub struct Kernel {
 
 /// What the kernel keeps per processor; only the processor itself writes.
 pub struct PerCpu {
-    /// System calls made.
+    /// Returns to user mode from a system call, and first entries of programs.
     pub system_calls: AtomicU64,
     /// Calls with a number that no call has.
     pub bad_calls: AtomicU64,
@@ -96,7 +96,8 @@ impl Kernel {
 
     /// Nanoseconds since the kernel's first instruction; 0 until the clock is calibrated.
     pub fn uptime_nanoseconds(&self) -> u64 {
-        let ticks = time::now() - self.start;
+        // A processor's counter may lag by a little.
+        let ticks = time::now().saturating_sub(self.start);
         self.system.backend.clock.frequency().map_or(0, |frequency| frequency.nanoseconds(ticks))
     }
 

@@ -73,7 +73,8 @@ unsafe impl PageSource for SlabPages {
 /// A zeroed frame's physical address.
 pub fn zeroed_frame() -> Result<u64, OutOfMemory> {
     let address = Memory::current().frames.allocate_anywhere()?.address();
-    paging::clear_frame(System::current(), address);
+    // SAFETY: fresh from the pool.
+    unsafe { paging::clear_frame(System::current(), address) };
     Ok(address)
 }
 
@@ -109,7 +110,8 @@ impl KernelSpace {
     /// Makes the top-level entries of the regions. Once, before there is a second address space.
     pub fn prepare(&mut self, system: &System) -> Result<(), NoSpace> {
         for region in [DEVICES, HEAP, STACKS] {
-            paging::reserve(system, region, &mut TableFrames)?;
+            // SAFETY: `&mut self` is the lock on the kernel's half.
+            unsafe { paging::reserve(system, region, &mut TableFrames) }?;
         }
         Ok(())
     }
@@ -162,8 +164,10 @@ impl KernelSpace {
         let top = self.next_stack + STACK_STRIDE;
         for page in 1..=pages {
             let address = top - page * PAGE;
-            paging::reserve(kernel.system, address, &mut TableFrames)?;
-            if page <= populated {
+            // SAFETY: `&mut self` is the lock on the kernel's half.
+            unsafe { paging::reserve(kernel.system, address, &mut TableFrames) }?;
+            // Of an earlier try that ran out of memory, pages may be there already.
+            if page <= populated && !paging::is_present(kernel.system, address) {
                 self.map_fresh(kernel, address)?;
             }
         }
@@ -203,7 +207,8 @@ pub fn protect_image(kernel: &Kernel) -> Result<(), NoSpace> {
     let _lock = kernel.space.lock_anywhere();
     for address in read_only_image().step_by(PAGE as usize) {
         let frame = paging::translate(kernel.system, address).expect("the kernel is mapped");
-        paging::make_physical_read_only(kernel.system, frame, &mut TableFrames)?;
+        // SAFETY: the first processor is alone, and nobody writes to the kernel's text.
+        unsafe { paging::make_physical_read_only(kernel.system, frame, &mut TableFrames) }?;
     }
     paging::flush_all();
     Ok(())

@@ -13,7 +13,7 @@
 //! | [`program`] | programs: loading, running, ending |
 //! | [`console`], [`logger`], [`report_channel`] | the serial port, the log, the lines for the harness |
 //! | [`menu`] | the boot menu |
-//! | [`panic`], [`backtrace`], [`symbols`] | the last report |
+//! | [`mod@panic`], [`backtrace`], [`symbols`] | the last report |
 //! | [`ending`] | how a run ends, as seen from outside |
 //! | [`checks`], [`panic_kinds`] | the kernel's own checks, and panics on purpose |
 
@@ -143,13 +143,11 @@ fn start(info: &'static mut BootInfo) -> ! {
     kernel.install();
     let processors: &'static ProcessorSlabs = memory.keep(ProcessorSlabs::new());
 
-    // 4. Frames. What the loader left in the lower half has served.
+    // 4. Frames.
     memory.into_frames().install(system);
     let start_page = processors::take_start_page().unwrap_or_else(|_| {
         refuse(Ending::TooLittleMemory, format_args!("none below 1 MiB to start processors in"))
     });
-    // SAFETY: the kernel, its stack and all that it was given lie in the upper half.
-    unsafe { paging::clear_lower_half(system) };
 
     // 5. The kernel's half of the address space, and traps: from here on every exception is reported.
     let prepared = prepare_space(kernel, per_cpu);
@@ -157,6 +155,9 @@ fn start(info: &'static mut BootInfo) -> ! {
         refuse(Ending::TooLittleMemory, format_args!("not even the kernel's own stacks fit"));
     }
     take_traps(kernel, cpu, boot_stack(info));
+    // What the loader left in the lower half, its GDT above all, has served.
+    // SAFETY: the kernel, its stack and all that it was given lie in the upper half.
+    unsafe { paging::clear_lower_half(system) };
     refill_reserve();
     logger::start(options.log);
 
@@ -246,7 +247,7 @@ fn read_firmware(kernel: &Kernel, info: &BootInfo) -> Firmware {
         refuse(Ending::NoAcpi, format_args!("processors and interrupt routing are unknown"));
     };
     // SAFETY: the loader found the root pointer there and mapped the tables' memory.
-    unsafe { Firmware::read(root, kernel.system.backend.physical_offset) }.unwrap_or_else(|error| {
+    unsafe { Firmware::read(kernel.system, root) }.unwrap_or_else(|error| {
         let why = match error {
             BadFirmware::Tables => "they are damaged",
             BadFirmware::NoMadt => "they do not list the interrupt controllers",

@@ -1,5 +1,6 @@
-//! The panic path: says what happened and ends the run. Takes no lock, allocates nothing, waits for
-//! nobody.
+//! The panic path: says what happened and ends the run. Takes no lock, allocates nothing, and waits
+//! for nobody: it gives the other processors a moment to stop, and a serial port that is there takes
+//! its bytes.
 //!
 //! The first processor that panics owns the report. It stops the others by NMI; one that panics at
 //! the same moment stops by itself. A second panic on the owner, inside the report, is told in one
@@ -26,8 +27,7 @@ const PANIC_INSIDE: u32 = 1 << 31;
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     interrupts_off();
-    let here = is_adopted().then(|| backtrace::here(System::current())).flatten();
-    report(here, |write| {
+    report(backtrace::here(), |write| {
         write(format_args!("{}\n", info.message()));
         if let Some(location) = info.location() {
             write(format_args!("  at {location}\n"));
@@ -38,7 +38,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
 /// A trap that the kernel does not survive.
 pub fn fatal_trap(frame: &TrapFrame, cause: Fatal) -> ! {
     let start = Start { rip: frame.rip, rbp: frame.rbp };
-    report(Some(start), |write| describe_trap(frame, cause, write))
+    report(start, |write| describe_trap(frame, cause, write))
 }
 
 type Write<'a> = &'a mut dyn FnMut(fmt::Arguments<'_>);
@@ -48,7 +48,7 @@ fn describe_trap(frame: &TrapFrame, cause: Fatal, write: Write<'_>) {
     match cause {
         Fatal::StackOverflow => {
             write(format_args!(
-                "kernel stack overflow: the guard page was hit at {address:#018x}\n"
+                "kernel stack overflow: no room above the guard page, at {address:#018x}\n"
             ));
         }
         Fatal::StackReserveEmpty => write(format_args!(
@@ -121,7 +121,7 @@ pub fn panic_inside_next_report(kernel: &Kernel) {
     kernel.system.backend.panicking.store(PANIC_INSIDE, Ordering::Relaxed);
 }
 
-fn report(start: Option<Start>, describe: impl FnOnce(Write<'_>)) -> ! {
+fn report(start: Start, describe: impl FnOnce(Write<'_>)) -> ! {
     if !is_adopted() {
         write_unlocked(format_args!("\nkernel panic before the first processor was set up: "));
         describe(&mut |text| write_unlocked(text));
@@ -143,11 +143,13 @@ fn report(start: Option<Start>, describe: impl FnOnce(Write<'_>)) -> ! {
     let own = stack::current(cpu);
     write(format_args!("  kernel stack {:#018x}..{:#018x}\n", own.bottom, own.top));
     if let Some(kernel) = Kernel::find() {
-        write(format_args!("backtrace:\n"));
-        if let Some(start) = start {
+        if backtrace::is_kernel(start) {
+            write(format_args!("backtrace:\n"));
             backtrace::show(system, start, kernel.image, write);
+            program::show_own_backtrace(cpu, None, write);
+        } else {
+            program::show_own_backtrace(cpu, Some(start), write);
         }
-        program::show_own_backtrace(cpu, write);
     }
     write(format_args!("end of panic report\n"));
     end(Ending::KernelPanic)

@@ -3,6 +3,7 @@
 use crate::kernel::Kernel;
 use crate::processors;
 use core::hint::black_box;
+use machine::x86_64::descriptors::{EntryStack, take_entry_stack_away};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
@@ -91,7 +92,7 @@ pub fn provoke(kernel: &'static Kernel, kind: PanicKind) {
         PanicKind::Breakpoint => provoke_breakpoint(),
         PanicKind::GeneralProtection => provoke_access(0x8000_0000_0000_0000),
         PanicKind::NonMaskable => provoke_non_maskable(kernel),
-        PanicKind::DoubleFault => provoke_double_fault(kernel),
+        PanicKind::DoubleFault => provoke_double_fault(),
         PanicKind::SystemCall => return,
         PanicKind::LockTwice => provoke_lock_twice(kernel),
     }
@@ -189,14 +190,12 @@ fn provoke_non_maskable(kernel: &Kernel) {
 }
 
 #[inline(never)]
-fn provoke_double_fault(kernel: &'static Kernel) {
+fn provoke_double_fault() {
     // A page fault whose entry stack is not there: delivering it faults again. Interrupts are off, so
     // nothing else happens meanwhile.
     machine::x86_64::private::interrupts_off();
-    machine::x86_64::descriptors::take_entry_stack_away(
-        kernel.system.cpu(0).expect("the first processor is there"),
-        machine::x86_64::descriptors::EntryStack::PageFault,
-    );
+    // SAFETY: the next line ends everything.
+    unsafe { take_entry_stack_away(EntryStack::PageFault) };
     provoke_access(0x10);
 }
 

@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use machine::x86_64::descriptors::{EntryStack, EntryStacks};
 use machine::x86_64::firmware::Firmware;
 use machine::x86_64::paging::{self, Flags, Tables};
-use machine::x86_64::private::interrupts_on;
+use machine::x86_64::private::{interrupts_on, stop};
 use machine::x86_64::stack::{Reserve, Stack};
 use machine::x86_64::start::{self, StartTable};
 use machine::x86_64::state::CpuState;
@@ -121,8 +121,12 @@ fn main(cpu: &'static Cpu) -> ! {
     take_traps(kernel, cpu, stack);
     kernel.system.backend.local_apic.enable();
     refill_reserve();
-    cpu.backend.online.store(true, Ordering::Release);
     kernel.processors.fetch_add(1, Ordering::AcqRel);
+    cpu.backend.online.store(true, Ordering::SeqCst);
+    // A panic that looked before the store has sent no NMI here.
+    if kernel.system.backend.panicking.load(Ordering::SeqCst) != 0 {
+        stop();
+    }
     // SAFETY: the tables are loaded, and this is the processor's own stack.
     unsafe { interrupts_on() };
     // SAFETY: the start of a thread, with interrupts on and nothing held.
@@ -139,11 +143,13 @@ pub fn take_traps(kernel: &'static Kernel, cpu: &'static Cpu, stack: Stack) {
 /// Tops up the current processor's reserve for holes in kernel stacks.
 pub fn refill_reserve() {
     let guard = machine::preempt::disable_anywhere();
-    Reserve::refill(guard.atomic(), || zeroed_frame().ok());
+    // SAFETY: the frames come from the pool, for this alone.
+    unsafe { Reserve::refill(guard.atomic(), || zeroed_frame().ok()) };
 }
 
 fn idle_loop(mut may_fault: MayFault) -> ! {
     loop {
+        refill_reserve();
         do_work(&mut may_fault);
         idle::halt_unless(&mut may_fault, |atomic| {
             !PerCpu::current(atomic).work.load(Ordering::Acquire).is_null()

@@ -13,6 +13,7 @@ pub fn find_program<'a>(ramdisk: &'a [u8], name: &str) -> Option<&'a [u8]> {
 }
 
 fn program_name(file: &str) -> Option<&str> {
+    let file = file.strip_prefix("./").unwrap_or(file);
     file.strip_prefix(PROGRAM_FOLDER).filter(|name| !name.is_empty() && !name.contains('/'))
 }
 

@@ -7,6 +7,7 @@ use crate::{console, panic};
 use core::sync::atomic::Ordering;
 use machine::x86_64::frame::TrapFrame;
 use machine::x86_64::trap::{Fatal, TrapHooks};
+use machine::x86_64::user_copy;
 use machine::{Atomic, Cpu, Hooks, MayFault, Pil, preempt};
 
 /// The kernel's side of the machine. Has no state.
@@ -80,13 +81,21 @@ fn signal_of(vector: u64) -> u8 {
     }
 }
 
-/// The error codes of a general-protection fault for `int 0x80`, whose gate is the kernel's alone: the
-/// processor's, and TCG's, which counts in gates of 16 bytes.
-const INT_80: [u64; 2] = [0x80 << 3 | 0b010, 0x80 << 4 | 0b010];
+/// Whether an exception comes from a way into the kernel that is refused: `int 0x80` or `sysenter`. (A
+/// `syscall` of 32-bit code there cannot be: there is no segment for such code.) The instruction tells;
+/// error codes differ between processors.
+fn is_refused_entry(frame: &TrapFrame, may_fault: &mut MayFault) -> bool {
+    const INT_80: [u8; 2] = [0xcd, 0x80];
+    const SYSENTER: [u8; 2] = [0x0f, 0x34];
+    let mut instruction = [0; 2];
+    matches!(frame.vector, 6 | 13)
+        && user_copy::copy_in(&mut instruction, frame.rip, may_fault).is_ok()
+        && [INT_80, SYSENTER].contains(&instruction)
+}
 
 impl TrapHooks for KernelHooks {
     fn user_exception(&self, frame: &mut TrapFrame, may_fault: &mut MayFault) {
-        if frame.vector == 13 && INT_80.contains(&frame.error) {
+        if is_refused_entry(frame, may_fault) {
             let guard = preempt::disable(may_fault);
             count(&PerCpu::current(guard.atomic()).refused_entries);
         }

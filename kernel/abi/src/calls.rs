@@ -65,11 +65,12 @@ pub enum Counter {
     KernelStart = 0,
     /// Processors on line.
     Processors = 1,
-    /// System calls made.
+    /// Returns to user mode from a system call, and first entries of programs.
     SystemCalls = 2,
     /// Calls with a number that no call has.
     BadCalls = 3,
-    /// Entries through `int 0x80`, `sysenter` and the 32-bit `syscall`, all refused.
+    /// Entries through `int 0x80` and `sysenter`, all refused. (Code that could make a 32-bit
+    /// `syscall` has no segment to run in.)
     RefusedEntries = 4,
     /// Returns from a system call by `iretq`, because `sysretq` would not have been safe.
     IretqReturns = 5,

@@ -93,6 +93,7 @@
 //! nor `Sync`: they speak of the thread that holds them. A token can be forged by `unsafe` only;
 //! the run-time checks of debug builds are there for that case.
 
+use crate::backend;
 use core::marker::PhantomData;
 
 /// The right to fault and to sleep. See the module.
@@ -108,7 +109,9 @@ impl MayFault {
     /// The caller has just entered the kernel on a thread's own stack, with interrupts on or about
     /// to be turned on, interrupt level 0, preemption on and no spin lock held, and no other token
     /// of this entry is alive.
-    pub const unsafe fn assume() -> MayFault {
+    pub unsafe fn assume() -> MayFault {
+        debug_assert!(backend::pil() == 0, "who may fault is at level 0");
+        debug_assert!(backend::preempt_off() == 0, "who may fault has preemption on");
         MayFault { not_send: PhantomData }
     }
 }

@@ -6,8 +6,8 @@
 //! on hardware it is slow too. So raising the level is one store, and lowering it is one store and
 //! one test.
 //!
-//! An interrupt that arrives while the byte masks it is *held back*: noted in [`Pending`], and only
-//! then is the controller told to hold that level and those below ([`backend::hold`]), so that at
+//! An interrupt that arrives while the byte masks it is *held back*: noted in `Pending`, and only
+//! then is the controller told to hold that level and those below (`backend::hold`), so that at
 //! most one per level is ever taken in vain. Lowering the level past a held-back interrupt *replays*
 //! it: runs its handler as if it had arrived now.
 //!
@@ -196,6 +196,7 @@ impl Drop for PilGuard<'_> {
 /// Sets the level to `target`, which is not above the current one, and replays what it unmasks.
 #[inline]
 fn lower(target: Pil) {
+    debug_assert!(target <= Pil::current(), "guards of the interrupt level are dropped in order");
     backend::compiler_barrier();
     backend::set_pil(target.0);
     // An interrupt between the store and the load runs at once; one before the store is in the

@@ -72,8 +72,8 @@ impl Drop for PreemptGuard<'_> {
 /// Asks for the preemption of whatever runs on the current processor. It happens as soon as it is
 /// possible.
 pub fn want(atomic: &Atomic) {
-    let cpu = Cpu::current(atomic);
-    cpu.pending.levels.set(cpu.pending.levels.get() | LEVEL_BIT);
+    let _ = atomic;
+    backend::set_pending(LEVEL_BIT);
 }
 
 /// Whether preemption of the current processor is wanted.
@@ -83,8 +83,8 @@ pub fn is_wanted(atomic: &Atomic) -> bool {
 
 /// Takes back the wish. The dispatcher does so when it has chosen anew.
 pub fn clear(atomic: &Atomic) {
-    let cpu = Cpu::current(atomic);
-    cpu.pending.levels.set(cpu.pending.levels.get() & !LEVEL_BIT);
+    let _ = atomic;
+    backend::clear_pending(LEVEL_BIT);
 }
 
 /// Preempts the caller if that is wanted and possible.

@@ -143,6 +143,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("program-gives-everything-back", programs::program_gives_everything_back),
     ("non-canonical-return-takes-iretq", programs::non_canonical_return_takes_iretq),
     ("a-bad-frame-is-the-programs-fault", programs::a_bad_frame_is_the_programs_fault),
+    ("refused-entries-are-counted", programs::refused_entries_are_counted),
     ("damaged-programs-are-refused", programs::damaged_programs_are_refused),
     ("program-start-fails-without-memory", programs::program_start_fails_without_memory),
 ];

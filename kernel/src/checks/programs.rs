@@ -4,7 +4,7 @@ use super::{Outcome, Run, Wrong, ensure, memory};
 use crate::program::address_space::AddressSpace;
 use crate::program::{self, CannotRun, Start, image};
 use crate::ramdisk;
-use crate::traps::signal::{SIGBUS, SIGSEGV};
+use crate::traps::signal::{SIGBUS, SIGILL, SIGSEGV};
 use ::memory::Memory;
 use alloc::vec::Vec;
 use machine::x86_64::descriptors::KERNEL_DATA;
@@ -70,6 +70,24 @@ pub fn a_bad_frame_is_the_programs_fault(run: &mut Run<'_>) -> Outcome {
     Ok(())
 }
 
+pub fn refused_entries_are_counted(run: &mut Run<'_>) -> Outcome {
+    let count = || run.kernel.sum(|cpu| &cpu.refused_entries);
+    for (command, signals) in
+        [("fault int80", [SIGSEGV, SIGSEGV]), ("fault sysenter", [SIGSEGV, SIGILL])]
+    {
+        let before = count();
+        let outcome = program::run(run.kernel, command, run.may_fault);
+        let killed = matches!(outcome, Ok(program::Outcome::Killed(by)) if signals.contains(&by));
+        ensure!(killed, "'{command}' came to {outcome:?}");
+        ensure!(count() == before + 1, "'{command}' counted {} times", count() - before);
+    }
+    let before = count();
+    let outcome = program::run(run.kernel, "fault general-protection", run.may_fault);
+    ensure!(outcome == Ok(program::Outcome::Killed(SIGSEGV)), "it came to {outcome:?}");
+    ensure!(count() == before, "another fault was taken for a refused entry");
+    Ok(())
+}
+
 /// A small generator: the same bytes in every run.
 struct Random(u64);
 
@@ -121,6 +139,9 @@ pub fn damaged_programs_are_refused(run: &mut Run<'_>) -> Outcome {
 
 pub fn program_start_fails_without_memory(run: &mut Run<'_>) -> Outcome {
     let frames = &Memory::current().frames;
+    // The first run fills caches that stay.
+    let first = program::run(run.kernel, "hello", run.may_fault);
+    ensure!(first == Ok(program::Outcome::Exited(0)), "'hello' came to {first:?}");
     let before = frames_in_use(run);
     // With each number of frames that is too small there is one more place at which it fails.
     let mut enough = None;

@@ -7,7 +7,7 @@ use core::hint::black_box;
 use machine::pil::{self, Pil, PilGuard};
 use machine::x86_64::stack::{PAGE, Stack};
 use machine::x86_64::user_copy::copy_in;
-use machine::{Context, Cpu, poke, switch};
+use machine::{Context, Cpu, MayFault, poke, switch};
 
 /// Pages of the stacks that the checks make.
 const PAGES: u64 = 12;
@@ -185,16 +185,18 @@ pub fn user_faults_on_stack_holes(run: &mut Run<'_>) -> Outcome {
     /// Touches absent user memory all the way down: the frame of each fault has to be moved onto a
     /// stack whose next page may be absent.
     #[inline(never)]
-    fn fault_all_the_way(turns: u64) -> u64 {
+    fn fault_all_the_way(turns: u64, may_fault: &mut MayFault) -> u64 {
         let mut page = [0u8; 4000];
-        let refused = u64::from(copy_in(black_box(&mut page[..8]), NOWHERE).is_err());
-        if turns > 1 { fault_all_the_way(turns - 1) + refused } else { refused }
+        let refused = u64::from(copy_in(black_box(&mut page[..8]), NOWHERE, may_fault).is_err());
+        if turns > 1 { fault_all_the_way(turns - 1, may_fault) + refused } else { refused }
     }
     extern "C" fn entry(argument: usize) -> &'static Context {
         as_thread(argument, |pair| {
             // SAFETY: contexts start with preemption off once, and where it is off nobody may fault.
             drop(unsafe { machine::preempt::PreemptGuard::adopt() });
-            pair.result = fault_all_the_way(pair.turns);
+            // SAFETY: now this is a thread like any other; its only token.
+            let mut may_fault = unsafe { MayFault::assume() };
+            pair.result = fault_all_the_way(pair.turns, &mut may_fault);
             core::mem::forget(machine::preempt::disable_anywhere());
         })
     }

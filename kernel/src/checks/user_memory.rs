@@ -2,6 +2,7 @@
 
 use super::{Outcome, Run, Wrong, ensure};
 use crate::program::address_space::AddressSpace;
+use machine::MayFault;
 use machine::x86_64::paging::{self, Flags};
 use machine::x86_64::user_copy::{USER_END, copy_in, copy_out};
 
@@ -10,7 +11,7 @@ const PAGE_AT: u64 = 0x10_0000;
 const END: u64 = PAGE_AT + 2 * 4096;
 
 /// Runs `body` in an address space with the two pages.
-fn with_pages(run: &mut Run<'_>, body: impl FnOnce() -> Outcome) -> Outcome {
+fn with_pages(run: &mut Run<'_>, body: impl FnOnce(&mut MayFault) -> Outcome) -> Outcome {
     let no_memory = |_| Wrong::new(format_args!("no memory for an address space"));
     let mut space = AddressSpace::new(run.kernel).map_err(no_memory)?;
     for (address, flags) in [(PAGE_AT, Flags::WRITABLE), (PAGE_AT + 4096, Flags::empty())] {
@@ -20,14 +21,14 @@ fn with_pages(run: &mut Run<'_>, body: impl FnOnce() -> Outcome) -> Outcome {
     }
     // SAFETY: its upper half is the kernel's.
     unsafe { paging::activate(space.root()) };
-    let outcome = body();
+    let outcome = body(run.may_fault);
     // SAFETY: the kernel's own.
     unsafe { paging::activate(run.kernel.root) };
     outcome
 }
 
 pub fn copy_refuses_bad_addresses(run: &mut Run<'_>) -> Outcome {
-    with_pages(run, || {
+    with_pages(run, |may_fault| {
         let mut buffer = [0; 64];
         for address in [
             0,
@@ -45,13 +46,13 @@ pub fn copy_refuses_bad_addresses(run: &mut Run<'_>) -> Outcome {
             u64::MAX - 62,
             u64::MAX,
         ] {
-            ensure!(copy_in(&mut buffer, address).is_err(), "read from {address:#x}");
-            ensure!(copy_out(address, &buffer).is_err(), "wrote to {address:#x}");
+            ensure!(copy_in(&mut buffer, address, may_fault).is_err(), "read from {address:#x}");
+            ensure!(copy_out(address, &buffer, may_fault).is_err(), "wrote to {address:#x}");
         }
-        ensure!(copy_out(PAGE_AT + 4096, &buffer).is_err(), "wrote to a read-only page");
+        ensure!(copy_out(PAGE_AT + 4096, &buffer, may_fault).is_err(), "wrote to a read-only page");
         // Nothing is no access, wherever it is among the user's addresses.
-        ensure!(copy_in(&mut [], 0).is_ok(), "reading nothing failed");
-        ensure!(copy_in(&mut buffer, PAGE_AT).is_ok(), "could not read what is there");
+        ensure!(copy_in(&mut [], 0, may_fault).is_ok(), "reading nothing failed");
+        ensure!(copy_in(&mut buffer, PAGE_AT, may_fault).is_ok(), "could not read what is there");
         ensure!(buffer == [0xa5; 64], "read something else");
         Ok(())
     })
@@ -59,27 +60,30 @@ pub fn copy_refuses_bad_addresses(run: &mut Run<'_>) -> Outcome {
 
 pub fn copy_survives_a_fault_at_any_byte(run: &mut Run<'_>) -> Outcome {
     const LENGTH: usize = 80;
-    with_pages(run, || {
+    with_pages(run, |may_fault| {
         for inside in 0..=LENGTH {
             // `inside` bytes before the end of what is there, or of what can be written.
             let mut buffer = [0; LENGTH];
-            let read = copy_in(&mut buffer, END - inside as u64);
+            let read = copy_in(&mut buffer, END - inside as u64, may_fault);
             ensure!(read.is_ok() == (inside == LENGTH), "reading {inside} of {LENGTH}: {read:?}");
             let got = buffer.iter().take_while(|&&byte| byte == 0xa5).count();
             // Words first: the word in which the fault lies is not copied.
             ensure!(got >= inside & !7 && got <= inside, "{got} bytes of {inside} were read");
 
-            let written = copy_out(PAGE_AT + 4096 - inside as u64, &[0x5a; LENGTH]);
+            let written = copy_out(PAGE_AT + 4096 - inside as u64, &[0x5a; LENGTH], may_fault);
             ensure!(
                 written.is_ok() == (inside == LENGTH),
                 "writing {inside} of {LENGTH}: {written:?}"
             );
             let mut after = [0; LENGTH];
             let tail = &mut after[..inside];
-            ensure!(copy_in(tail, PAGE_AT + 4096 - inside as u64).is_ok(), "could not look");
+            ensure!(
+                copy_in(tail, PAGE_AT + 4096 - inside as u64, may_fault).is_ok(),
+                "could not look"
+            );
             let put = tail.iter().take_while(|&&byte| byte == 0x5a).count();
             ensure!(put >= inside & !7, "{put} bytes of {inside} were written");
-            ensure!(copy_out(PAGE_AT, &[0xa5; 4096]).is_ok(), "could not clean up");
+            ensure!(copy_out(PAGE_AT, &[0xa5; 4096], may_fault).is_ok(), "could not clean up");
         }
         Ok(())
     })

@@ -5,6 +5,7 @@ use crate::kernel_space::{TableFrames, free_frame, zeroed_frame};
 use crate::program::CannotRun;
 use machine::System;
 use machine::x86_64::paging::{self, Flags, MapError, Tables};
+use machine::x86_64::user_copy::USER_END;
 
 /// An address space. Dropping it gives every frame back; it must not be in use then.
 pub struct AddressSpace {
@@ -16,7 +17,8 @@ impl AddressSpace {
     /// An empty one.
     pub fn new(kernel: &Kernel) -> Result<AddressSpace, CannotRun> {
         let root = zeroed_frame().map_err(|_| CannotRun::OutOfMemory)?;
-        paging::share_upper_half(kernel.system, root);
+        // SAFETY: a fresh frame of our own.
+        unsafe { paging::share_upper_half(kernel.system, root) };
         Ok(AddressSpace { root, system: kernel.system })
     }
 
@@ -32,6 +34,7 @@ impl AddressSpace {
         flags: Flags,
         fill: impl FnOnce(&mut [u8; 4096]),
     ) -> Result<(), CannotRun> {
+        assert!(address < USER_END, "a program's page lies in its own half");
         let frame = zeroed_frame().map_err(|_| CannotRun::OutOfMemory)?;
         let bytes = paging::physical::<[u8; 4096]>(self.system, frame);
         // SAFETY: a fresh frame, which nobody else knows yet.
@@ -52,7 +55,7 @@ impl AddressSpace {
 
 impl Drop for AddressSpace {
     fn drop(&mut self) {
-        debug_assert_ne!(paging::current_root(), self.root, "an address space in use is dropped");
+        assert_ne!(paging::current_root(), self.root, "an address space in use is dropped");
         // SAFETY: nobody uses it any more.
         unsafe { paging::tear_down(self.system, self.root, &mut free_frame) };
         free_frame(self.root);

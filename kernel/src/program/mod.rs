@@ -16,6 +16,7 @@ use crate::console::print;
 use crate::kernel::Kernel;
 use crate::kernel_space::NoSpace;
 use crate::panic::{access, exception_name};
+use crate::processors::refill_reserve;
 use crate::traps::signal;
 use crate::{backtrace, options, ramdisk, report_channel, system_call};
 use abi::errno::Errno;
@@ -122,6 +123,7 @@ pub fn run(
     command: &str,
     may_fault: &mut MayFault,
 ) -> Result<Outcome, CannotRun> {
+    refill_reserve();
     let words = split(command)?;
     let name = words.split(|&byte| byte == 0).next().unwrap_or_default();
     let name = core::str::from_utf8(name).map_err(|_| CannotRun::NotFound)?;
@@ -191,6 +193,9 @@ fn prepare(
 ) -> Result<SlabBox<Program>, CannotRun> {
     let stack_pointer = arguments::make_stack(&mut space, words, image)?;
     let kernel_stack = kernel.space.lock_anywhere().take_thread_stack(kernel)?;
+    // No frame of an earlier program's is to be taken for this one's.
+    // SAFETY: the place of the frame, on a stack that nobody uses.
+    unsafe { user_frame(kernel_stack).write(TrapFrame::default()) };
     let mut kept_name = [0; NAME_MAX];
     for (place, byte) in kept_name.iter_mut().zip(name.bytes()) {
         *place = byte;
@@ -220,9 +225,9 @@ fn run_prepared(kernel: &Kernel, program: &Program, may_fault: &mut MayFault) ->
     let guard = pil::raise(Pil::DISP, may_fault);
     let atomic = guard.atomic();
     let state = &Cpu::current(atomic).backend;
-    state.thread.store(pointer.cast(), Ordering::Relaxed);
     let word = core::ptr::from_ref(&program.asynchronous).cast_mut();
-    state.asynchronous.store(word, Ordering::Relaxed);
+    // SAFETY: at the dispatcher's level; the program lives until both are taken back below.
+    unsafe { state.set_thread(pointer.cast(), word) };
     kernel.foreground.store(pointer, Ordering::Release);
     // SAFETY: its upper half is the kernel's.
     unsafe { paging::activate(program.space.root()) };
@@ -232,8 +237,8 @@ fn run_prepared(kernel: &Kernel, program: &Program, may_fault: &mut MayFault) ->
     unsafe { paging::activate(kernel.root) };
     kernel.foreground.store(core::ptr::null_mut(), Ordering::Release);
     let state = &Cpu::current(atomic).backend;
-    state.asynchronous.store(core::ptr::null_mut(), Ordering::Relaxed);
-    state.thread.store(core::ptr::null_mut(), Ordering::Relaxed);
+    // SAFETY: at the dispatcher's level.
+    unsafe { state.set_thread(core::ptr::null_mut(), core::ptr::null_mut()) };
     drop(guard);
     Outcome::from_bits(program.outcome.load(Ordering::Relaxed))
 }
@@ -253,7 +258,7 @@ extern "C" fn begin(_: usize) -> &'static Context {
 
 /// The program that a processor runs.
 fn on(cpu: &Cpu) -> Option<&Program> {
-    let program = cpu.backend.thread.load(Ordering::Relaxed).cast::<Program>();
+    let program = cpu.backend.thread().cast::<Program>();
     // SAFETY: null, or set by `run_prepared` to a program that lives until it is null again.
     unsafe { program.as_ref() }
 }
@@ -310,26 +315,39 @@ pub fn kill(frame: &TrapFrame, killed: Killed, may_fault: &mut MayFault) -> ! {
         }
     }
     print(format_args!(", pc {:#018x}, sp {:#018x}; backtrace:\n", frame.rip, frame.rsp));
-    show_backtrace(program, frame, &mut |text| print(text));
+    let start = backtrace::Start { rip: frame.rip, rbp: frame.rbp };
+    show_backtrace(program, start, &mut |text| print(text));
     leave(Outcome::Killed(killed.signal))
 }
 
-/// The backtrace of a program, from a frame of user mode.
-fn show_backtrace(program: &Program, frame: &TrapFrame, write: &mut dyn FnMut(fmt::Arguments<'_>)) {
-    let start = backtrace::Start { rip: frame.rip, rbp: frame.rbp };
+/// The backtrace of a program.
+fn show_backtrace(
+    program: &Program,
+    start: backtrace::Start,
+    write: &mut dyn FnMut(fmt::Arguments<'_>),
+) {
     backtrace::show(Kernel::current().system, start, program.file, write);
 }
 
-/// The backtrace of the program that a processor runs, if it runs one: where it entered the kernel.
-/// For the panic path.
-pub fn show_own_backtrace(cpu: &Cpu, write: &mut dyn FnMut(fmt::Arguments<'_>)) {
+/// Where entries from user mode leave their frame on a kernel stack.
+fn user_frame(stack: Stack) -> *mut TrapFrame {
+    (stack.top - frame::SIZE as u64) as *mut TrapFrame
+}
+
+/// The backtrace of the program that a processor runs, if it runs one: from `start`, or from where it
+/// entered the kernel. For the panic path.
+pub fn show_own_backtrace(
+    cpu: &Cpu,
+    start: Option<backtrace::Start>,
+    write: &mut dyn FnMut(fmt::Arguments<'_>),
+) {
     let Some(program) = on(cpu) else { return };
-    let frame = (program.kernel_stack.top - frame::SIZE as u64) as *const TrapFrame;
     // SAFETY: every entry from user mode leaves its frame there, and the stack is populated.
-    let frame = unsafe { frame.read() };
-    if frame.is_user() {
+    let frame = unsafe { user_frame(program.kernel_stack).read() };
+    let entered = backtrace::Start { rip: frame.rip, rbp: frame.rbp };
+    if let Some(start) = start.or(frame.is_user().then_some(entered)) {
         write(format_args!("backtrace of {}:\n", program.name()));
-        show_backtrace(program, &frame, write);
+        show_backtrace(program, start, write);
     }
 }
 

@@ -22,7 +22,7 @@ fn fault(_: BadAddress) -> Errno {
     Errno::EFAULT
 }
 
-pub(super) fn write(_: &mut MayFault, fd: i32, buffer: *const u8, length: usize) -> Result {
+pub(super) fn write(may_fault: &mut MayFault, fd: i32, buffer: *const u8, length: usize) -> Result {
     if !matches!(fd, 1 | 2) {
         return Err(Errno::EBADF);
     }
@@ -33,7 +33,7 @@ pub(super) fn write(_: &mut MayFault, fd: i32, buffer: *const u8, length: usize)
         let mut piece = [0; PIECE];
         let piece = &mut piece[..PIECE.min(length - written)];
         let from = (buffer as u64).wrapping_add(written as u64);
-        match user_copy::copy_in(piece, from) {
+        match user_copy::copy_in(piece, from, may_fault) {
             Ok(()) => console::write(piece),
             // What has been written has been written.
             Err(_) if written > 0 => break,
@@ -57,7 +57,7 @@ pub(super) fn exit_group(_: &mut MayFault, status: i32) -> Result {
     program::exit(status as u8)
 }
 
-pub(super) fn uname(_: &mut MayFault, buffer: *mut u8) -> Result {
+pub(super) fn uname(may_fault: &mut MayFault, buffer: *mut u8) -> Result {
     /// The size of a field, with its null byte.
     const FIELD: usize = 65;
     const FIELDS: [&str; 6] = [
@@ -73,11 +73,11 @@ pub(super) fn uname(_: &mut MayFault, buffer: *mut u8) -> Result {
     for (place, name) in names.chunks_exact_mut(FIELD).zip(FIELDS) {
         place[..name.len()].copy_from_slice(name.as_bytes());
     }
-    user_copy::copy_out(buffer as u64, &names).map_err(fault)?;
+    user_copy::copy_out(buffer as u64, &names, may_fault).map_err(fault)?;
     Ok(0)
 }
 
-pub(super) fn clock_gettime(_: &mut MayFault, clock: i32, time: *mut TimeSpec) -> Result {
+pub(super) fn clock_gettime(may_fault: &mut MayFault, clock: i32, time: *mut TimeSpec) -> Result {
     const MONOTONIC: i32 = 1;
     if clock != MONOTONIC {
         return Err(Errno::EINVAL);
@@ -87,7 +87,7 @@ pub(super) fn clock_gettime(_: &mut MayFault, clock: i32, time: *mut TimeSpec) -
     let (seconds, rest) = bytes.split_at_mut(8);
     seconds.copy_from_slice(&(nanoseconds / 1_000_000_000).to_le_bytes());
     rest.copy_from_slice(&(nanoseconds % 1_000_000_000).to_le_bytes());
-    user_copy::copy_out(time as u64, &bytes).map_err(fault)?;
+    user_copy::copy_out(time as u64, &bytes, may_fault).map_err(fault)?;
     Ok(0)
 }
 
@@ -105,13 +105,13 @@ pub(super) fn counter(_: &mut MayFault, which: u32) -> Result {
     })
 }
 
-pub(super) fn report(_: &mut MayFault, line: *const u8, length: usize) -> Result {
+pub(super) fn report(may_fault: &mut MayFault, line: *const u8, length: usize) -> Result {
     if length > LINE_MAX {
         return Err(Errno::EINVAL);
     }
     let mut bytes = [0; LINE_MAX];
     let bytes = &mut bytes[..length];
-    user_copy::copy_in(bytes, line as u64).map_err(fault)?;
+    user_copy::copy_in(bytes, line as u64, may_fault).map_err(fault)?;
     let line = core::str::from_utf8(bytes).ok().and_then(Line::parse).ok_or(Errno::EINVAL)?;
     match line {
         // How a program ends is the kernel's to say.

@@ -9,8 +9,8 @@ const SIGFPE: (u8, &str) = (8, "SIGFPE");
 const SIGSEGV: (u8, &str) = (11, "SIGSEGV");
 
 /// What `fault` is asked to do, and the signal that Linux sends for it. Without `alignment`: QEMU's TCG
-/// does not raise the alignment check.
-const FAULTS: [(&str, (u8, &str)); 20] = [
+/// does not raise the alignment check. It takes `sysenter` as AMD's processors do.
+const FAULTS: [(&str, (u8, &str)); 24] = [
     ("null", SIGSEGV),
     ("wild-read", SIGSEGV),
     ("wild-write", SIGSEGV),
@@ -29,6 +29,10 @@ const FAULTS: [(&str, (u8, &str)); 20] = [
     ("stack-overflow", SIGSEGV),
     ("noncanonical-jump", SIGSEGV),
     ("int80", SIGSEGV),
+    ("sysenter", SIGILL),
+    ("single-step", SIGTRAP),
+    ("device-frame-pointer", SIGILL),
+    ("kernel-frame-pointer", SIGILL),
     ("overflow-int4", SIGSEGV),
     ("simd", SIGFPE),
 ];

@@ -62,5 +62,14 @@ pub fn scenarios() -> Vec<Scenario> {
             .shows(&["kernel panic on cpu 0: asked for"])
             .shows(&["kernel panic inside the report of the first"]),
     );
+    // A machine check, from the emulator's monitor: Ctrl-A C goes there and back.
+    all.push(
+        Scenario::new("panics/machine-check", &["hello", "--loop"])
+            .types("Hello from user mode", "\x01cmce 0 1 0xb200000000000000 5 0 0\r\x01c")
+            .ends(Ending::KernelPanic)
+            .shows(&["running hello", "machine check (vector 18,"])
+            .shows(&["#", "_start+0x"])
+            .shows(&["end of panic report"]),
+    );
     all
 }

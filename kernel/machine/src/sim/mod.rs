@@ -98,6 +98,18 @@ pub(crate) fn pending_levels() -> u32 {
     current_cpu().pending.levels.get()
 }
 
+/// Sets bits among the pending levels.
+pub(crate) fn set_pending(bits: u32) {
+    let levels = &current_cpu().pending.levels;
+    levels.set(levels.get() | bits);
+}
+
+/// Clears bits among the pending levels.
+pub(crate) fn clear_pending(bits: u32) {
+    let levels = &current_cpu().pending.levels;
+    levels.set(levels.get() & !bits);
+}
+
 /// Changes how often preemption is off on the current processor. Turning it on is an interrupt
 /// point.
 pub(crate) fn add_preempt_off(difference: i32) {

@@ -136,13 +136,13 @@ fn against_interval_timer() -> (u64, u64, u64) {
     };
     let target = INTERVAL_TIMER_HERTZ * MEASURE_NANOSECONDS / 1_000_000_000;
     let (first, ticks, apic) = look(read);
-    while read() - first < target {
+    while read().wrapping_sub(first) & 0xffff < target {
         spin_loop();
     }
     let (last, later_ticks, later_apic) = look(read);
     // SAFETY: the gate as it was.
     unsafe { gate.write(before) };
-    let elapsed = (last - first) * 1_000_000_000 / INTERVAL_TIMER_HERTZ;
+    let elapsed = (last.wrapping_sub(first) & 0xffff) * 1_000_000_000 / INTERVAL_TIMER_HERTZ;
     (elapsed, later_ticks - ticks, later_apic - apic)
 }
 

@@ -6,7 +6,7 @@
 //! are off on all of them, and what may fault or sleep is moved off first ([`super::trap`]).
 //!
 //! The order of the segments is dictated by `syscall` and `sysretq`. There is no segment for 32-bit
-//! code, so user mode cannot enter compatibility mode.
+//! code and no local table, so user mode cannot enter compatibility mode, nor find a call gate.
 
 use super::private::write_msr;
 use super::{entry, stack::Stack};
@@ -184,6 +184,9 @@ pub unsafe fn load(cpu: &'static Cpu, stacks: EntryStacks, interrupts: &'static 
     unsafe { lgdt(&pointer(tables.segments.get() as u64, size_of_val(&segments))) };
     // SAFETY: the selectors are those of the table just loaded.
     unsafe { load_segments() };
+    // After a reset the local table is present, at address 0, where a program could put one.
+    // SAFETY: a null selector: there is no local table.
+    unsafe { core::arch::asm!("lldt {:x}", in(reg) 0, options(nostack, preserves_flags)) };
     // SAFETY: the descriptor at `TASK` is a TSS that no processor has loaded.
     unsafe { load_tss(SegmentSelector(TASK)) };
     let table = core::ptr::from_ref(interrupts);
@@ -267,8 +270,12 @@ pub(crate) fn cpu_above_frame(frame: *const super::frame::TrapFrame) -> &'static
 
 /// Takes an entry stack of the current processor away: the next trap that wants to enter on it is a
 /// double fault. To provoke one, and for nothing else.
-pub fn take_entry_stack_away(cpu: &Cpu, stack: EntryStack) {
-    assert!(core::ptr::eq(cpu, super::private::current_cpu()), "a processor's own stack");
+///
+/// # Safety
+///
+/// Nothing of the processor's goes on as if traps worked.
+pub unsafe fn take_entry_stack_away(stack: EntryStack) {
+    let cpu = super::private::current_cpu();
     // SAFETY: only this processor writes its TSS.
     let task = unsafe { &mut *cpu.backend.tables.task.get() };
     // Pushing below it touches a page of the lower half, which the kernel never has.

@@ -6,8 +6,8 @@
 //! - `entry_by_selector` (page faults and external interrupts) looks at the interrupted code
 //!   segment. These two cannot come while the kernel runs on the user's `gs`: the few instructions
 //!   around `swapgs` have interrupts off and touch no memory that could be absent.
-//! - `entry_by_base` (everything else) compares the base of `gs` with the processor's own address.
-//!   NMI, machine checks and debug exceptions can come on any instruction, `iretq` itself can
+//! - `entry_by_base` (everything else) does so too, and for interrupted kernel code compares the base
+//!   of `gs` with the processor's own address. NMI, machine checks and debug exceptions can come on any instruction, `iretq` itself can
 //!   fault, and user mode can set its `gs` base to whatever it likes, so neither the code segment
 //!   nor the sign of the base can be trusted. The address is at a fixed place above the frame: on
 //!   every entry stack ([`super::descriptors`]). Invariant: of the two `gs` bases one is always the
@@ -120,10 +120,10 @@ unsafe extern "C" fn entry_by_selector() {
         "test byte ptr [rsp + {cs}], 3",
         "jz 2f",
         "swapgs",
-        // Not to be speculated past: what follows uses `gs`.
-        "lfence",
         "mov byte ptr [rsp + {swapped}], 1",
-        "2: jmp {common}",
+        // What follows uses `gs`: neither way is to be speculated past.
+        "2: lfence",
+        "jmp {common}",
         cs = const offset_of!(TrapFrame, cs),
         swapped = const offset_of!(TrapFrame, swapped),
         common = sym entry_common,
@@ -137,16 +137,20 @@ unsafe extern "C" fn entry_by_base() {
         "push 0",
         "push 0",
         "cld",
+        // User mode never runs on the kernel's `gs`, even if it has made its own the same.
+        "test byte ptr [rsp + {cs}], 3",
+        "jnz 2f",
         "mov ecx, {gs_base}",
         "rdmsr",
         "shl rdx, 32",
         "or rax, rdx",
         "cmp rax, [rsp + {cpu}]",
-        "je 2f",
-        "swapgs",
-        "lfence",
+        "je 3f",
+        "2: swapgs",
         "mov byte ptr [rsp + {swapped}], 1",
-        "2: jmp {common}",
+        "3: lfence",
+        "jmp {common}",
+        cs = const offset_of!(TrapFrame, cs),
         gs_base = const MSR_GS_BASE,
         cpu = const CPU_ABOVE_FRAME,
         swapped = const offset_of!(TrapFrame, swapped),

@@ -1,7 +1,7 @@
 //! What the processor can do, and turning it on.
 //!
 //! Required: long mode with `syscall`, no-execute pages, a local APIC, a time-stamp counter, SSE2.
-//! Used where present: SMEP, SMAP, UMIP, FSGSBASE, global pages, 1 GiB pages, x2APIC.
+//! Used where present: SMEP, SMAP, UMIP, FSGSBASE, machine checks, x2APIC.
 
 use super::private::{read_msr, write_msr};
 use bitflags::bitflags;
@@ -24,6 +24,8 @@ bitflags! {
         const GLOBAL_PAGES = 1 << 4;
         /// The local APIC is reached through registers, not memory.
         const X2APIC = 1 << 5;
+        /// Machine checks are reported instead of ending everything.
+        const MACHINE_CHECK = 1 << 6;
     }
 }
 
@@ -52,6 +54,7 @@ impl Features {
         let mut features = Features::empty();
         features.set(Features::GLOBAL_PAGES, basic.has_pge());
         features.set(Features::X2APIC, basic.has_x2apic());
+        features.set(Features::MACHINE_CHECK, basic.has_mce());
         if let Some(more) = cpuid.get_extended_feature_info() {
             features.set(Features::SMEP, more.has_smep());
             features.set(Features::SMAP, more.has_smap());
@@ -74,6 +77,7 @@ impl Features {
             (Features::UMIP, Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION),
             (Features::FSGSBASE, Cr4Flags::FSGSBASE),
             (Features::GLOBAL_PAGES, Cr4Flags::PAGE_GLOBAL),
+            (Features::MACHINE_CHECK, Cr4Flags::MACHINE_CHECK_EXCEPTION),
         ] {
             control.set(flag, self.contains(feature));
         }

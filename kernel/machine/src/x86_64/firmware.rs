@@ -3,10 +3,11 @@
 //! Only the static tables are read (MADT, FADT); the interpreter that ACPI's bytecode needs has no
 //! place in a teaching kernel.
 
+use super::paging;
+use crate::System;
 use crate::system::CPU_MAX;
-use acpi::madt::{Madt, MadtEntry};
+use acpi::madt::Madt;
 use acpi::{AcpiHandler, AcpiTables, PhysicalMapping};
-use core::pin::Pin;
 use core::ptr::NonNull;
 
 /// Most I/O APICs that are looked at.
@@ -62,7 +63,7 @@ pub struct Firmware {
 /// Reaches the tables through the mapping of physical memory.
 #[derive(Clone)]
 struct Mapped {
-    offset: u64,
+    system: &'static System,
 }
 
 impl AcpiHandler for Mapped {
@@ -71,7 +72,14 @@ impl AcpiHandler for Mapped {
         physical: usize,
         size: usize,
     ) -> PhysicalMapping<Self, T> {
-        let address = (self.offset + physical as u64) as *mut T;
+        let address = paging::physical::<T>(self.system, physical as u64);
+        let end = address as u64 + size as u64;
+        for page in (address as u64 & !0xfff..end).step_by(4096) {
+            assert!(
+                paging::is_present(self.system, page),
+                "the ACPI tables point to {physical:#x}, where there is no memory"
+            );
+        }
         let address = NonNull::new(address).expect("physical memory is not mapped at 0");
         // SAFETY: the region is mapped for as long as the kernel runs.
         unsafe { PhysicalMapping::new(physical, address, size, size, self.clone()) }
@@ -85,10 +93,9 @@ impl Firmware {
     ///
     /// # Safety
     ///
-    /// `root` is the physical address of the root pointer, and the memory in which the tables lie
-    /// is mapped at `offset` and nobody writes to it.
-    pub unsafe fn read(root: u64, offset: u64) -> Result<Firmware, BadFirmware> {
-        let handler = Mapped { offset };
+    /// `root` is the physical address of the root pointer, and nobody writes to the tables' memory.
+    pub unsafe fn read(system: &'static System, root: u64) -> Result<Firmware, BadFirmware> {
+        let handler = Mapped { system };
         // SAFETY: the caller's promise.
         let tables = unsafe { AcpiTables::from_rsdp(handler, root as usize) }
             .map_err(|_| BadFirmware::Tables)?;
@@ -106,7 +113,11 @@ impl Firmware {
             cpus_left_out: 0,
             pm_timer: None,
         };
-        firmware.read_madt(madt.get());
+        let length = (madt.region_length()).saturating_sub(size_of::<Madt>());
+        let entries =
+            (madt.virtual_start().as_ptr() as u64 + size_of::<Madt>() as u64) as *const u8;
+        // SAFETY: the rest of the table, whose length and checksum the crate has checked.
+        firmware.read_madt(unsafe { core::slice::from_raw_parts(entries, length) });
         if let Ok(fadt) = tables.find_table::<acpi::fadt::Fadt>() {
             firmware.pm_timer = fadt
                 .pm_timer_block()
@@ -118,35 +129,47 @@ impl Firmware {
         if firmware.cpu_count == 0 { Err(BadFirmware::NoProcessor) } else { Ok(firmware) }
     }
 
-    fn read_madt(&mut self, madt: Pin<&Madt>) {
-        const ENABLED: u32 = 1 << 0;
+    /// Reads the entries of the table of interrupt controllers. Each says how long it is; one that is
+    /// shorter than its kind, or longer than what is left, ends the reading.
+    fn read_madt(&mut self, entries: &[u8]) {
+        const ENABLED: u8 = 1 << 0;
+        let mut rest = entries;
         let mut io_apic_count = 0;
-        for entry in madt.entries() {
-            match entry {
-                MadtEntry::LocalApic(cpu) if { cpu.flags } & ENABLED != 0 => {
-                    self.add_cpu(u32::from(cpu.apic_id));
+        while let [kind, length, ..] = *rest {
+            let Some(entry) = rest.get(..usize::from(length)).filter(|_| length >= 2) else {
+                return;
+            };
+            rest = &rest[entry.len()..];
+            match (kind, entry) {
+                // Processor, APIC identifier, flags.
+                (0, &[_, _, _, id, flags, _, _, _, ..]) if flags & ENABLED != 0 => {
+                    self.add_cpu(u32::from(id));
                 }
-                MadtEntry::LocalX2Apic(cpu) if { cpu.flags } & ENABLED != 0 => {
-                    self.add_cpu(cpu.x2apic_id);
-                }
-                MadtEntry::IoApic(controller) if io_apic_count < IO_APIC_MAX => {
+                // I/O APIC: identifier, reserved, address, first interrupt.
+                (1, &[_, _, _, _, a, b, c, d, e, f, g, h, ..]) if io_apic_count < IO_APIC_MAX => {
                     self.io_apics[io_apic_count] = Some(IoApicEntry {
-                        address: u64::from(controller.io_apic_address),
-                        first_interrupt: { controller.global_system_interrupt_base },
+                        address: u64::from(u32::from_le_bytes([a, b, c, d])),
+                        first_interrupt: u32::from_le_bytes([e, f, g, h]),
                     });
                     io_apic_count += 1;
                 }
-                MadtEntry::InterruptSourceOverride(change) => {
-                    if let Some(line) = self.isa.get_mut(usize::from(change.irq)) {
+                // Override: bus, ISA line, interrupt, flags.
+                (2, &[_, _, _, irq, a, b, c, d, flags, _, ..]) => {
+                    if let Some(line) = self.isa.get_mut(usize::from(irq)) {
                         *line = Line {
-                            interrupt: { change.global_system_interrupt },
-                            active_low: { change.flags } & 0b11 == 0b11,
-                            level_triggered: { change.flags } >> 2 & 0b11 == 0b11,
+                            interrupt: u32::from_le_bytes([a, b, c, d]),
+                            active_low: flags & 0b11 == 0b11,
+                            level_triggered: flags >> 2 & 0b11 == 0b11,
                         };
                     }
                 }
-                MadtEntry::LocalApicAddressOverride(change) => {
-                    self.local_apic = change.local_apic_address;
+                // Another address of the local APICs: reserved, address.
+                (5, &[_, _, _, _, a, b, c, d, e, f, g, h, ..]) => {
+                    self.local_apic = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+                }
+                // Processor with a wide identifier: reserved, identifier, flags.
+                (9, &[_, _, _, _, a, b, c, d, flags, _, _, _, ..]) if flags & ENABLED != 0 => {
+                    self.add_cpu(u32::from_le_bytes([a, b, c, d]));
                 }
                 _ => {}
             }

@@ -5,7 +5,7 @@
 
 use super::private::{read_msr, without_interrupts, write_msr};
 use super::trap::SPURIOUS;
-use core::sync::atomic::{AtomicU64, Ordering, fence};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 const ID: u32 = 0x20;
 const TASK_PRIORITY: u32 = 0x80;
@@ -112,7 +112,8 @@ impl LocalApic {
         // What was written before is seen by whoever takes the interrupt. The memory-mapped form
         // needs nothing, as its register is uncached; a write to a model-specific register is not
         // ordered behind earlier stores.
-        fence(Ordering::SeqCst);
+        // SAFETY: orders memory, changes nothing.
+        unsafe { core::arch::asm!("mfence", "lfence", options(nostack, preserves_flags)) };
         if self.base.load(Ordering::Relaxed) == REGISTERS {
             // SAFETY: x2APIC is on.
             unsafe { write_msr(0x830, u64::from(to) << 32 | u64::from(command)) };

@@ -199,7 +199,11 @@ impl Tables {
 
     /// Takes a page away and says which frame was behind it. Other processors keep what they have
     /// in their TLBs.
-    pub fn unmap(&mut self, address: u64) -> Option<u64> {
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses the page.
+    pub unsafe fn unmap(&mut self, address: u64) -> Option<u64> {
         let page = Page::<Size4KiB>::containing_address(VirtAddr::new(address));
         match self.mapper.unmap(page) {
             Ok((frame, flush)) => {
@@ -216,7 +220,11 @@ impl Tables {
 
 /// Makes the tables above a page of the kernel's half, in the address space in use, without the page.
 /// Needs the kernel's own lock.
-pub fn reserve(
+///
+/// # Safety
+///
+/// The caller holds the kernel's lock on its half, and the source's frames are its to give away.
+pub unsafe fn reserve(
     system: &System,
     address: u64,
     frames: &mut impl FrameAllocator<Size4KiB>,
@@ -230,7 +238,8 @@ pub fn reserve(
         if value & Flags::PRESENT.bits() == 0 {
             let frame = frames.allocate_frame().ok_or(MapError::OutOfMemory)?;
             let frame = frame.start_address().as_u64();
-            clear_frame(system, frame);
+            // SAFETY: fresh from the source.
+            unsafe { clear_frame(system, frame) };
             value = frame | Flags::PRESENT.bits() | Flags::WRITABLE.bits();
             // SAFETY: as above; the new table is empty.
             unsafe { entry.write_volatile(value) };
@@ -243,7 +252,11 @@ pub fn reserve(
 /// Takes the right to write a frame away from the mapping of physical memory, splitting the large page
 /// that it lies in where there is one. On the first processor, before there are others; the caller
 /// flushes ([`flush_all`]).
-pub fn make_physical_read_only(
+///
+/// # Safety
+///
+/// No other processor runs; the source's frames are its to give away, and nobody will write the frame.
+pub unsafe fn make_physical_read_only(
     system: &System,
     frame: u64,
     frames: &mut impl FrameAllocator<Size4KiB>,
@@ -299,7 +312,11 @@ pub fn flush_all() {
 }
 
 /// Fills a frame with zeros.
-pub fn clear_frame(system: &System, frame: u64) {
+///
+/// # Safety
+///
+/// The frame is memory that nothing else uses.
+pub unsafe fn clear_frame(system: &System, frame: u64) {
     let words = physical::<u64>(system, frame);
     // SAFETY: a whole frame of memory that nothing else uses.
     unsafe { core::ptr::write_bytes(words, 0, ENTRIES) };
@@ -318,7 +335,11 @@ pub unsafe fn clear_lower_half(system: &System) {
 }
 
 /// Makes a top-level table for a new address space in a zeroed frame: the kernel's half is shared.
-pub fn share_upper_half(system: &System, frame: u64) {
+///
+/// # Safety
+///
+/// The frame is memory that nothing else uses.
+pub unsafe fn share_upper_half(system: &System, frame: u64) {
     let from = physical::<u64>(system, current_root());
     let to = physical::<u64>(system, frame);
     // SAFETY: the upper entries of a table in use are within it.

@@ -119,6 +119,20 @@ pub(crate) fn pending_levels() -> u32 {
     levels
 }
 
+/// Sets bits among the pending levels, in one instruction: an interrupt may set others.
+#[inline]
+pub(crate) fn set_pending(bits: u32) {
+    // SAFETY: one read-modify-write of the current processor's private word.
+    unsafe { asm!("or dword ptr gs:[{}], {:e}", const PENDING, in(reg) bits, options(nostack)) };
+}
+
+/// Clears bits among the pending levels, likewise.
+#[inline]
+pub(crate) fn clear_pending(bits: u32) {
+    // SAFETY: one read-modify-write of the current processor's private word.
+    unsafe { asm!("and dword ptr gs:[{}], {:e}", const PENDING, in(reg) !bits, options(nostack)) };
+}
+
 #[inline]
 pub(crate) fn add_preempt_off(difference: i32) {
     // SAFETY: one read-modify-write of the current processor's private word; a single instruction,

@@ -3,8 +3,8 @@
 //! A kernel stack is a range of virtual addresses with an unmapped guard page below it. Its pages
 //! may be absent (*holes*) and are then filled on the first touch, by the page-fault entry, from a
 //! reserve of frames that each processor keeps for this purpose alone: filling a hole needs no lock,
-//! no allocation and no sleep, so it is possible wherever the fault itself is. The reserve is
-//! refilled where allocation is possible ([`Reserve::refill`]).
+//! no allocation and no sleep, so it is possible wherever the fault itself is. The layer above refills
+//! the reserve where allocation is possible ([`Reserve::refill`]).
 //!
 //! The page tables above a stack's pages exist from its reservation on, so a filled hole is one
 //! store, seen by every processor.
@@ -12,6 +12,7 @@
 //! Who touches which page when, and that holes are never met inside a critical section, is the
 //! subject of the lazy-stack rules ([`crate::capability`]).
 
+use super::trap::Fatal;
 use super::{frame, paging};
 use crate::{Atomic, Cpu};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -71,7 +72,11 @@ impl Reserve {
 
     /// Tops the current processor's reserve up with zeroed frames (physical addresses) from
     /// `source`, until it is full or the source is empty.
-    pub fn refill(atomic: &Atomic, mut source: impl FnMut() -> Option<u64>) {
+    ///
+    /// # Safety
+    ///
+    /// The frames are the source's to give away, for ever.
+    pub unsafe fn refill(atomic: &Atomic, mut source: impl FnMut() -> Option<u64>) {
         let reserve = &Cpu::current(atomic).backend.reserve;
         while (reserve.count.load(Ordering::Relaxed) as usize) < RESERVE_MAX {
             let Some(frame) = source() else { return };
@@ -149,5 +154,17 @@ pub(crate) fn make_landing(cpu: &Cpu, address: u64) -> bool {
             return true;
         }
         page -= PAGE;
+    }
+}
+
+/// Why [`make_landing`] failed.
+pub(crate) fn why_no_landing(cpu: &Cpu, address: u64) -> Fatal {
+    let stack = current(cpu);
+    if !stack.contains(address - 1) {
+        Fatal::NoLanding
+    } else if address - stack.bottom < LANDING {
+        Fatal::StackOverflow
+    } else {
+        Fatal::StackReserveEmpty
     }
 }

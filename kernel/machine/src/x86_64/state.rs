@@ -8,7 +8,7 @@ use super::stack::Reserve;
 use super::trap::TrapHooks;
 use crate::Cpu;
 use crate::cpu::Private;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 /// The x86-64 part of a [`System`](crate::System).
 pub struct SystemState {
@@ -53,16 +53,16 @@ pub struct CpuState {
     /// The processor's own address, so that `gs:[this]` is a `&Cpu`.
     pub(crate) this: AtomicPtr<Cpu>,
     /// Top of the running thread's kernel stack: where entries from user mode land.
-    pub kernel_stack_top: Private<AtomicU64>,
+    pub(crate) kernel_stack_top: Private<AtomicU64>,
     /// The user's stack pointer, for the few instructions in which `syscall` has nowhere else.
-    pub user_rsp: Private<AtomicU64>,
+    pub(crate) user_rsp: Private<AtomicU64>,
     /// Lowest address of the running thread's kernel stack; the guard page ends here.
     pub(crate) kernel_stack_bottom: Private<AtomicU64>,
     /// The running thread's word of pending asynchronous work, or null: not 0 means that the
     /// return to user mode has to call [`TrapHooks::asynchronous`]. Other processors set the word.
-    pub asynchronous: AtomicPtr<AtomicU32>,
+    pub(crate) asynchronous: AtomicPtr<AtomicU32>,
     /// The running thread, in whatever form the layer above gives it.
-    pub thread: AtomicPtr<()>,
+    thread: AtomicPtr<()>,
     /// How interrupts and pokes address this processor.
     pub apic_id: u32,
     /// Set by the processor itself when it takes interrupts.
@@ -91,5 +91,24 @@ impl CpuState {
             reserve: Reserve::new(),
             tables: Tables::new(),
         }
+    }
+}
+
+impl CpuState {
+    /// Says what runs on the current processor from now on: the thread, in whatever form the layer
+    /// above gives it, and its word of asynchronous work. Null for neither.
+    ///
+    /// # Safety
+    ///
+    /// Called on the processor itself, at a level at which nobody preempts. What the pointers lead to
+    /// lives until others have taken their place.
+    pub unsafe fn set_thread(&self, thread: *mut (), asynchronous: *mut AtomicU32) {
+        self.thread.store(thread, Ordering::Relaxed);
+        self.asynchronous.store(asynchronous, Ordering::Relaxed);
+    }
+
+    /// The running thread, as [`CpuState::set_thread`] had it.
+    pub fn thread(&self) -> *mut () {
+        self.thread.load(Ordering::Relaxed)
     }
 }

@@ -54,6 +54,8 @@ impl Context {
 /// See [`crate::switch()`].
 pub(crate) unsafe fn switch(from: &Context, to: &Context) {
     let cpu = private::current_cpu();
+    // What is pushed below must not meet a hole: by then the bounds are the other stack's.
+    stack::probe();
     let stack = Stack { bottom: to.stack_bottom.get(), top: to.stack_top.get() };
     // An interrupt between the two stores of the stack's bounds, or before the stacks are
     // exchanged, would find them inconsistent. High-level interrupts may come at any level.

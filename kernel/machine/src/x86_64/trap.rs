@@ -54,7 +54,7 @@ pub enum Fatal {
     NestedPageFault,
     /// A user page was touched where nobody may fault.
     FaultInCriticalSection,
-    /// An exception that was delivered onto a kernel stack that is not there.
+    /// A frame was to be moved to a kernel stack that is not there.
     NoLanding,
 }
 
@@ -126,14 +126,18 @@ pub fn prepare_return_to_user(frame: &mut TrapFrame, may_fault: &mut MayFault) {
     loop {
         interrupts_off();
         let cpu = current_cpu();
+        debug_assert!(cpu.pil.get() == 0, "user mode would run at a raised interrupt level");
+        debug_assert!(cpu.preempt_off.get() == 0, "user mode would run with preemption off");
         if !is_work_pending(cpu) {
             return;
         }
+        // The thread's word, read while it cannot move to another processor.
+        let asynchronous = is_asynchronous_pending(cpu);
         // SAFETY: on the thread's own stack at level 0.
         unsafe { interrupts_on() };
         preempt::check();
-        if is_asynchronous_pending(current_cpu()) {
-            cpu.system().backend.trap_hooks.asynchronous(frame, may_fault);
+        if asynchronous {
+            current_cpu().system().backend.trap_hooks.asynchronous(frame, may_fault);
         }
     }
 }
@@ -157,12 +161,11 @@ fn fatal(cpu: &Cpu, frame: &TrapFrame, cause: Fatal) -> ! {
 /// Copies the frame to the thread's stack, below `address`.
 fn move_below(cpu: &Cpu, frame: &TrapFrame, address: u64) -> *mut TrapFrame {
     if !stack::make_landing(cpu, address) {
-        fatal(cpu, frame, Fatal::NoLanding);
+        fatal(cpu, frame, stack::why_no_landing(cpu, address));
     }
     let place = (address - size_of::<TrapFrame>() as u64) & !15;
     let place = place as *mut TrapFrame;
-    // SAFETY: the landing is there, below everything that the stack holds. The source may lie in
-    // the same place (see `exception`), so this is a copy out and in.
+    // SAFETY: the landing is there, below everything that the stack holds.
     unsafe { place.write(*frame) };
     place
 }
@@ -252,6 +255,8 @@ fn interrupt(cpu: &Cpu, frame: &mut TrapFrame) -> *mut TrapFrame {
         && cpu.pil.get() == 0
         && cpu.preempt_off.get() == 0
         && frame.rflags & INTERRUPT_FLAG != 0
+        // Too near the end of the stack the wish has to wait.
+        && stack::make_landing(cpu, frame.rsp)
     {
         return move_below(cpu, frame, frame.rsp);
     }

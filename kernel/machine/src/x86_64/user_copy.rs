@@ -2,7 +2,7 @@
 //!
 //! The one place where the kernel touches user pages. A fault at any byte ends the copy and is an
 //! error value: the page-fault handler, once it has found no page to give, continues at the landing
-//! of the copy routine instead of at the instruction that faulted ([`recover`]), and the routine says
+//! of the copy routine instead of at the instruction that faulted (`recover`), and the routine says
 //! that it failed. Addresses are
 //! checked to be the user's before; the routine itself only ever sees a range that ends below
 //! [`USER_END`] and does not wrap.
@@ -10,6 +10,7 @@
 use super::features::Features;
 use super::frame::TrapFrame;
 use super::private::current_system;
+use crate::MayFault;
 use core::arch::naked_asm;
 
 /// The end of user addresses: one page below the hole of non-canonical addresses, so that the
@@ -29,7 +30,7 @@ pub fn check(address: u64, length: usize) -> Result<(), BadAddress> {
 }
 
 /// Fills `to` from user memory at `from`. On an error part of it may have been written.
-pub fn copy_in(to: &mut [u8], from: u64) -> Result<(), BadAddress> {
+pub fn copy_in(to: &mut [u8], from: u64, _: &mut MayFault) -> Result<(), BadAddress> {
     check(from, to.len())?;
     let guarded = current_system().backend.features.contains(Features::SMAP);
     // SAFETY: `to` is ours to write; `from` is a range of user addresses, and a fault there is
@@ -39,7 +40,7 @@ pub fn copy_in(to: &mut [u8], from: u64) -> Result<(), BadAddress> {
 }
 
 /// Writes `from` to user memory at `to`. On an error part of it may have been written.
-pub fn copy_out(to: u64, from: &[u8]) -> Result<(), BadAddress> {
+pub fn copy_out(to: u64, from: &[u8], _: &mut MayFault) -> Result<(), BadAddress> {
     check(to, from.len())?;
     let guarded = current_system().backend.features.contains(Features::SMAP);
     // SAFETY: `to` is a range of user addresses, so it overlaps nothing of the kernel's, and a

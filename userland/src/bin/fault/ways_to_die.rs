@@ -49,6 +49,10 @@ ways! {
     "noncanonical-jump" SIGSEGV fault_noncanonical_jump "jumps to where no address is";
     "alignment" SIGBUS fault_alignment "reads a misaligned number, having asked for the check";
     "int80" SIGSEGV fault_int80 "makes a 32-bit system call";
+    "sysenter" SIGILL fault_sysenter "makes a system call of another kind (SIGSEGV on Intel)";
+    "single-step" SIGTRAP fault_single_step "asks for a trap after each instruction";
+    "device-frame-pointer" SIGILL fault_device_frame_pointer "points its backtrace at a device";
+    "kernel-frame-pointer" SIGILL fault_kernel_frame_pointer "points its backtrace at the kernel";
     "overflow-int4" SIGSEGV fault_overflow_int4 "raises the overflow exception";
     "simd" SIGFPE fault_simd "divides by zero with floating point, having asked for the exception";
 }
@@ -217,6 +221,50 @@ fn fault_int80() {
     const GETPID: u32 = 20;
     // SAFETY: should it be a system call after all: one that changes nothing but `eax`.
     unsafe { asm!("int 0x80", inout("eax") GETPID => _, options(nostack)) };
+}
+
+#[inline(never)]
+fn fault_sysenter() {
+    // SAFETY: should it enter a kernel after all, it does not come back here.
+    unsafe { asm!("sysenter", options(nomem, nostack)) };
+}
+
+#[inline(never)]
+fn fault_single_step() {
+    // SAFETY: sets the trap flag, and clears it again should there have been no trap. Below the stack
+    // pointer lies nothing, as the assembler code says that it uses the stack.
+    unsafe {
+        asm!(
+            "pushfq",
+            "or dword ptr [rsp], 1 << 8",
+            "popfq",
+            "nop",
+            "pushfq",
+            "and dword ptr [rsp], ~(1 << 8)",
+            "popfq",
+        )
+    };
+}
+
+/// Faults with this frame pointer: whoever reads the backtrace must not follow it.
+#[inline(always)]
+fn fault_with_frame_pointer(address: u64) {
+    // SAFETY: the frame pointer comes back, should there have been no fault.
+    unsafe {
+        asm!("push rbp", "mov rbp, {}", "ud2", "pop rbp", in(reg) address, options(preserves_flags))
+    };
+}
+
+#[inline(never)]
+fn fault_device_frame_pointer() {
+    // Where this kernel maps the registers of its interrupt controllers (`kernel_space`).
+    fault_with_frame_pointer(0xffff_e000_0000_0000);
+}
+
+#[inline(never)]
+fn fault_kernel_frame_pointer() {
+    // All of memory is mapped there, the kernel's own with it.
+    fault_with_frame_pointer(KERNEL + 0x10_0000);
 }
 
 #[inline(never)]
