@@ -21,8 +21,17 @@ use machine::{Atomic, MayFault};
 /// What a call comes to.
 pub type Result = core::result::Result<u64, Errno>;
 
-/// A call's handler, arguments still in the frame.
-type Handler = fn(&mut TrapFrame, &mut MayFault) -> Result;
+/// A call's handler, arguments still in the frame; what it returns goes into `rax`.
+type Handler = fn(&mut TrapFrame, &mut MayFault) -> u64;
+
+/// A result as `rax` carries it.
+#[inline]
+fn register(result: Result) -> u64 {
+    match result {
+        Ok(value) => value,
+        Err(error) => (error as u64).wrapping_neg(),
+    }
+}
 
 /// A register's contents as an argument. Whatever user space leaves in the rest of the register is
 /// ignored, as on Linux.
@@ -82,9 +91,9 @@ macro_rules! tables {
         const LINUX_END: usize = end(NUMBERS, 0, OWN_BASE);
         const OWN_END: usize = end(NUMBERS, OWN_BASE, u64::MAX);
 
-        $(fn $name(frame: &mut TrapFrame, may_fault: &mut MayFault) -> Result {
+        $(fn $name(frame: &mut TrapFrame, may_fault: &mut MayFault) -> u64 {
             let [$($argument,)* ..] = arguments(frame);
-            calls::$name(may_fault, $(<$type>::from_register($argument)),*)
+            register(calls::$name(may_fault, $(<$type>::from_register($argument)),*))
         })*
 
         const fn table<const LENGTH: usize>(base: u64) -> [Handler; LENGTH] {
@@ -104,12 +113,12 @@ static LINUX: [Handler; LINUX_END] = table(0);
 static OWN: [Handler; OWN_END] = table(OWN_BASE);
 
 #[cold]
-fn no_such_call(frame: &mut TrapFrame, may_fault: &mut MayFault) -> Result {
+fn no_such_call(frame: &mut TrapFrame, may_fault: &mut MayFault) -> u64 {
     let guard = machine::preempt::disable(may_fault);
     count(&PerCpu::current(guard.atomic()).bad_calls);
     drop(guard);
     log::debug!("no system call has the number {:#x}", frame.error);
-    Err(Errno::ENOSYS)
+    register(Err(Errno::ENOSYS))
 }
 
 /// A system call: from the stub, on the thread's own stack, interrupts on. Returns, interrupts off,
@@ -125,16 +134,13 @@ extern "C" fn system_call(frame: &mut TrapFrame) -> bool {
     } else {
         &(no_such_call as Handler)
     };
-    frame.rax = match handler(frame, &mut may_fault) {
-        Ok(value) => value,
-        Err(error) => (error as u64).wrapping_neg(),
-    };
+    frame.rax = handler(frame, &mut may_fault);
     finish(frame, &mut may_fault)
 }
 
 /// The common end: asynchronous work, then the choice of the way back. Interrupts are off when it
 /// returns.
-#[inline]
+#[inline(always)]
 fn finish(frame: &mut TrapFrame, may_fault: &mut MayFault) -> bool {
     prepare_return_to_user(frame, may_fault);
     // SAFETY: interrupts are off.
