@@ -45,6 +45,21 @@ pub enum Line<'a> {
         /// The value.
         value: u64,
     },
+    /// An event of the trace (crate `trace`).
+    Event {
+        /// The processor.
+        processor: u16,
+        /// The event's number there, from 1.
+        number: u64,
+        /// When, in ticks.
+        stamp: u64,
+        /// The kind's name.
+        kind: &'a str,
+        /// Its argument.
+        argument: u64,
+        /// Processor and number of the event that caused it; number 0 for none.
+        cause: (u16, u64),
+    },
     /// A program ended by itself.
     Exited {
         /// The program's name.
@@ -68,6 +83,10 @@ impl fmt::Display for Line<'_> {
             Line::Passed { check } => write!(f, "passed {check}"),
             Line::Failed { check, why } => write!(f, "failed {check} {why}"),
             Line::Value { name, unit, value } => write!(f, "value {name} {unit} {value}"),
+            Line::Event { processor, number, stamp, kind, argument, cause } => {
+                let (by, cause) = cause;
+                write!(f, "event {processor} {number} {stamp} {kind} {argument} {by} {cause}")
+            }
             Line::Exited { program, status } => write!(f, "exited {program} {status}"),
             Line::Killed { program, signal } => write!(f, "killed {program} {signal}"),
         }
@@ -92,6 +111,21 @@ impl<'a> Line<'a> {
                 let (name, rest) = pair(rest)?;
                 let (unit, value) = pair(rest)?;
                 Line::Value { name, unit, value: value.parse().ok()? }
+            }
+            "event" => {
+                let mut words = rest.split(' ');
+                let event = Line::Event {
+                    processor: words.next()?.parse().ok()?,
+                    number: words.next()?.parse().ok()?,
+                    stamp: words.next()?.parse().ok()?,
+                    kind: words.next().and_then(word)?,
+                    argument: words.next()?.parse().ok()?,
+                    cause: (words.next()?.parse().ok()?, words.next()?.parse().ok()?),
+                };
+                if words.next().is_some() {
+                    return None;
+                }
+                event
             }
             "exited" => {
                 let (program, status) = pair(rest)?;
@@ -121,6 +155,14 @@ mod tests {
                 Line::Passed { check: &name },
                 Line::Failed { check: &name, why: &text },
                 Line::Value { name: &name, unit: "instructions", value },
+                Line::Event {
+                    processor: u16::from(byte),
+                    number: value,
+                    stamp: value,
+                    kind: &name,
+                    argument: value,
+                    cause: (u16::from(byte), value),
+                },
                 Line::Exited { program: &name, status: byte },
                 Line::Killed { program: &name, signal: byte },
             ] {
