@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use trace::Groups;
 
 use crate::qemu::{Memory, PROCESSORS_MAX};
 use crate::workspace::Profile;
@@ -25,6 +26,8 @@ pub(crate) enum Commands {
     Check(CheckOptions),
     /// Measure, in instructions that repeat to the digit.
     Bench(BenchOptions),
+    /// Boot, run a program or checks, and write down what the kernel did, as pictures.
+    Trace(TraceOptions),
     /// Build the image only.
     Image {
         /// Where to put it.
@@ -121,6 +124,47 @@ pub(crate) struct BenchOptions {
     pub(crate) compare: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct TraceOptions {
+    #[command(flatten)]
+    pub(crate) machine: MachineOptions,
+    /// What is traced: names of groups with commas between them, or all.
+    #[arg(long, default_value = "all", value_parser = groups)]
+    pub(crate) groups: String,
+    /// One tick of time per instruction: slower, and the same every time on one processor.
+    #[arg(long)]
+    pub(crate) icount: bool,
+    /// End the run after this time; there is no trace then.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) timeout: Option<u64>,
+    /// Which build.
+    #[arg(long, value_enum, default_value = "release")]
+    pub(crate) profile: Profile,
+    /// A folder to put the files into, besides that of the run.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) output: Option<PathBuf>,
+    /// Run these of the kernel's checks, with commas between them, and no program.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "program")]
+    pub(crate) check: Vec<String>,
+    /// The program, and its own arguments.
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "PROGRAM",
+        required_unless_present = "check"
+    )]
+    pub(crate) program: Vec<String>,
+}
+
+/// Groups of events as the kernel's option has them.
+fn groups(text: &str) -> Result<String, String> {
+    let known: Vec<&str> = Groups::NAMED.iter().map(|(name, _)| *name).collect();
+    match Groups::parse(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err(format!("the groups are all, {}", known.join(", "))),
+    }
+}
+
 /// An option has a name and a value; what they may be is the kernel's business.
 fn boot_option(text: &str) -> Result<String, String> {
     match text.split_once('=') {
@@ -170,6 +214,22 @@ mod tests {
     }
 
     #[test]
+    fn a_trace_is_of_a_program_or_of_checks() {
+        let Commands::Trace(trace) =
+            parse("upcall trace --groups poke,idle hello --check x").unwrap().command
+        else {
+            panic!("another command");
+        };
+        assert_eq!(trace.program, ["hello", "--check", "x"]);
+        assert_eq!(trace.groups, "poke,idle");
+        let Commands::Trace(trace) = parse("upcall trace --check a,b").unwrap().command else {
+            panic!("another command");
+        };
+        assert_eq!(trace.check, ["a", "b"]);
+        assert_eq!(trace.groups, "all");
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for line in [
             "upcall run --cpus 0 hello",
@@ -178,6 +238,9 @@ mod tests {
             "upcall run --option nonsense hello",
             "upcall run --option =x hello",
             "upcall run --icount --kvm hello",
+            "upcall trace",
+            "upcall trace --check a hello",
+            "upcall trace --groups nonsense hello",
             "upcall fly",
         ] {
             assert!(parse(line).is_err(), "{line}");

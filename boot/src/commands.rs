@@ -7,7 +7,7 @@ use abi::ending::Ending;
 use anyhow::{Result, ensure};
 
 use crate::bench::Earlier;
-use crate::cli::{BenchOptions, CheckOptions, Commands, MachineOptions, RunOptions};
+use crate::cli::{BenchOptions, CheckOptions, Commands, MachineOptions, RunOptions, TraceOptions};
 use crate::command_line::CommandLine;
 use crate::outcome::Outcome;
 use crate::packages::Host;
@@ -15,9 +15,11 @@ use crate::qemu::{Machine, Pace};
 use crate::run::{Boot, Console, Manner, Run};
 use crate::run_folder::RunFolder;
 use crate::toolchain::Tools;
+use crate::trace_log::Trace;
 use crate::workspace::Profile;
 use crate::{
-    bench, check, doctor, gdb, image, progress, reference, repeat, run, symbols, workspace,
+    bench, check, doctor, gdb, image, progress, reference, repeat, run, symbols, trace_chrome,
+    trace_page, trace_summary, workspace,
 };
 
 /// Lines of the console that are shown when the system died unseen.
@@ -29,6 +31,7 @@ pub(crate) fn perform(command: Commands) -> Result<u8> {
         Commands::Run(options) => run_program(options),
         Commands::Check(options) => run_checks(options),
         Commands::Bench(options) => measure(options),
+        Commands::Trace(options) => trace_run(options),
         Commands::Image { output, profile } => make_image(output, profile),
         Commands::Doctor { fix } => examine(fix),
         Commands::Docs { check } => write_reference(check),
@@ -127,6 +130,67 @@ fn measure(options: BenchOptions) -> Result<u8> {
         return Ok(u8::from(worse));
     }
     Ok(0)
+}
+
+fn trace_run(options: TraceOptions) -> Result<u8> {
+    let MachineOptions { cpus, memory } = options.machine;
+    let pace = if options.icount { Pace::Counted } else { Pace::Free };
+    let machine = Machine { cpus, memory, pace, acpi: true };
+    let mut line = CommandLine {
+        options: vec![format!("trace={}", options.groups), "trace-dump=1".to_owned()],
+        program: options.program,
+    };
+    let checks = !options.check.is_empty();
+    line.options.extend(checks.then(|| check::option(&options.check)));
+    // Said before anything is built, if it is too long.
+    line.to_text()?;
+    let timeout = options.timeout.map(Duration::from_secs);
+    let again = repeat::limited(&machine, options.profile, &line, timeout);
+    let (build, image) = image::prepare(options.profile)?;
+
+    let what = line.program.first().map_or("check", String::as_str).to_owned();
+    let manner = Manner {
+        folder: RunFolder::next(&format!("trace-{what}"))?,
+        console: if checks { Console::Script(Vec::new()) } else { Console::Terminal },
+        timeout,
+        gdb_port: None,
+    };
+    progress::step(format_args!("booting with {cpus} processors and {memory}, tracing"));
+    let name = line.to_text()?;
+    let run = run::run(&Boot::new(&build, &image, machine, line), &manner, |line| {
+        if let Some(text) = check::progress(line) {
+            println!("{text}");
+        }
+    })?;
+    let status = conclude(&run, &again);
+    // After an accident there may be nothing; how the run ended says more than that.
+    match Trace::read(&run.report, cpus) {
+        Err(error) if status == 0 => Err(error),
+        Err(error) => {
+            progress::step(error);
+            Ok(status)
+        }
+        Ok(trace) => {
+            show_trace(&trace, &name, &run.folder, options.output.as_deref())?;
+            Ok(status)
+        }
+    }
+}
+
+/// Writes a trace's files and says what is in them.
+fn show_trace(trace: &Trace, name: &str, folder: &RunFolder, output: Option<&Path>) -> Result<()> {
+    let own = RunFolder::existing(folder.path());
+    let asked = output.map(RunFolder::existing);
+    let (json, page) = (trace_chrome::to_json(trace), trace_page::to_html(trace, name));
+    for folder in [Some(&own), asked.as_ref()].into_iter().flatten() {
+        workspace::write_whole(&folder.trace_json(), json.as_bytes())?;
+        workspace::write_whole(&folder.trace_page(), page.as_bytes())?;
+    }
+    let shown = asked.unwrap_or(own);
+    print!("\n{}", trace_summary::table(trace));
+    println!("\n{}: open it in any browser", shown.trace_page().display());
+    println!("{}: for ui.perfetto.dev, \"Open trace file\"", shown.trace_json().display());
+    Ok(())
 }
 
 fn make_image(output: Option<PathBuf>, profile: Profile) -> Result<u8> {

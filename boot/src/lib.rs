@@ -12,6 +12,8 @@
 //! - [`report_log`], [`outcome`], [`repeat`]: what the system reported, how its run ended, and how to
 //!   have it once more.
 //! - [`gdb`], [`symbols`]: looking inside while it runs, and afterwards.
+//! - [`trace_log`], [`trace_marks`], [`trace_words`]: the kernel's trace, read back;
+//!   [`trace_summary`], [`trace_chrome`], [`trace_page`]: and shown.
 //! - [`mod@bench`], [`bench_table`], [`check`], [`mod@reference`]: what some of the commands do.
 //!
 //! The harness in `tests/` boots the system through this crate too, so what a test runs and what a
@@ -41,4 +43,10 @@ pub mod run_folder;
 pub mod symbols;
 pub mod terminal;
 pub mod toolchain;
+pub mod trace_chrome;
+pub mod trace_log;
+pub mod trace_marks;
+pub mod trace_page;
+pub mod trace_summary;
+pub mod trace_words;
 pub mod workspace;

@@ -105,6 +105,16 @@ impl RunFolder {
         self.path.join("qemu.command")
     }
 
+    /// The trace, for ui.perfetto.dev.
+    pub fn trace_json(&self) -> PathBuf {
+        self.path.join("trace.json")
+    }
+
+    /// The trace, for any browser.
+    pub fn trace_page(&self) -> PathBuf {
+        self.path.join("trace.html")
+    }
+
     /// The ELF files that the addresses in the log belong to, one per line.
     pub fn elf_list(&self) -> PathBuf {
         self.path.join("elf.files")

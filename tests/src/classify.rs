@@ -70,11 +70,15 @@ pub fn classify(end: End, wants: &[Want], seen: Seen<'_>) -> Verdict {
         return verdict;
     }
     for want in wants {
-        if *want == Want::ChecksPassed {
-            if let Some(text) = failed_checks(seen.report) {
-                return Verdict::ChecksFailed(text);
-            }
-        } else if let Err(text) = look_for(want, seen.serial) {
+        let found = match want {
+            Want::ChecksPassed => match failed_checks(seen.report) {
+                Some(text) => return Verdict::ChecksFailed(text),
+                None => Ok(()),
+            },
+            Want::Report(judge) => judge(seen.report),
+            _ => look_for(want, seen.serial),
+        };
+        if let Err(text) = found {
             return Verdict::WrongOutput(text);
         }
     }
@@ -199,7 +203,8 @@ fn look_for(want: &Want, serial: &str) -> Result<(), String> {
             [] => Ok(()),
             [first, ..] => Err(format!("there is a line with {text}\n{}", excerpt(&lines, first))),
         },
-        Want::ChecksPassed => Ok(()),
+        // Not about the console.
+        Want::ChecksPassed | Want::Report(_) => Ok(()),
     }
 }
 
@@ -317,6 +322,17 @@ mod tests {
         assert!(judge("begin a\nfailed a 1 is 2\n").text().contains("a: 1 is 2"));
         assert!(judge("begin a\n").text().contains("a: it did not end"));
         assert!(judge("begin a\npas?\npassed a\n").text().contains("cannot be read"));
+    }
+
+    #[test]
+    fn a_judge_of_the_report_has_the_last_word() {
+        let wants = [Want::Report(|report| match report.values("bytes").len() {
+            0 => Err("there are no bytes".to_owned()),
+            _ => Ok(()),
+        })];
+        let judge = |report| judge(End::Exited(0), &wants, ENDED, "", report).text();
+        assert_eq!(judge("value a bytes 1\nexited hello 0\n"), "");
+        assert!(judge("exited hello 0\n").contains("there are no bytes"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use abi::ending::Ending;
 use boot::command_line::CommandLine;
 use boot::qemu::{Machine, Memory, Pace};
+use boot::report_log::ReportLog;
 use boot::run::Step;
 use boot::workspace::Profile;
 
@@ -45,7 +46,7 @@ pub enum End {
 }
 
 /// What must be seen.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Want {
     /// A line of the console that contains all of these.
     Line(Vec<String>),
@@ -57,6 +58,8 @@ pub enum Want {
     Nowhere(String),
     /// Checks have been reported, and all of them passed.
     ChecksPassed,
+    /// This finds nothing wrong with the lines of the report channel.
+    Report(fn(&ReportLog) -> Result<(), String>),
 }
 
 impl Scenario {

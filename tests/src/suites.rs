@@ -6,6 +6,7 @@ mod faults;
 mod panics;
 mod programs;
 mod repeatability;
+mod trace;
 
 use libtest_mimic::Trial;
 
@@ -20,6 +21,7 @@ pub fn scenarios() -> Vec<Scenario> {
         faults::scenarios(),
         panics::scenarios(),
         boot_errors::scenarios(),
+        trace::scenarios(),
     ]
     .concat()
 }

@@ -6,13 +6,14 @@ use crate::damage::Damage;
 use crate::scenario::{Scenario, Want};
 
 /// Options that the kernel must refuse, naming them.
-const BAD_OPTIONS: [(&str, &str); 6] = [
+const BAD_OPTIONS: [(&str, &str); 7] = [
     ("check", "check=nonsense"),
     ("log", "log=nonsense"),
     ("unknown", "nonsense=1"),
     ("empty-value", "log="),
     ("panic", "panic=nonsense"),
     ("no-value", "nonsense="),
+    ("trace", "trace=nonsense"),
 ];
 
 /// Images that the loader must refuse.

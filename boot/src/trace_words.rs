@@ -1,0 +1,103 @@
+//! What events are called for a person, and what their arguments say.
+
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value, json};
+
+use crate::reference::{self, Call};
+use crate::trace_log::{Event, EventId, Groups, Kind};
+
+static CALLS: LazyLock<Vec<Call>> = LazyLock::new(reference::calls);
+
+/// A name short enough to stand in a slice.
+pub fn title(event: &Event) -> String {
+    let argument = event.argument;
+    match event.kind {
+        Kind::CallBegin => call_name(argument),
+        Kind::InterruptBegin | Kind::InterruptHeld => {
+            format!("{} {}/{}", event.kind.text(), argument >> 4, argument & 15)
+        }
+        Kind::PokeSent => format!("poke-sent {argument}"),
+        Kind::Exception => format!("exception {argument}"),
+        kind => kind.text().to_owned(),
+    }
+}
+
+/// What the argument says, by name.
+pub fn argument(event: &Event) -> Map<String, Value> {
+    let argument = event.argument;
+    let address = format!("{argument:#x}");
+    let named = match event.kind {
+        Kind::InterruptBegin | Kind::InterruptEnd | Kind::InterruptHeld => {
+            json!({"level": argument >> 4, "line": argument & 15})
+        }
+        Kind::PokeSent => json!({"to": format!("cpu {argument}")}),
+        Kind::PageFault => json!({"address": address}),
+        Kind::Exception => json!({"vector": argument}),
+        Kind::CallBegin => json!({"call": call_name(argument), "call number": argument}),
+        // An error is a small negative number.
+        Kind::CallEnd => json!({"result": argument.cast_signed()}),
+        Kind::Switch => json!({"next context": address}),
+        Kind::ProgramBegin => json!({"first instruction": address}),
+        Kind::ProgramEnd => match argument.checked_sub(256) {
+            Some(signal) => json!({"signal": signal}),
+            None => json!({"status": argument}),
+        },
+        Kind::PokeReceived | Kind::IdleBegin | Kind::IdleEnd => json!({}),
+    };
+    match named {
+        Value::Object(map) => map,
+        _ => unreachable!("every arm makes an object"),
+    }
+}
+
+/// An event's name for a person.
+pub fn identity(id: EventId) -> String {
+    format!("cpu {} event {}", id.processor(), id.number())
+}
+
+/// The name of the group that a kind belongs to.
+pub fn group_name(kind: Kind) -> &'static str {
+    let named = Groups::NAMED.iter().find(|(_, group)| *group == kind.group());
+    named.map_or("", |(name, _)| name)
+}
+
+fn call_name(number: u64) -> String {
+    let known = CALLS.iter().find(|call| call.number == number);
+    known.map_or_else(|| format!("call {number:#x}"), |call| call.name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{argument, group_name, title};
+    use crate::trace_log::{Event, EventId, Kind};
+    use serde_json::{Value, json};
+
+    fn event(kind: Kind, argument: u64) -> Event {
+        Event { id: EventId::new(0, 1), stamp: 0, kind, argument, cause: EventId::NONE }
+    }
+
+    #[test]
+    fn arguments_are_decoded() {
+        let said = |kind, value| Value::Object(argument(&event(kind, value)));
+        assert_eq!(said(Kind::InterruptEnd, 176), json!({"level": 11, "line": 0}));
+        assert_eq!(said(Kind::CallEnd, (-14_i64).cast_unsigned()), json!({"result": -14}));
+        assert_eq!(said(Kind::CallBegin, 1), json!({"call": "write", "call number": 1}));
+        assert_eq!(said(Kind::PageFault, 0xffff_8000_0000_0000)["address"], "0xffff800000000000");
+        assert_eq!(said(Kind::ProgramEnd, 3), json!({"status": 3}));
+        assert_eq!(said(Kind::ProgramEnd, 256 + 11), json!({"signal": 11}));
+    }
+
+    #[test]
+    fn titles_say_what_matters() {
+        assert_eq!(title(&event(Kind::CallBegin, 231)), "exit_group");
+        assert_eq!(title(&event(Kind::CallBegin, 0xffff)), "call 0xffff");
+        assert_eq!(title(&event(Kind::InterruptBegin, 161)), "interrupt 10/1");
+        assert_eq!(title(&event(Kind::IdleBegin, 0)), "idle");
+    }
+
+    #[test]
+    fn every_kind_has_a_named_group() {
+        assert!(Kind::ALL.iter().all(|kind| !group_name(*kind).is_empty()));
+    }
+}
