@@ -1,12 +1,16 @@
 //! How the kernel ends a run: one line for a person, one value for QEMU.
 
-use crate::console;
+use crate::kernel::Kernel;
+use crate::{console, timeline};
 use abi::ending::{DEBUG_EXIT_PORT, Ending};
 use core::fmt;
 use machine::x86_64::debug_exit;
 
 /// Ends the run without a word: what there is to say has been said.
 pub fn end(ending: Ending) -> ! {
+    if let Some(kernel) = Kernel::find().filter(|kernel| kernel.options.trace_dump) {
+        timeline::dump(kernel);
+    }
     // SAFETY: the device's own port.
     unsafe { debug_exit::exit(DEBUG_EXIT_PORT, ending as u8) }
 }

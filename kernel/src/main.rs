@@ -14,6 +14,7 @@
 //! | [`console`], [`logger`], [`report_channel`] | the serial port, the log, the lines for the harness |
 //! | [`menu`] | the boot menu |
 //! | [`mod@panic`], [`backtrace`], [`symbols`] | the last report |
+//! | [`timeline`] | the rings of events: making them, showing them |
 //! | [`ending`] | how a run ends, as seen from outside |
 //! | [`checks`], [`panic_kinds`] | the kernel's own checks, and panics on purpose |
 
@@ -41,6 +42,7 @@ mod ramdisk;
 mod report_channel;
 mod symbols;
 mod system_call;
+mod timeline;
 mod traps;
 
 use abi::boot::{COMMAND_LINE_REGION, MEMORY_MIN};
@@ -183,6 +185,8 @@ fn start(info: &'static mut BootInfo) -> ! {
         Memory::current().frames.free_frames() >> 8,
         system.backend.features
     );
+
+    timeline::start(kernel);
 
     // 8. What was asked for.
     end(serve(kernel, &mut may_fault))

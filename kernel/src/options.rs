@@ -6,6 +6,7 @@ use crate::checks;
 use crate::panic_kinds::PanicKind;
 use core::fmt;
 use log::LevelFilter;
+use trace::Groups;
 
 /// What the command line asks for.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +15,10 @@ pub struct Options {
     pub log: LevelFilter,
     /// `check=all` or `check=NAME,NAME`: run these checks instead of a program.
     pub check: Option<&'static str>,
+    /// `trace=GROUPS`: the groups of events that are noted; `all`, `none`, or names with commas.
+    pub trace: Groups,
+    /// `trace-dump=1`: at the end, put what is left of the trace on the report channel.
+    pub trace_dump: bool,
     /// `panic=KIND`: panic in this way, to see the report.
     pub panic: Option<PanicKind>,
     /// `cpus=N`: start no more processors than this.
@@ -42,7 +47,10 @@ impl fmt::Display for BadOption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BadOption::Unknown(word) => {
-                write!(f, "'{word}' is not known; there are log=, check=, panic= and cpus=")
+                write!(
+                    f,
+                    "'{word}' is not known; there are log=, check=, panic=, cpus=, trace=, trace-dump="
+                )
             }
             BadOption::Value { word, expected } => write!(f, "'{word}': expected {expected}"),
             BadOption::NotText => f.write_str("the command line is not text"),
@@ -56,6 +64,9 @@ impl Options {
         let mut options = Options {
             log: LevelFilter::Info,
             check: None,
+            // Everything that is rare; calls are on the hottest path.
+            trace: Groups::ALL.without(Groups::CALL),
+            trace_dump: false,
             panic: None,
             cpus: machine::system::CPU_MAX,
             command: "",
@@ -92,6 +103,17 @@ impl Options {
                     ));
                 }
                 self.check = Some(value);
+            }
+            "trace" => {
+                self.trace = Groups::parse(value)
+                    .ok_or(bad("trace=all, trace=none, or groups of events with commas"))?;
+            }
+            "trace-dump" => {
+                self.trace_dump = match value {
+                    "0" => false,
+                    "1" => true,
+                    _ => return Err(bad("trace-dump=0 or trace-dump=1")),
+                };
             }
             "panic" => {
                 self.panic = Some(PanicKind::parse(value).ok_or(bad(PanicKind::EXPECTED))?);

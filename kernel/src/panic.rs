@@ -10,7 +10,7 @@ use crate::backtrace::{self, Start};
 use crate::console::write_unlocked;
 use crate::ending::end;
 use crate::kernel::Kernel;
-use crate::program;
+use crate::{program, timeline};
 use abi::ending::Ending;
 use core::fmt;
 use core::panic::PanicInfo;
@@ -151,6 +151,7 @@ fn report(start: Start, describe: impl FnOnce(Write<'_>)) -> ! {
             program::show_own_backtrace(cpu, Some(start), write);
         }
     }
+    timeline::show_latest(system, cpu.index(), write);
     write(format_args!("end of panic report\n"));
     end(Ending::KernelPanic)
 }

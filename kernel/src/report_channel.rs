@@ -27,11 +27,16 @@ impl Write for Text {
 
 /// Sends one line.
 pub fn send(line: Line<'_>) {
+    // One at a time, so that lines do not mix.
+    let _together = Kernel::current().report_lock.lock_anywhere();
+    send_unlocked(line);
+}
+
+/// Sends one line past the lock: for the end of a run, where nobody may be waited for.
+pub fn send_unlocked(line: Line<'_>) {
     let mut text = Text { bytes: [0; LINE_MAX], length: 0 };
     // Writing to a `Text` does not fail.
     let _ = write!(text, "{line}");
-    // One at a time, so that lines do not mix.
-    let _together = Kernel::current().report_lock.lock_anywhere();
     let mut port = PortWriteOnly::<u8>::new(REPORT_PORT);
     for &byte in text.bytes[..text.length].iter().chain(b"\n") {
         // SAFETY: the port is the debug console's or nobody's.

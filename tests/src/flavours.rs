@@ -31,7 +31,15 @@ struct Flavour {
     bug: Option<(&'static str, &'static str, &'static str)>,
 }
 
-const FLAVOURS: [Flavour; 5] = [
+const FLAVOURS: [Flavour; 8] = [
+    Flavour { name: "loom/trace", package: "trace", checker: "loom", bug: None },
+    Flavour {
+        name: "loom/finds-bug-trace-no-fence",
+        package: "trace",
+        checker: "loom",
+        bug: Some(("bug-trace-no-fence", "a_reader_sees_whole_events_or_none", "left == right")),
+    },
+    Flavour { name: "shuttle/trace", package: "trace", checker: "shuttle", bug: None },
     Flavour { name: "loom/machine", package: "machine", checker: "loom", bug: None },
     Flavour { name: "loom/memory", package: "memory", checker: "loom", bug: None },
     Flavour {

@@ -12,6 +12,7 @@ use crate::capability::Atomic;
 use crate::pil::Pending;
 use crate::slot::Slots;
 use crate::system::System;
+use crate::tracing::Tracing;
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// A field that only its own processor touches. See the module.
@@ -59,6 +60,8 @@ pub struct Cpu {
     pub(crate) preempt_off: Private<AtomicU32>,
     /// The interrupts that were held back.
     pub(crate) pending: Pending,
+    /// Where it notes what happens.
+    pub(crate) tracing: Tracing,
     system: &'static System,
     index: usize,
     slots: Slots,
@@ -77,6 +80,7 @@ impl Cpu {
             pil: Private::<AtomicU8>::new(0),
             preempt_off: Private::<AtomicU32>::new(0),
             pending: Pending::new(),
+            tracing: Tracing::new(),
             system,
             index,
             slots: Slots::new(),

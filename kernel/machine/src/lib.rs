@@ -23,6 +23,7 @@
 //! | [`poke`] | making another processor look |
 //! | [`idle`] | halting without losing a wake-up |
 //! | [`time`] | ticks, nanoseconds, the one-shot timer |
+//! | [`tracing`] | saying what happens, for the timeline |
 //! | [`hooks`] | what the machine calls upwards |
 //!
 //! # Rules
@@ -51,6 +52,7 @@ pub mod spin_lock;
 pub mod switch;
 pub mod system;
 pub mod time;
+pub mod tracing;
 
 #[cfg(not(target_os = "none"))]
 pub mod sim;

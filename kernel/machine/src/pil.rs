@@ -25,7 +25,9 @@
 
 use crate::capability::{Atomic, MayFault};
 use crate::cpu::{Cpu, Private};
+use crate::tracing::emit;
 use crate::{backend, preempt};
+use ::trace::{EventId, Kind};
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU16, AtomicU32};
 
@@ -226,9 +228,12 @@ fn replay(target: Pil) {
 
 /// Runs one handler with the byte at its level, then puts the byte to `after`.
 fn run(cpu: &Cpu, atomic: &Atomic, level: Pil, line: u8, after: Pil) {
+    let what = u64::from(level.0) << 4 | u64::from(line);
+    let begin = emit(Kind::InterruptBegin, what, EventId::NONE);
     cpu.pil.set(level.0);
     backend::deliver(cpu, atomic, level, line);
     cpu.pil.set(after.0);
+    emit(Kind::InterruptEnd, what, begin);
 }
 
 /// An interrupt has arrived on the current processor; called by the backend, hardware interrupts
@@ -242,6 +247,7 @@ pub(crate) fn arrive(cpu: &Cpu, atomic: &Atomic, level: Pil, line: u8) -> bool {
         true
     } else {
         cpu.held_back.fetch_add(1, atomics::Ordering::Relaxed);
+        emit(Kind::InterruptHeld, u64::from(level.0) << 4 | u64::from(line), EventId::NONE);
         cpu.pending.add(level, line);
         // Hold this level and those below, no more: a level between this one and the current must
         // still be noticed if the level is lowered only part of the way.

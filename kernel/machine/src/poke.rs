@@ -7,7 +7,9 @@
 //! Solaris: `poke_cpu`.
 
 use crate::capability::Atomic;
+use crate::tracing::emit;
 use crate::{Cpu, Pil, backend};
+use ::trace::{EventId, Kind};
 
 /// The level of a poke.
 pub const LEVEL: Pil = Pil::DISP;
@@ -18,11 +20,13 @@ pub const LINE: u8 = 0;
 /// Pokes a processor; the caller's own is allowed. What the caller has written before is seen by
 /// the poked processor's hook. Does not wait.
 pub fn poke(cpu: &Cpu) {
+    cpu.tracing.announce_poke(emit(Kind::PokeSent, cpu.index() as u64, EventId::NONE));
     backend::send_poke(cpu);
 }
 
 /// The poke's handler, called by the backends.
 pub(crate) fn received(cpu: &Cpu, atomic: &Atomic) {
     cpu.pokes.fetch_add(1, atomics::Ordering::Relaxed);
+    emit(Kind::PokeReceived, 0, cpu.tracing.announced_poke());
     cpu.system().hooks().poked(cpu, atomic);
 }

@@ -9,7 +9,9 @@
 
 use crate::capability::Atomic;
 use crate::cpu::{Cpu, Private};
+use crate::tracing::emit;
 use crate::{Pil, backend};
+use ::trace::{EventId, Kind};
 use core::sync::atomic::AtomicU32;
 
 /// Where a new context starts: at the interrupt level of the switch that started it, preemption
@@ -56,6 +58,7 @@ impl Context {
 /// interrupt level is at least [`Pil::DISP`]. Both live until they are over.
 pub unsafe fn switch(atomic: &Atomic, from: &Context, to: &Context) {
     debug_assert!(Pil::current() >= Pil::DISP, "a switch happens at DISP_LEVEL or above");
+    emit(Kind::Switch, core::ptr::from_ref(to) as u64, EventId::NONE);
     let cpu = Cpu::current(atomic);
     from.preempt_off.set(cpu.preempt_off.get());
     cpu.preempt_off.set(to.preempt_off.get());

@@ -26,6 +26,7 @@ use core::fmt;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use machine::pil::{self, Pil, PilGuard};
 use machine::preempt::PreemptGuard;
+use machine::tracing::emit;
 use machine::x86_64::descriptors::USER_CODE;
 use machine::x86_64::frame::{self, TrapFrame};
 use machine::x86_64::stack::Stack;
@@ -33,6 +34,7 @@ use machine::x86_64::{paging, user_state};
 use machine::{Context, Cpu, MayFault, switch};
 use memory::SlabBox;
 use report::Line;
+use trace::{EventId, Kind};
 
 /// Longest name that is kept, in bytes.
 const NAME_MAX: usize = 32;
@@ -133,7 +135,9 @@ pub fn run(
     let image = image::load(file, &mut space)?;
     let start = Start::at(image.entry);
     let program = prepare(kernel, name, file, space, &words, &image, start)?;
+    let begin = emit(Kind::ProgramBegin, image.entry, EventId::NONE);
     let outcome = run_prepared(kernel, &program, may_fault);
+    emit(Kind::ProgramEnd, u64::from(outcome.to_bits()), begin);
     kernel.space.lock(may_fault).give_thread_stack(program.kernel_stack);
     report_channel::send(match outcome {
         Outcome::Exited(status) => Line::Exited { program: name, status },

@@ -12,11 +12,13 @@ pub use entry::{enter_user, entry_address};
 use crate::kernel::{PerCpu, count};
 use abi::calls::OWN_BASE;
 use abi::errno::Errno;
+use machine::tracing::emit;
 use machine::x86_64::descriptors::{USER_CODE, USER_DATA};
 use machine::x86_64::frame::TrapFrame;
 use machine::x86_64::trap::prepare_return_to_user;
 use machine::x86_64::user_copy::USER_END;
 use machine::{Atomic, MayFault};
+use trace::{EventId, Kind};
 
 /// What a call comes to.
 pub type Result = core::result::Result<u64, Errno>;
@@ -134,7 +136,9 @@ extern "C" fn system_call(frame: &mut TrapFrame) -> bool {
     } else {
         &(no_such_call as Handler)
     };
+    let begin = emit(Kind::CallBegin, number, EventId::NONE);
     frame.rax = handler(frame, &mut may_fault);
+    emit(Kind::CallEnd, frame.rax, begin);
     finish(frame, &mut may_fault)
 }
 

@@ -62,6 +62,15 @@ pub fn scenarios() -> Vec<Scenario> {
             .shows(&["kernel panic on cpu 0: asked for"])
             .shows(&["kernel panic inside the report of the first"]),
     );
+    // The trace in the report leads from the processor that panicked to the one that poked it.
+    all.push(
+        Scenario::new("panics/shows-the-last-events", &[])
+            .cpus(4)
+            .option("panic=other-cpu")
+            .ends(Ending::KernelPanic)
+            .shows(&["poke-received", "by event", "of cpu 0"])
+            .shows(&["poke-sent 0x3"]),
+    );
     // A machine check, from the emulator's monitor: Ctrl-A C goes there and back.
     all.push(
         Scenario::new("panics/machine-check", &["hello", "--loop"])

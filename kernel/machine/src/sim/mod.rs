@@ -98,6 +98,11 @@ pub(crate) fn pending_levels() -> u32 {
     current_cpu().pending.levels.get()
 }
 
+/// The groups of events that are on, on the current processor.
+pub(crate) fn trace_groups() -> u32 {
+    current_cpu().tracing.groups.load(core::sync::atomic::Ordering::Relaxed)
+}
+
 /// Sets bits among the pending levels.
 pub(crate) fn set_pending(bits: u32) {
     let levels = &current_cpu().pending.levels;

@@ -15,6 +15,7 @@ use super::state::CpuState;
 pub(crate) const THIS: usize = offset_of!(Cpu, backend) + offset_of!(CpuState, this);
 const PIL: usize = offset_of!(Cpu, pil);
 const PREEMPT_OFF: usize = offset_of!(Cpu, preempt_off);
+const GROUPS: usize = offset_of!(Cpu, tracing) + offset_of!(crate::tracing::Tracing, groups);
 const PENDING: usize = offset_of!(Cpu, pending) + offset_of!(crate::pil::Pending, levels);
 
 /// MSR: the base of `gs` that is in use.
@@ -117,6 +118,18 @@ pub(crate) fn pending_levels() -> u32 {
             options(readonly, nostack, preserves_flags));
     }
     levels
+}
+
+/// The groups of events that are on.
+#[inline]
+pub(crate) fn trace_groups() -> u32 {
+    let groups: u32;
+    // SAFETY: one read of a word of the current processor's.
+    unsafe {
+        asm!("mov {:e}, gs:[{}]", out(reg) groups, const GROUPS,
+            options(readonly, nostack, preserves_flags));
+    }
+    groups
 }
 
 /// Sets bits among the pending levels, in one instruction: an interrupt may set others.

@@ -19,7 +19,9 @@ use super::private::{current_cpu, interrupts_off, interrupts_on, stop};
 use super::{descriptors, entry, stack, user_copy};
 use crate::capability::{Atomic, MayFault};
 use crate::pil::{self, Pil};
+use crate::tracing::emit;
 use crate::{Cpu, hooks, poke, preempt};
+use ::trace::{EventId, Kind};
 use core::sync::atomic::Ordering;
 use x86_64::registers::control::Cr2;
 
@@ -177,6 +179,7 @@ fn move_user(cpu: &Cpu, frame: &TrapFrame) -> *mut TrapFrame {
 
 fn page_fault(cpu: &Cpu, frame: &mut TrapFrame) -> *mut TrapFrame {
     frame.fault_address = Cr2::read_raw();
+    emit(Kind::PageFault, frame.fault_address, EventId::NONE);
     if cpu.backend.in_page_fault_entry.swap(true, Ordering::Relaxed) {
         fatal(cpu, frame, Fatal::NestedPageFault);
     }
@@ -209,6 +212,7 @@ fn kernel_page_fault(cpu: &Cpu, frame: &mut TrapFrame) -> *mut TrapFrame {
 }
 
 fn exception(cpu: &Cpu, frame: &mut TrapFrame) -> *mut TrapFrame {
+    emit(Kind::Exception, frame.vector, EventId::NONE);
     if !frame.is_user() {
         if frame.rip != entry::iretq_address() {
             fatal(cpu, frame, Fatal::Exception);
