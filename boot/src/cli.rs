@@ -93,7 +93,7 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "NAME=VALUE", value_parser = boot_option)]
     pub(crate) option: Vec<String>,
     /// The program, and its own arguments.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "PROGRAM")]
+    #[arg(trailing_var_arg = true, value_name = "PROGRAM")]
     pub(crate) program: Vec<String>,
 }
 
@@ -147,12 +147,7 @@ pub(crate) struct TraceOptions {
     #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "program")]
     pub(crate) check: Vec<String>,
     /// The program, and its own arguments.
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "PROGRAM",
-        required_unless_present = "check"
-    )]
+    #[arg(trailing_var_arg = true, value_name = "PROGRAM", required_unless_present = "check")]
     pub(crate) program: Vec<String>,
 }
 

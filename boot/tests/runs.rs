@@ -109,6 +109,14 @@ fn a_programs_status_is_the_tools_and_the_log_is_kept() {
 }
 
 #[test]
+fn a_mistyped_option_is_no_program() {
+    let stage = Stage::new("mistyped");
+    let (status, _, said) = stage.run(&["run", "--cpu", "4", "exits"]);
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("'--cpus'"), "{said}");
+}
+
+#[test]
 fn every_bad_end_has_its_status_and_says_how_to_repeat_it() {
     let stage = Stage::new("ends");
     for (program, expected, text) in [
