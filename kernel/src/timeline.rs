@@ -4,7 +4,7 @@ use crate::kernel::Kernel;
 use crate::report_channel::send_unlocked;
 use core::fmt;
 use machine::x86_64::paging;
-use machine::{Cpu, System, tracing};
+use machine::{Cpu, System, poke, tracing};
 use memory::{Memory, OutOfMemory};
 use report::Line;
 use trace::{Event, EventId, Groups, Ring, Slot};
@@ -32,6 +32,12 @@ pub fn start(kernel: &Kernel) {
         }
     }
     tracing::set_groups(kernel.system, kernel.options.trace);
+    // Those that halted before there was a ring note it now, so that no lane of a timeline is empty.
+    if kernel.options.trace.meets(Groups::IDLE) {
+        for cpu in kernel.system.cpus().skip(1) {
+            poke::poke(cpu);
+        }
+    }
 }
 
 fn make_ring(cpu: &Cpu) -> Result<&'static Ring<'static>, OutOfMemory> {
