@@ -8,7 +8,10 @@ use machine::x86_64::debug_exit;
 
 /// Ends the run without a word: what there is to say has been said.
 pub fn end(ending: Ending) -> ! {
-    if let Some(kernel) = Kernel::find().filter(|kernel| kernel.options.trace_dump) {
+    // After a second panic nothing is tried any more.
+    if ending != Ending::PanicInPanic
+        && let Some(kernel) = Kernel::find().filter(|kernel| kernel.options.trace_dump)
+    {
         timeline::dump(kernel);
     }
     // SAFETY: the device's own port.

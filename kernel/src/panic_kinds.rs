@@ -61,6 +61,8 @@ kinds! {
     NonMaskable = "nmi",
     /// A double fault.
     DoubleFault = "double-fault",
+    /// A fault that cannot be delivered at all: the processor resets.
+    TripleFault = "triple-fault",
     /// A panic in the kernel on behalf of a program: in its call of `uname`.
     SystemCall = "system-call",
     /// A spin lock taken twice (checked builds).
@@ -93,6 +95,7 @@ pub fn provoke(kernel: &'static Kernel, kind: PanicKind) {
         PanicKind::GeneralProtection => provoke_access(0x8000_0000_0000_0000),
         PanicKind::NonMaskable => provoke_non_maskable(kernel),
         PanicKind::DoubleFault => provoke_double_fault(),
+        PanicKind::TripleFault => provoke_triple_fault(),
         PanicKind::SystemCall => return,
         PanicKind::LockTwice => provoke_lock_twice(kernel),
     }
@@ -196,6 +199,16 @@ fn provoke_double_fault() {
     machine::x86_64::private::interrupts_off();
     // SAFETY: the next line ends everything.
     unsafe { take_entry_stack_away(EntryStack::PageFault) };
+    provoke_access(0x10);
+}
+
+#[inline(never)]
+fn provoke_triple_fault() {
+    machine::x86_64::private::interrupts_off();
+    for stack in [EntryStack::PageFault, EntryStack::DoubleFault] {
+        // SAFETY: the next line ends everything.
+        unsafe { take_entry_stack_away(stack) };
+    }
     provoke_access(0x10);
 }
 

@@ -89,13 +89,18 @@ fn wrong_end(end: End, seen: Seen<'_>) -> Option<Verdict> {
     let wanted = match end {
         End::With(ending) => ending,
         End::Exited(_) | End::Killed(_) => Ending::ProgramEnded,
+        End::Outcome(wanted) => {
+            let (found, expected) = (seen.outcome.text(), wanted.text());
+            let wrong = format!("expected \"{expected}\", found \"{found}\"");
+            return (seen.outcome != wanted).then_some(Verdict::WrongEnd(wrong));
+        }
     };
     if seen.outcome != Outcome::Ended(wanted) {
         return Some(unexpected(wanted, seen));
     }
     let found = seen.report.last_program().map(|(_, found)| found);
     let expected = match end {
-        End::With(_) => return None,
+        End::With(_) | End::Outcome(_) => return None,
         End::Exited(status) => ProgramEnd::Exited(status),
         End::Killed(signal) => ProgramEnd::Killed(signal),
     };

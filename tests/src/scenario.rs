@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use abi::ending::Ending;
 use boot::command_line::CommandLine;
+use boot::outcome::Outcome;
 use boot::qemu::{Machine, Memory, Pace};
 use boot::report_log::ReportLog;
 use boot::run::Step;
@@ -43,6 +44,8 @@ pub enum End {
     Exited(u8),
     /// The program is ended by this signal, and the kernel lives on.
     Killed(u8),
+    /// Not through the kernel at all.
+    Outcome(Outcome),
 }
 
 /// What must be seen.
@@ -150,6 +153,12 @@ impl Scenario {
     /// The program dies by this signal.
     pub fn dies(mut self, signal: u8) -> Scenario {
         self.end = End::Killed(signal);
+        self
+    }
+
+    /// The run ends in this way, and not through the kernel.
+    pub fn comes_to(mut self, outcome: Outcome) -> Scenario {
+        self.end = End::Outcome(outcome);
         self
     }
 

@@ -50,11 +50,12 @@ pub fn emit(kind: Kind, argument: u64, cause: EventId) -> EventId {
 
 #[cold]
 fn write(kind: Kind, argument: u64, cause: EventId) -> EventId {
-    // Whoever is moved between the two notes the event on the processor that it came from.
-    match ring(backend::current_cpu()) {
+    // On one processor, at one time, one writer: so stamps rise with numbers, nobody is preempted in
+    // the middle of an event while the ring turns, and only an NMI, which writes none, comes between.
+    backend::without_interrupts(|atomic| match ring(Cpu::current(atomic)) {
         Some(ring) => ring.write(time::now(), kind, argument, cause),
         None => EventId::NONE,
-    }
+    })
 }
 
 /// A processor's ring, if it has one.

@@ -156,10 +156,12 @@ pub fn find(name: &str) -> Option<Check> {
 /// Runs the checks that `names` names: `all`, or a list with commas.
 pub fn run(kernel: &'static Kernel, names: &str, may_fault: &mut MayFault) {
     let (mut passed, mut failed) = (0, 0);
-    for (name, check) in CHECKS {
-        if names != "all" && !names.split(',').any(|chosen| chosen == *name) {
-            continue;
-        }
+    let chosen = CHECKS
+        .iter()
+        .filter(|(name, _)| names == "all" || names.split(',').any(|chosen| chosen == *name));
+    let value = chosen.clone().count() as u64;
+    report_channel::send(Line::Value { name: "checks.count", unit: "checks", value });
+    for (name, check) in chosen {
         report_channel::send(Line::Begin { check: name });
         kernel.shared.reset();
         let outcome = check(&mut Run { kernel, may_fault });

@@ -1,6 +1,7 @@
 //! The console: the boot menu, and Ctrl-C.
 
 use abi::ending::Ending;
+use boot::outcome::Outcome;
 
 use crate::scenario::Scenario;
 
@@ -36,6 +37,11 @@ pub fn scenarios() -> Vec<Scenario> {
         choose("menu-corrected-answer", "hellp\x7fo\r"),
         // A wrong answer is met with the menu once more.
         choose("menu-wrong-answer", "nonsense\rhello\r"),
+        // Ctrl-A X leaves QEMU.
+        Scenario::new("console/leave", &["hello", "--loop"])
+            .types(GREETING, "\x01x")
+            .comes_to(Outcome::Left)
+            .shows(&[GREETING]),
         Scenario::new("console/interrupt", &["hello", "--loop"])
             .types(GREETING, "\x03")
             .dies(2)

@@ -1,6 +1,7 @@
 //! Kernel panics on purpose: each must say what happened and where, and end the machine.
 
 use abi::ending::Ending;
+use boot::outcome::Outcome;
 
 use crate::scenario::{Scenario, Want};
 
@@ -61,6 +62,13 @@ pub fn scenarios() -> Vec<Scenario> {
             .ends(Ending::PanicInPanic)
             .shows(&["kernel panic on cpu 0: asked for"])
             .shows(&["kernel panic inside the report of the first"]),
+    );
+    // No report can be had; the tool tells it from a reset all the same.
+    all.push(
+        Scenario::new("panics/triple-fault", &[])
+            .option("panic=triple-fault")
+            .comes_to(Outcome::TripleFault)
+            .wants(Want::Nowhere("kernel panic".to_owned())),
     );
     // The trace in the report leads from the processor that panicked to the one that poked it.
     all.push(

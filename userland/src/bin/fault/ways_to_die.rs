@@ -45,6 +45,7 @@ ways! {
     "undefined" SIGILL fault_undefined "executes an instruction that does not exist";
     "breakpoint" SIGTRAP fault_breakpoint "runs into a breakpoint";
     "general-protection" SIGSEGV fault_general_protection "loads a segment that does not exist";
+    "stack-segment" SIGSEGV fault_stack_segment "moves its stack to where no address is (or SIGBUS)";
     "stack-overflow" SIGSEGV fault_stack_overflow "calls itself without end";
     "noncanonical-jump" SIGSEGV fault_noncanonical_jump "jumps to where no address is";
     "alignment" SIGBUS fault_alignment "reads a misaligned number, having asked for the check";
@@ -175,6 +176,15 @@ fn fault_general_protection() {
     const SELECTOR: u16 = 0xfff8;
     // SAFETY: `ds` means nothing in 64-bit mode.
     unsafe { asm!("mov ds, {:x}", in(reg) SELECTOR, options(nomem, nostack)) };
+}
+
+#[inline(never)]
+fn fault_stack_segment() {
+    // SAFETY: the stack pointer comes back, should there have been no fault.
+    unsafe {
+        asm!("mov {old}, rsp", "mov rsp, {no}", "push 0", "mov rsp, {old}",
+            old = out(reg) _, no = in(reg) NONCANONICAL + 0x1000, options(nostack))
+    };
 }
 
 #[inline(never)]
