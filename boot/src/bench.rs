@@ -62,11 +62,16 @@ fn boot(build: &Build, image: &Path, machine: Machine, program: Vec<String>) -> 
     let run = run::run(&Boot::new(build, image, machine, line), &manner, |_| ())?;
     match run.outcome.conclude(&run.report) {
         Conclusion { status: 0, complaint: None } => Ok(run),
-        Conclusion { status, complaint } => bail!(
-            "{} (log: {})",
-            complaint.unwrap_or_else(|| format!("the program's status is {status}")),
-            run.folder.serial_log().display()
-        ),
+        Conclusion { status, complaint } => {
+            let own = run.outcome.is_qemus_own();
+            let messages = own.then(|| run.qemu_messages()).flatten();
+            bail!(
+                "{} (log: {}){}",
+                complaint.unwrap_or_else(|| format!("the program's status is {status}")),
+                run.folder.serial_log().display(),
+                messages.map_or_else(String::new, |messages| format!("\n{messages}"))
+            )
+        }
     }
 }
 

@@ -101,6 +101,11 @@ fn conclude(run: &Run, again: &str) -> u8 {
     let conclusion = run.outcome.conclude(&run.report);
     if let Some(complaint) = conclusion.complaint {
         progress::step(complaint);
+        if run.outcome.is_qemus_own()
+            && let Some(messages) = run.qemu_messages()
+        {
+            progress::step(messages);
+        }
         progress::step(format_args!("log: {}", run.folder.serial_log().display()));
         progress::step("source lines for its addresses: cargo upcall decode");
         progress::step(format_args!("once more: {again}"));

@@ -82,6 +82,11 @@ impl Outcome {
         }
     }
 
+    /// Whether it is QEMU that failed, and not what runs in it.
+    pub fn is_qemus_own(self) -> bool {
+        matches!(self, Outcome::QemuFailed(_) | Outcome::QemuKilled(_))
+    }
+
     /// One line for a person.
     pub fn text(self) -> String {
         match self {
