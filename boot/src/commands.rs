@@ -130,7 +130,7 @@ fn measure(options: BenchOptions) -> Result<u8> {
         bench::write_json(&values, &path)?;
     }
     if let Some(earlier) = earlier {
-        let (differences, worse) = bench::compare(&values, &earlier);
+        let (differences, worse) = bench::compare(&values, &earlier, options.group.is_none());
         print!("{differences}");
         return Ok(u8::from(worse));
     }
