@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 
 use crate::bench::Earlier;
 use crate::cli::{BenchOptions, CheckOptions, Commands, MachineOptions, RunOptions, TraceOptions};
-use crate::command_line::CommandLine;
+use crate::command_line::{CommandLine, shell};
 use crate::outcome::Outcome;
 use crate::packages::Host;
 use crate::qemu::{Machine, Pace};
@@ -59,7 +59,8 @@ fn run_program(options: RunOptions) -> Result<u8> {
     let gdb_port = options.gdb.then(|| gdb::free_port(&Host::look())).transpose()?;
     if let Some(port) = gdb_port {
         let script = gdb::write_script(&build, program.as_deref(), port)?;
-        progress::step(format_args!("waiting for: gdb -x {}", script.display()));
+        let attach = shell(["gdb", "-x", &script.to_string_lossy()]);
+        progress::step(format_args!("waiting for: {attach}"));
     }
     let manner = Manner { folder, console: Console::Terminal, timeout, gdb_port };
     progress::step(format_args!("booting with {cpus} processors and {memory}; Ctrl-A X leaves"));
