@@ -1,5 +1,6 @@
 //! What the commands of `cargo upcall` do, in a few lines each.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -50,6 +51,11 @@ fn run_program(options: RunOptions) -> Result<u8> {
     let line = CommandLine { options: options.option, program: options.program };
     // Said before anything is built, if it is too long.
     line.to_text()?;
+    // Nobody could choose, and the menu waits for ever.
+    ensure!(
+        !line.asks_for_menu() || options.timeout.is_some() || std::io::stdin().is_terminal(),
+        "the menu needs a terminal on standard input; name a program, or limit the run: --timeout"
+    );
     let timeout = options.timeout.map(Duration::from_secs);
     let again = repeat::limited(&machine, options.profile, &line, timeout);
     let (build, image) = image::prepare(options.profile)?;
