@@ -62,11 +62,16 @@ fn boot(build: &Build, image: &Path, machine: Machine, program: Vec<String>) -> 
     let run = run::run(&Boot::new(build, image, machine, line), &manner, |_| ())?;
     match run.outcome.conclude(&run.report) {
         Conclusion { status: 0, complaint: None } => Ok(run),
-        Conclusion { status, complaint } => bail!(
-            "{} (log: {})",
-            complaint.unwrap_or_else(|| format!("the program's status is {status}")),
-            run.folder.serial_log().display()
-        ),
+        Conclusion { status, complaint } => {
+            let own = run.outcome.is_qemus_own();
+            let messages = own.then(|| run.qemu_messages()).flatten();
+            bail!(
+                "{} (log: {}){}",
+                complaint.unwrap_or_else(|| format!("the program's status is {status}")),
+                run.folder.serial_log().display(),
+                messages.map_or_else(String::new, |messages| format!("\n{messages}"))
+            )
+        }
     }
 }
 
@@ -169,7 +174,10 @@ impl Earlier {
 }
 
 /// The differences to earlier values, and whether one of them got worse.
-pub fn compare(values: &[Measured], earlier: &Earlier) -> (String, bool) {
+///
+/// After a `whole` run, and not one of a single group, a value that is no longer there counts as
+/// worse: a benchmark that vanishes must not hide what became of it.
+pub fn compare(values: &[Measured], earlier: &Earlier, whole: bool) -> (String, bool) {
     let mut text = String::new();
     let mut worse = false;
     for value in values {
@@ -190,6 +198,11 @@ pub fn compare(values: &[Measured], earlier: &Earlier) -> (String, bool) {
                 );
             }
         }
+    }
+    let vanished = |name: &str| whole && values.iter().all(|value| value.name != name);
+    for (name, was) in earlier.0.iter().filter(|(name, _)| vanished(name)) {
+        worse = true;
+        text += &format!("{name}: {} -> not measured  WORSE\n", grouped(*was));
     }
     if text.is_empty() {
         text += "no value has changed\n";
@@ -257,7 +270,7 @@ mod tests {
     fn what_is_written_compares_as_unchanged() {
         let values = measured(&log());
         let earlier = Earlier::parse(&to_json(&values)).unwrap();
-        let (text, worse) = compare(&values, &earlier);
+        let (text, worse) = compare(&values, &earlier, true);
         assert_eq!((text.as_str(), worse), ("no value has changed\n", false));
         let first = &serde_json::from_str::<serde_json::Value>(&to_json(&values)).unwrap()[1];
         let expected = serde_json::json!({"name": "syscall.null", "unit": "instructions",
@@ -269,11 +282,21 @@ mod tests {
     fn only_more_than_the_tolerance_is_worse() {
         let earlier = |was| Earlier(BTreeMap::from([("boot.kernel_to_user".to_owned(), was)]));
         let values = measured(&log());
-        let worse = |was| compare(&values, &earlier(was)).1;
+        let worse = |was| compare(&values, &earlier(was), true).1;
         assert!(!worse(1_234_567) && !worse(1_230_000) && !worse(9_999_999));
         assert!(worse(1_200_000) && worse(0));
         assert!(Earlier::parse("{}").is_err());
         assert!(Earlier::parse("[{\"name\":\"x\"}]").is_err());
+    }
+
+    #[test]
+    fn what_a_whole_run_no_longer_measures_is_worse() {
+        let earlier = BTreeMap::from([("own.thing".to_owned(), 7), ("own.gone".to_owned(), 1_200)]);
+        let (earlier, values) = (Earlier(earlier), measured(&log()));
+        let (text, worse) = compare(&values, &earlier, true);
+        assert!(worse && text.ends_with("own.gone: 1,200 -> not measured  WORSE\n"), "{text}");
+        let (text, worse) = compare(&values, &earlier, false);
+        assert!(!worse && !text.contains("own.gone"), "{text}");
     }
 
     #[test]

@@ -27,7 +27,11 @@ pub fn summary(report: &ReportLog) -> String {
         text += &format!("FAILED  {}: it began and did not end\n", check.name);
     }
     let passed = checks.iter().filter(|check| check.end == CheckEnd::Passed).count();
-    text + &format!("{passed} passed, {} failed\n", checks.len() - passed)
+    text += &format!("{passed} passed, {} failed", checks.len() - passed);
+    if let Some(wrong) = report.wrong_count() {
+        text += &format!("; {wrong}");
+    }
+    text + "\n"
 }
 
 #[cfg(test)]
@@ -47,5 +51,8 @@ mod tests {
         let shown: Vec<String> = log.lines().filter_map(progress).collect();
         assert_eq!(shown, ["passed  a"]);
         assert_eq!(summary(&log), "FAILED  b: it began and did not end\n1 passed, 1 failed\n");
+        let log = ReportLog::new(b"value checks.count checks 2\nbegin a\npassed a\n");
+        let wrong = "2 checks were announced, 1 were reported";
+        assert_eq!(summary(&log), format!("1 passed, 0 failed; {wrong}\n"));
     }
 }

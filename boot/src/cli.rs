@@ -119,7 +119,8 @@ pub(crate) struct BenchOptions {
     /// Write the values to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// Compare with values written earlier; the status is 1 if one is worse by more than 1 %.
+    /// Compare with values written earlier; the status is 1 if one is worse by more than 1 %, or is
+    /// missing although no group was asked for.
     #[arg(long, value_name = "FILE")]
     pub(crate) compare: Option<PathBuf>,
 }

@@ -18,6 +18,13 @@ pub struct CommandLine {
 }
 
 impl CommandLine {
+    /// Whether the system would show its menu: no program, and no option that takes its place.
+    pub fn asks_for_menu(&self) -> bool {
+        let instead =
+            |option: &String| ["check=", "panic="].iter().any(|it| option.starts_with(it));
+        self.program.is_empty() && !self.options.iter().any(instead)
+    }
+
     /// The text for the kernel.
     pub fn to_text(&self) -> Result<String> {
         let mut words: Vec<String> = self.options.iter().map(|word| quote(word)).collect();

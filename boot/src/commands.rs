@@ -1,5 +1,6 @@
 //! What the commands of `cargo upcall` do, in a few lines each.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use anyhow::{Result, ensure};
 
 use crate::bench::Earlier;
 use crate::cli::{BenchOptions, CheckOptions, Commands, MachineOptions, RunOptions, TraceOptions};
-use crate::command_line::CommandLine;
+use crate::command_line::{CommandLine, shell};
 use crate::outcome::Outcome;
 use crate::packages::Host;
 use crate::qemu::{Machine, Pace};
@@ -50,6 +51,11 @@ fn run_program(options: RunOptions) -> Result<u8> {
     let line = CommandLine { options: options.option, program: options.program };
     // Said before anything is built, if it is too long.
     line.to_text()?;
+    // Nobody could choose, and the menu waits for ever.
+    ensure!(
+        !line.asks_for_menu() || options.timeout.is_some() || std::io::stdin().is_terminal(),
+        "the menu needs a terminal on standard input; name a program, or limit the run: --timeout"
+    );
     let timeout = options.timeout.map(Duration::from_secs);
     let again = repeat::limited(&machine, options.profile, &line, timeout);
     let (build, image) = image::prepare(options.profile)?;
@@ -59,7 +65,8 @@ fn run_program(options: RunOptions) -> Result<u8> {
     let gdb_port = options.gdb.then(|| gdb::free_port(&Host::look())).transpose()?;
     if let Some(port) = gdb_port {
         let script = gdb::write_script(&build, program.as_deref(), port)?;
-        progress::step(format_args!("waiting for: gdb -x {}", script.display()));
+        let attach = shell(["gdb", "-x", &script.to_string_lossy()]);
+        progress::step(format_args!("waiting for: {attach}"));
     }
     let manner = Manner { folder, console: Console::Terminal, timeout, gdb_port };
     progress::step(format_args!("booting with {cpus} processors and {memory}; Ctrl-A X leaves"));
@@ -101,6 +108,11 @@ fn conclude(run: &Run, again: &str) -> u8 {
     let conclusion = run.outcome.conclude(&run.report);
     if let Some(complaint) = conclusion.complaint {
         progress::step(complaint);
+        if run.outcome.is_qemus_own()
+            && let Some(messages) = run.qemu_messages()
+        {
+            progress::step(messages);
+        }
         progress::step(format_args!("log: {}", run.folder.serial_log().display()));
         progress::step("source lines for its addresses: cargo upcall decode");
         progress::step(format_args!("once more: {again}"));
@@ -125,7 +137,7 @@ fn measure(options: BenchOptions) -> Result<u8> {
         bench::write_json(&values, &path)?;
     }
     if let Some(earlier) = earlier {
-        let (differences, worse) = bench::compare(&values, &earlier);
+        let (differences, worse) = bench::compare(&values, &earlier, options.group.is_none());
         print!("{differences}");
         return Ok(u8::from(worse));
     }

@@ -1,7 +1,7 @@
 //! Debugging a run: a free port, and a script that makes gdb know the kernel's and programs' symbols.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -33,20 +33,26 @@ fn script(build: &Build, program: Option<&str>, port: u16) -> String {
          set pagination off\n\
          set architecture i386:x86-64\n",
     );
-    text += &format!("file {}\n", build.kernel.display());
+    text += &format!("file {}\n", quoted(&build.kernel));
     let same = |path: &&PathBuf| {
         path.file_name().is_some_and(|name| Some(name) == program.map(AsRef::as_ref))
     };
     if let Some(path) = build.programs.iter().find(same) {
-        text += &format!("add-symbol-file {}\n", path.display());
+        text += &format!("add-symbol-file {}\n", quoted(path));
     }
     text += &format!("target remote 127.0.0.1:{port}\n");
     text
 }
 
+/// A path as one word: gdb splits what it is given at spaces.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    format!("\"{}\"", text.replace('\\', r"\\").replace('"', "\\\""))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::script;
+    use super::{quoted, script};
     use crate::workspace::{Build, Profile};
 
     #[test]
@@ -59,8 +65,14 @@ mod tests {
         };
         let text = script(&build, Some("hello"), 25_001);
         assert!(text.contains(
-            "\nfile /t/kernel\nadd-symbol-file /t/hello\ntarget remote 127.0.0.1:25001\n"
+            "\nfile \"/t/kernel\"\nadd-symbol-file \"/t/hello\"\ntarget remote 127.0.0.1:25001\n"
         ));
         assert!(!script(&build, None, 1).contains("add-symbol-file"));
+    }
+
+    #[test]
+    fn a_path_is_one_word_to_gdb() {
+        assert_eq!(quoted("/a b/kernel".as_ref()), r#""/a b/kernel""#);
+        assert_eq!(quoted(r#"/a"b\c"#.as_ref()), r#""/a\"b\\c""#);
     }
 }

@@ -82,6 +82,11 @@ impl Outcome {
         }
     }
 
+    /// Whether it is QEMU that failed, and not what runs in it.
+    pub fn is_qemus_own(self) -> bool {
+        matches!(self, Outcome::QemuFailed(_) | Outcome::QemuKilled(_))
+    }
+
     /// One line for a person.
     pub fn text(self) -> String {
         match self {
@@ -140,7 +145,14 @@ fn what_failed(report: &ReportLog) -> Option<String> {
         .map(|check| check.name.as_str())
         .collect();
     let (count, all) = (failed.len(), checks.len());
-    (count > 0).then(|| format!("{count} of {all} checks failed: {}", failed.join(", ")))
+    if count == 0 {
+        return report.wrong_count();
+    }
+    let mut text = format!("{count} of {all} checks failed: {}", failed.join(", "));
+    if let Some(wrong) = report.wrong_count() {
+        text += &format!("; {wrong}");
+    }
+    Some(text)
 }
 
 #[cfg(test)]
@@ -188,6 +200,13 @@ mod tests {
         assert_eq!((status, complaint.as_str()), (1, "2 of 3 checks failed: b, c"));
         assert_eq!(concluded(ended, "").0, 1);
         assert_eq!(concluded(ended, "begin a\n*\npassed a\n").0, 1);
+        let announced = |count, rest| {
+            concluded(ended, &format!("value checks.count checks {count}\nbegin a\n{rest}"))
+        };
+        assert_eq!(announced(1, "passed a\n"), (0, String::new()));
+        let wrong = "2 checks were announced, 1 were reported";
+        assert_eq!(announced(2, "passed a\n"), (1, wrong.to_owned()));
+        assert_eq!(announced(2, "failed a b\n"), (1, format!("1 of 1 checks failed: a; {wrong}")));
     }
 
     #[test]

@@ -28,6 +28,9 @@ const COMMANDS: [&str; 5] = ["apt-get", "dnf", "pacman", "brew", "sudo"];
 /// The Debian package.
 const DEBIAN_PACKAGE: &str = "qemu-system-x86";
 
+/// A machine that has just started often updates itself, and apt-get would give up at once.
+const WAIT_FOR_OTHERS: [&str; 2] = ["-o", "DPkg::Lock::Timeout=300"];
+
 /// How QEMU is to be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Remedy {
@@ -77,8 +80,10 @@ impl Host {
             (_, false) => Remedy::Type(format!("su -c '{command}'")),
         };
         if has("apt-get") && self.is_debian() && self.user == 0 {
-            let package = DEBIAN_PACKAGE;
-            Remedy::Run(vec!["apt-get", "install", "-y", "--no-install-recommends", package])
+            let mut words = vec!["apt-get", "install", "-y", "--no-install-recommends"];
+            words.extend(WAIT_FOR_OTHERS);
+            words.push(DEBIAN_PACKAGE);
+            Remedy::Run(words)
         } else if has("apt-get") {
             as_root("apt-get install -y --no-install-recommends qemu-system-x86")
         } else if has("dnf") {
@@ -152,7 +157,11 @@ mod tests {
         for os_release in [DEBIAN, MINT, "ID=ubuntu\n"] {
             let remedy = host(os_release, 0, &["apt-get"]).qemu_remedy();
             assert!(matches!(remedy, Remedy::Run(_)), "{os_release}");
-            assert_eq!(remedy.text(), "apt-get install -y --no-install-recommends qemu-system-x86");
+            assert_eq!(
+                remedy.text(),
+                "apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 \
+                 qemu-system-x86"
+            );
         }
     }
 

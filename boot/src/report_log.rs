@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use report::Line;
 
+/// The value by which the kernel says how many checks it is going to run.
+const CHECKS_COUNT: &str = "checks.count";
+
 /// Everything that came through the channel in one run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReportLog {
@@ -82,6 +85,20 @@ impl ReportLog {
         all
     }
 
+    /// How many checks the kernel said that it would run, if it said so.
+    pub fn checks_announced(&self) -> Option<u64> {
+        let values = self.values("checks");
+        values.into_iter().find(|(name, _)| *name == CHECKS_COUNT).map(|(_, count)| count)
+    }
+
+    /// What is wrong with the number of checks that were heard of, if something is. A check that
+    /// was never begun has no line of its own, so only the number can betray it.
+    pub fn wrong_count(&self) -> Option<String> {
+        let (announced, heard_of) = (self.checks_announced()?, self.checks().len());
+        let wrong = u64::try_from(heard_of) != Ok(announced);
+        wrong.then(|| format!("{announced} checks were announced, {heard_of} were reported"))
+    }
+
     /// How the program that ended last did so, and its name.
     pub fn last_program(&self) -> Option<(&str, ProgramEnd)> {
         self.lines()
@@ -128,6 +145,19 @@ mod tests {
                 ("c".to_owned(), CheckEnd::Unfinished),
             ]
         );
+    }
+
+    #[test]
+    fn checks_that_were_announced_must_all_be_heard_of() {
+        let wrong = |text: &str| ReportLog::new(text.as_bytes()).wrong_count();
+        assert_eq!(wrong("begin a\npassed a\n"), None);
+        assert_eq!(wrong("value checks.count checks 1\nbegin a\npassed a\n"), None);
+        assert_eq!(wrong("value other.count checks 2\nbegin a\npassed a\n"), None);
+        for count in [0, 2, u64::MAX] {
+            let text = format!("value checks.count checks {count}\nbegin a\npassed a\n");
+            let expected = format!("{count} checks were announced, 1 were reported");
+            assert_eq!(wrong(&text), Some(expected));
+        }
     }
 
     #[test]

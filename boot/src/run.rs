@@ -108,6 +108,13 @@ impl Run {
         let marked: String = tail.iter().map(|line| format!("  | {line}\n")).collect();
         format!("last {} lines of the console:\n{marked}", tail.len())
     }
+
+    /// What QEMU itself had to say, if anything; at a person's terminal they have seen it already.
+    pub fn qemu_messages(&self) -> Option<String> {
+        let bytes = fs::read(self.folder.qemu_messages()).ok()?;
+        let text = String::from_utf8_lossy(&bytes).trim().to_owned();
+        (!text.is_empty()).then(|| format!("QEMU says: {text}"))
+    }
 }
 
 /// Boots and waits for the end; `heard` gets each line of the report channel as it comes.

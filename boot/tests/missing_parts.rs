@@ -146,6 +146,75 @@ fn a_missing_qemu_is_told_before_anything_is_built() {
     assert!(listed.contains("MISSING  QEMU; to get it: a package with"), "{listed}");
 }
 
+const INSTALL: &str =
+    "apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 qemu-system-x86";
+
+/// Stand-ins for a person with this number and for an apt-get that does `install`; QEMU is missing.
+/// None where the host is not Debian or its like: the tool reads that from the host's own file.
+fn with_apt(test: &str, user: u32, install: &str) -> Option<StandIns> {
+    let host = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    if !["ID=debian", "ID=ubuntu"].iter().any(|id| host.lines().any(|line| line == *id)) {
+        return None;
+    }
+    let stand_ins = StandIns::new(test);
+    assert!(stand_ins.tool(&["doctor", "--fix"]).status.success());
+    fs::remove_file(stand_ins.folder.join("asked")).unwrap();
+    stand_ins.remove("qemu");
+    // The tool looks for commands with a shell, which sees this folder as the whole path.
+    std::os::unix::fs::symlink("/bin/sh", stand_ins.folder.join("sh")).unwrap();
+    stand_ins.script("id", &format!("echo {user}"));
+    let root = stand_ins.folder.display();
+    stand_ins.script("apt-get", &format!("cd {root}; echo \"apt-get $*\" >> asked\n{install}"));
+    Some(stand_ins)
+}
+
+/// What the stand-in for apt-get does to install QEMU.
+const PUT_QEMU: &str =
+    "printf '#!/bin/sh\\necho QEMU emulator version 7.2\\n' > qemu; chmod +x qemu";
+
+#[test]
+fn root_on_debian_gets_qemu_once() {
+    let Some(stand_ins) = with_apt("apt", 0, PUT_QEMU) else { return };
+    let listed = text(&stand_ins.tool(&["doctor"]).stdout);
+    assert!(listed.contains(&format!("MISSING  QEMU; to get it: {INSTALL}\n")), "{listed}");
+    assert_eq!(stand_ins.asked(), "");
+    let output = stand_ins.tool(&["doctor", "--fix"]);
+    let said = text(&output.stderr);
+    assert!(output.status.success() && said.contains(INSTALL), "{said}");
+    assert!(stand_ins.tool(&["doctor", "--fix"]).status.success());
+    assert_eq!(stand_ins.asked(), format!("{INSTALL}\n"));
+}
+
+#[test]
+fn old_lists_of_packages_are_fetched_anew() {
+    let install = format!(
+        "case \"$1\" in update) touch lists;; *) [ -e lists ] || exit 100; {PUT_QEMU};; esac"
+    );
+    let Some(stand_ins) = with_apt("lists", 0, &install) else { return };
+    let output = stand_ins.tool(&["doctor", "--fix"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(stand_ins.asked(), format!("{INSTALL}\napt-get update\n{INSTALL}\n"));
+}
+
+#[test]
+fn an_apt_that_fails_is_told() {
+    let Some(stand_ins) = with_apt("fails", 0, "echo 'no network' >&2; exit 100") else { return };
+    let output = stand_ins.tool(&["image"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("`apt-get update` failed: no network"), "{said}");
+}
+
+#[test]
+fn who_is_not_root_is_told_what_to_type() {
+    let Some(stand_ins) = with_apt("person", 1000, PUT_QEMU) else { return };
+    let said = text(&stand_ins.tool(&["image"]).stderr);
+    let typed =
+        "to get it type: su -c 'apt-get install -y --no-install-recommends qemu-system-x86'";
+    assert!(said.contains(typed), "{said}");
+    assert_eq!(stand_ins.asked(), "");
+}
+
 #[test]
 fn a_compiler_that_is_missing_is_told() {
     let stand_ins = StandIns::new("rustc");

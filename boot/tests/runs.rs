@@ -33,6 +33,9 @@ case "$*" in
 *'-- listens'*) read -r line; say "heard $line"; echo 'exited listens 0' > "$report"; exit 33 ;;
 *check=good*) printf 'begin a\npassed a\n' > "$report"; exit 35 ;;
 *check=bad*) printf 'begin a\nfailed a 1 is 2\n' > "$report"; exit 35 ;;
+*check=refused*) echo 'cannot set up guest memory' >&2; exit 1 ;;
+*check=killed*) echo 'no more memory' >&2; kill -KILL $$ ;;
+*'-- bench refused'*) echo 'no such device' >&2; exit 1 ;;
 *check=fatal*) say 'kernel panic: no frame'; printf 'begin a\n' > "$report"; exit 65 ;;
 *'-- bench'*) printf 'value syscall.null instructions 47\nexited bench 0\n' > "$report"; exit 33 ;;
 *'-- hello'*) echo 'exited hello 0' > "$report"; exit 33 ;;
@@ -147,6 +150,20 @@ fn a_run_that_hangs_is_ended_in_time() {
 }
 
 #[test]
+fn a_menu_that_nobody_can_answer_is_refused() {
+    let stage = Stage::new("menu");
+    for arguments in [&["run"][..], &["run", "--option", "log=debug"]] {
+        let (status, _, said) = stage.run(arguments);
+        assert_eq!((status, said.lines().count()), (Some(1), 1), "{said}");
+        assert!(said.contains("the menu needs a terminal"), "{said}");
+    }
+    for arguments in [&["run", "--timeout", "9"][..], &["run", "--option", "panic=plain"]] {
+        let (_, _, said) = stage.run(arguments);
+        assert!(said.contains("QEMU failed with status 1"), "{said}");
+    }
+}
+
+#[test]
 fn what_is_typed_reaches_the_machine() {
     let stage = Stage::new("typed");
     let mut tool = stage.tool(&["run", "listens"]);
@@ -169,6 +186,20 @@ fn checks_are_shown_one_by_one() {
     assert_eq!(status, Some(65));
     assert!(output.contains("FAILED  a: it began and did not end"), "{output}");
     assert!(said.contains("  | kernel panic: no frame\n"), "{said}");
+}
+
+#[test]
+fn what_qemu_says_is_shown_when_it_fails() {
+    let stage = Stage::new("messages");
+    for (arguments, expected, text) in [
+        (["check", "refused"], 1, "QEMU says: cannot set up guest memory\n"),
+        (["check", "killed"], 137, "QEMU says: no more memory\n"),
+        (["bench", "refused"], 1, "QEMU says: no such device\n"),
+    ] {
+        let (status, _, said) = stage.run(&arguments);
+        assert_eq!(status, Some(expected), "{said}");
+        assert!(said.contains(text), "{said}");
+    }
 }
 
 #[test]

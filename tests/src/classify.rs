@@ -148,7 +148,7 @@ fn panic_text(serial: &str) -> String {
     if text.is_empty() { "(nothing about it on the console)".to_owned() } else { text }
 }
 
-/// The checks that did not pass, if any did not, or if there are none.
+/// The checks that did not pass, if any did not, or what is wrong with their number.
 fn failed_checks(report: &ReportLog) -> Option<String> {
     let checks = report.checks();
     if checks.is_empty() {
@@ -164,6 +164,9 @@ fn failed_checks(report: &ReportLog) -> Option<String> {
             CheckEnd::Failed(why) => drop(write!(text, "\n  {}: {why}", check.name)),
             CheckEnd::Unfinished => drop(write!(text, "\n  {}: it did not end", check.name)),
         }
+    }
+    if let Some(wrong) = report.wrong_count() {
+        text += &format!("\n  {wrong}");
     }
     (!text.is_empty()).then_some(text)
 }
@@ -319,13 +322,17 @@ mod tests {
     #[test]
     fn checks_must_be_there_and_pass() {
         let ending = Ending::ChecksEnded;
-        let judge = |report| {
+        let judge = |report: &str| {
             judge(End::With(ending), &[Want::ChecksPassed], Outcome::Ended(ending), "", report)
         };
         assert_eq!(judge("begin a\npassed a\n"), Verdict::Passed);
         assert!(judge("").text().contains("none was reported"));
         assert!(judge("begin a\nfailed a 1 is 2\n").text().contains("a: 1 is 2"));
         assert!(judge("begin a\n").text().contains("a: it did not end"));
+        let counted =
+            |count| judge(&format!("value checks.count checks {count}\nbegin a\npassed a\n"));
+        assert_eq!(counted(1), Verdict::Passed);
+        assert!(counted(2).text().contains("2 checks were announced, 1 were reported"));
         assert!(judge("begin a\npas?\npassed a\n").text().contains("cannot be read"));
     }
 

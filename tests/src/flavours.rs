@@ -4,7 +4,9 @@
 //! its own with a target folder of its own. They are part of `cargo test` all the same.
 
 use std::fs::{self, File};
-use std::process::Stdio;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -19,6 +21,20 @@ const TIMEOUT: Duration = Duration::from_secs(1200);
 
 /// Lines of output that a failure shows.
 const TAIL: usize = 60;
+
+/// Runs a command's words and returns its status; once standard input is closed, it kills the whole
+/// process group. That covers what cargo has started, and the case that the tests themselves die.
+const KEEPER: &str = r#"
+exec 3<&0 </dev/null
+"$@" 3<&- &
+work=$!
+{ read -r _ <&3; kill -KILL 0; } &
+keeper=$!
+wait $work
+status=$?
+kill -KILL $keeper
+exit $status
+"#;
 
 /// A build of a library under a model checker, and what its tests must come to.
 struct Flavour {
@@ -77,8 +93,31 @@ impl Flavour {
     }
 }
 
+/// The same command in a process group of its own, which lives until the command has ended or the
+/// child's standard input is closed.
+fn grouped(command: &Command) -> Command {
+    let mut group = Command::new("sh");
+    group.args(["-c", KEEPER, "sh"]).arg(command.get_program()).args(command.get_args());
+    if let Some(folder) = command.get_current_dir() {
+        group.current_dir(folder);
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => group.env(name, value),
+            None => group.env_remove(name),
+        };
+    }
+    group.stdin(Stdio::piped()).process_group(0);
+    group
+}
+
 fn perform(flavour: &Flavour) -> Result<(), String> {
-    // One at a time for each checker: cargo would make them wait for the target folder anyway.
+    static LOOM: Mutex<()> = Mutex::new(());
+    static SHUTTLE: Mutex<()> = Mutex::new(());
+    // One at a time for each checker: cargo would make them wait for the target folder anyway, and
+    // that wait would count as time of their own. The slot comes second, so that nobody holds one idle.
+    let turn = if flavour.checker == "loom" { &LOOM } else { &SHUTTLE };
+    let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
     let _slot = Slots::host().take(1);
     match run(flavour) {
         Ok(None) => Ok(()),
@@ -94,7 +133,8 @@ fn run(flavour: &Flavour) -> Result<Option<String>> {
     let output = File::create(&log)?;
     let mut command = workspace::cargo();
     command.args(flavour.arguments());
-    command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+    let mut command = grouped(&command);
+    command.stdout(output.try_clone()?).stderr(output);
     let started = Instant::now();
     let mut child = command.spawn().context("starting cargo")?;
     let status = loop {
@@ -102,7 +142,7 @@ fn run(flavour: &Flavour) -> Result<Option<String>> {
             break Some(status);
         }
         if started.elapsed() > TIMEOUT {
-            child.kill()?;
+            // This closes the child's standard input first, and with that ends the group.
             child.wait()?;
             break None;
         }
@@ -127,4 +167,47 @@ fn run(flavour: &Flavour) -> Result<Option<String>> {
     let tail = lines[lines.len().saturating_sub(TAIL)..].join("\n  | ");
     let again = format!("cargo {}", flavour.arguments().join(" "));
     Ok(Some(format!("{ended}\nlog:   {}\nagain: {again}\n  | {tail}", log.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+    use std::io::{BufRead, BufReader};
+    use std::path::Path;
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_group_has_the_status_and_output_of_its_command() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo \"$0 $WORD\"; exit 3", "a  b"]).env("WORD", "c");
+        let mut child = grouped(&command).stdout(Stdio::piped()).spawn().unwrap();
+        // Kept open: only its closing ends the group early.
+        let input = child.stdin.take();
+        let output = child.wait_with_output().unwrap();
+        drop(input);
+        assert_eq!((output.stdout.as_slice(), output.status.code()), (&b"a  b c\n"[..], Some(3)));
+    }
+
+    #[test]
+    fn what_the_command_has_started_ends_with_the_group() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 600 & echo $!; wait"]);
+        let mut child = grouped(&command).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let status = format!("/proc/{}/status", line.trim());
+        assert!(Path::new(&status).exists());
+        child.wait().unwrap();
+        // Whoever adopts it may leave it a zombie for a while.
+        let alive = || {
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            text.lines().any(|line| line.starts_with("State:") && !line.contains('Z'))
+        };
+        let started = Instant::now();
+        while alive() {
+            assert!(started.elapsed() < Duration::from_secs(10), "it lives on");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
 }

@@ -104,9 +104,8 @@ pub fn failure(what: &str, scenario: &Scenario, run: &Run) -> String {
         text +=
             &format!("         {}\n", repeat::command(machine, scenario.profile, &scenario.line));
     }
-    let messages = std::fs::read_to_string(run.folder.qemu_messages()).unwrap_or_default();
-    if !messages.trim().is_empty() {
-        text += &format!("QEMU says: {}\n", messages.trim());
+    if let Some(messages) = run.qemu_messages() {
+        text += &format!("{messages}\n");
     }
     text + &run.console_tail(TAIL)
 }
