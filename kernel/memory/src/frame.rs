@@ -7,12 +7,14 @@
 //!
 //! A descriptor of zeros says `Kind::Absent`.
 //!
-//! The fields are core's atomics in every flavour. Links and order are changed under the
-//! allocator's lock only. The state of a used or cached frame is changed by whoever has the frame,
-//! without the lock: there is no order to keep, but a second free of the same frame must lose.
+//! The fields are core's atomics in every flavour. Links are changed under the allocator's lock only.
+//! The state of a used or cached frame is changed by whoever has the frame, with or without the lock:
+//! there is no order to keep, but a second free of the same frame must lose. So whoever frees
+//! something used *claims* it first, with a compare-and-exchange of kind and order together; only the
+//! one who succeeds goes on. Nothing says that it is used unless somebody has allocated it.
 
 use core::fmt;
-use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
 /// Bytes in a frame, as a power of two.
 pub const FRAME_SHIFT: u32 = 12;
@@ -132,44 +134,48 @@ pub struct Frame {
     pub(crate) next: AtomicU32,
     /// Free heads: the index of the head before.
     pub(crate) previous: AtomicU32,
-    kind: AtomicU8,
-    order: AtomicU8,
+    /// Kind in the low byte, order in the high one: one word, so that a claim covers both.
+    state: AtomicU16,
+}
+
+/// How a descriptor says it.
+const fn state(kind: Kind, order: u8) -> u16 {
+    u16::from_le_bytes([kind as u8, order])
 }
 
 const _: () = assert!(size_of::<Frame>() <= 16, "a descriptor per frame has to stay small");
 
 impl Frame {
-    /// What it says.
+    /// What it says, and for heads: the block has 2^order frames.
     #[inline]
-    pub(crate) fn kind(&self) -> Kind {
-        Kind::from_byte(self.kind.load(Ordering::Relaxed))
+    pub(crate) fn says(&self) -> (Kind, u8) {
+        let [kind, order] = self.state.load(Ordering::Relaxed).to_le_bytes();
+        (Kind::from_byte(kind), order)
     }
 
-    /// Heads: the block has 2^order frames.
-    #[inline]
-    pub(crate) fn order(&self) -> u8 {
-        self.order.load(Ordering::Relaxed)
-    }
-
-    /// Makes it say something else.
+    /// Makes it say something else. Not for what others may claim.
     #[inline]
     pub(crate) fn set(&self, kind: Kind, order: u8) {
-        self.order.store(order, Ordering::Relaxed);
-        self.kind.store(kind as u8, Ordering::Relaxed);
+        self.state.store(state(kind, order), Ordering::Relaxed);
+    }
+
+    /// Makes the head of a block of this kind and order say something else, of order 0; of several
+    /// who try, one succeeds.
+    #[inline]
+    pub(crate) fn claim(&self, from: Kind, order: u8, to: Kind) -> bool {
+        self.state
+            .compare_exchange(
+                state(from, order),
+                state(to, 0),
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            )
+            .is_ok()
     }
 
     /// Makes a used single frame a cached one; of several who try, one succeeds.
     #[inline]
     pub(crate) fn cache(&self) -> bool {
-        self.order() == 0
-            && self
-                .kind
-                .compare_exchange(
-                    Kind::Used as u8,
-                    Kind::Cached as u8,
-                    Ordering::Relaxed,
-                    Ordering::Relaxed,
-                )
-                .is_ok()
+        self.claim(Kind::Used, 0, Kind::Cached)
     }
 }

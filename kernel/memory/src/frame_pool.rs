@@ -9,6 +9,9 @@
 //! - a frame is in at most one cache, and then its descriptor says that it is cached;
 //! - a cache is touched by its own processor only, at level 13 (`per_cpu`).
 //!
+//! A frame that is freed twice is found, whichever ways and whichever processors free it, also at the
+//! same time; unless it has been given out again between the two, which nobody can know.
+//!
 //! When memory runs out, what lies in the caches of other processors stays there: at most
 //! [`CACHE_SIZE`] frames each.
 //!
@@ -66,13 +69,13 @@ impl FramePool {
         self.allocate_at_level(&pil::raise_anywhere(Pil::SPIN_MAX))
     }
 
-    /// Frees a frame, within a critical section. Panics if nobody has allocated it.
+    /// Frees a frame, within a critical section. Panics if it is not allocated at this moment.
     #[inline]
     pub fn free(&self, atomic: &Atomic, frame: FrameNumber) {
         self.free_at_level(&pil::raise_within(Pil::SPIN_MAX, atomic), frame);
     }
 
-    /// Frees a frame, wherever the caller comes from. Panics if nobody has allocated it.
+    /// Frees a frame, wherever the caller comes from. Panics if it is not allocated at this moment.
     #[inline]
     pub fn free_anywhere(&self, frame: FrameNumber) {
         self.free_at_level(&pil::raise_anywhere(Pil::SPIN_MAX), frame);
@@ -167,8 +170,7 @@ impl FramePool {
     fn fill(&self, cache: &mut Cache, level: &PilGuard<'_>) -> Result<(), OutOfMemory> {
         let mut allocator = self.allocator.lock_within(level.atomic());
         while cache.count < BATCH {
-            let Ok(frame) = allocator.allocate(0) else { break };
-            self.descriptor(frame).set(Kind::Cached, 0);
+            let Ok(frame) = allocator.allocate_cached() else { break };
             cache.frames[cache.count] = frame.number() as u32;
             cache.count += 1;
         }
@@ -182,9 +184,7 @@ impl FramePool {
     fn spill(&self, cache: &mut Cache, count: usize, level: &PilGuard<'_>) {
         let mut allocator = self.allocator.lock_within(level.atomic());
         for &number in &cache.frames[..count] {
-            let frame = FrameNumber::new(u64::from(number));
-            self.descriptor(frame).set(Kind::Used, 0);
-            allocator.free(frame);
+            allocator.free_cached(FrameNumber::new(u64::from(number)));
         }
         let held = cache.count;
         cache.frames.copy_within(count..held, 0);

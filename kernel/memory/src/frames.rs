@@ -190,6 +190,16 @@ impl FrameAllocator {
 
     /// Allocates a block of 2^order frames and returns its first.
     pub fn allocate(&mut self, order: u8) -> Result<FrameNumber, OutOfMemory> {
+        self.allocate_as(Kind::Used, order)
+    }
+
+    /// Allocates a frame for a processor's cache. It never says that it is used, so that a stray free
+    /// from elsewhere finds nothing to claim.
+    pub(crate) fn allocate_cached(&mut self) -> Result<FrameNumber, OutOfMemory> {
+        self.allocate_as(Kind::Cached, 0)
+    }
+
+    fn allocate_as(&mut self, kind: Kind, order: u8) -> Result<FrameNumber, OutOfMemory> {
         if order > ORDER_MAX {
             return Err(OutOfMemory);
         }
@@ -200,7 +210,7 @@ impl FrameAllocator {
         let found = large_enough.trailing_zeros() as u8;
         let head = self.lists[usize::from(found)];
         self.unlink(head, found);
-        Ok(self.take(head, found, head, order))
+        Ok(self.take(head, found, head, order, kind))
     }
 
     /// Allocates a block of 2^order frames that ends at or below `limit`. Looks through all blocks
@@ -221,7 +231,7 @@ impl FrameAllocator {
             let passed = match self.block_of(wanted) {
                 Some(block) if block.kind == Kind::Free && block.order >= order => {
                     self.unlink(block.head, block.order);
-                    return Ok(self.take(block.head, block.order, wanted, order));
+                    return Ok(self.take(block.head, block.order, wanted, order, Kind::Used));
                 }
                 Some(block) => u64::from(block.head) + (1 << block.order),
                 None => index + 1,
@@ -232,8 +242,15 @@ impl FrameAllocator {
     }
 
     /// Splits a block, which is in no list, down to the one of 2^order frames at `wanted`, and
-    /// allocates that.
-    fn take(&mut self, mut head: u32, mut found: u8, wanted: u32, order: u8) -> FrameNumber {
+    /// allocates that, as used or as cached.
+    fn take(
+        &mut self,
+        mut head: u32,
+        mut found: u8,
+        wanted: u32,
+        order: u8,
+        kind: Kind,
+    ) -> FrameNumber {
         while found > order {
             found -= 1;
             let upper = head + (1 << found);
@@ -244,23 +261,34 @@ impl FrameAllocator {
                 self.link(upper, found);
             }
         }
-        self.frame(head).set(Kind::Used, order);
+        self.frame(head).set(kind, order);
         self.free -= 1 << order;
         self.used += 1 << order;
         number(head)
     }
 
     /// Frees a block; `first` is what `allocate` returned. Anything else is a bug of the caller's
-    /// and ends in a panic.
+    /// and ends in a panic; except that nobody can know a second free of a block that has been given
+    /// out again meanwhile, which frees it under its new owner.
     pub fn free(&mut self, first: FrameNumber) {
+        self.free_from(Kind::Used, first);
+    }
+
+    /// Takes a frame back from a processor's cache.
+    pub(crate) fn free_cached(&mut self, frame: FrameNumber) {
+        self.free_from(Kind::Cached, frame);
+    }
+
+    fn free_from(&mut self, kind: Kind, first: FrameNumber) {
         let Some(frame) = self.frames.get(first.number() as usize) else {
             panic!("wrong free of {first}, which the machine does not have");
         };
         let head = first.number() as u32;
-        if frame.kind() != Kind::Used {
+        let (says, order) = frame.says();
+        // The lock keeps the allocator's other users out, but not those who free into a cache.
+        if says != kind || !frame.claim(kind, order, Kind::Tail) {
             self.wrong("free", head);
         }
-        let order = frame.order();
         self.used -= 1 << order;
         self.free += 1 << order;
         self.give(head, order);
@@ -313,7 +341,7 @@ impl FrameAllocator {
         while order < ORDER_MAX {
             let buddy = head ^ (1 << order);
             let Some(frame) = self.frames.get(buddy as usize) else { break };
-            if frame.kind() != Kind::Free || frame.order() != order {
+            if frame.says() != (Kind::Free, order) {
                 break;
             }
             self.unlink(buddy, order);
@@ -361,8 +389,7 @@ impl FrameAllocator {
     fn block_of(&self, index: u32) -> Option<Block> {
         (0..=ORDER_MAX).find_map(|alignment| {
             let head = index >> alignment << alignment;
-            let frame = self.frame(head);
-            let (kind, order) = (frame.kind(), frame.order());
+            let (kind, order) = self.frame(head).says();
             (kind.is_head() && order >= alignment).then_some(Block { head, order, kind })
         })
     }

@@ -17,8 +17,8 @@
 //! # Rules
 //!
 //! 1. Running out is an error value ([`OutOfMemory`]), never a panic; freeing cannot fail.
-//! 2. A wrong free is a bug of the caller's and always ends in a panic that names the frame and
-//!    its state.
+//! 2. A wrong free is a bug of the caller's and ends in a panic that names the frame and its state.
+//!    One that comes when the frame has been given out again cannot be told from the new owner's.
 //! 3. Everything here may be called from interrupt handlers up to
 //!    [`Pil::SPIN_MAX`](machine::Pil::SPIN_MAX), and nothing here sleeps or faults.
 //!

@@ -8,8 +8,9 @@ use common::{allocator, frame, frames};
 use machine::preempt;
 use machine::sim::{Machine, Quiet, run};
 use memory::frame_pool::CACHE_SIZE;
-use memory::{FrameCounts, FramePool, FrameState, OutOfMemory};
+use memory::{FrameCounts, FrameNumber, FramePool, FrameState, OutOfMemory};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Runs a test on a machine with two processors and 256 frames.
 fn with_pool(act: impl FnOnce(&Machine, &'static FramePool)) {
@@ -100,4 +101,82 @@ fn wrong_frees_are_found_whoever_frees_first() {
             assert_eq!(pool.free_frames(), 256);
         });
     });
+}
+
+/// The ways to free a single frame.
+const WAYS: [fn(&FramePool, FrameNumber); 2] = [FramePool::free_anywhere, FramePool::free_block];
+
+/// Whether a free is let through.
+fn is_freed(pool: &FramePool, way: fn(&FramePool, FrameNumber), frame: FrameNumber) -> bool {
+    catch_unwind(AssertUnwindSafe(|| way(pool, frame))).is_ok()
+}
+
+#[test]
+fn a_second_free_loses_whichever_way() {
+    // Single frames come from a cache, or as blocks of order 0.
+    let sources: [fn(&FramePool) -> FrameNumber; 2] =
+        [|pool| pool.allocate_anywhere().unwrap(), |pool| pool.allocate_block(0).unwrap()];
+    for source in sources {
+        for first in WAYS {
+            for second in WAYS {
+                for emptied in [false, true] {
+                    with_pool(|machine, pool| {
+                        let frame = machine.on(0, |_| {
+                            let frame = source(pool);
+                            assert!(is_freed(pool, first, frame));
+                            if emptied {
+                                pool.empty_cache();
+                            }
+                            frame
+                        });
+                        for cpu in 0..2 {
+                            machine.on(cpu, |_| assert!(!is_freed(pool, second, frame)));
+                        }
+                        machine.on(0, |_| {
+                            pool.empty_cache();
+                            assert_eq!(pool.state(common::frame(0)), FrameState::Free { order: 8 });
+                        });
+                    });
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_second_free_at_the_same_time_loses() {
+    for first in WAYS {
+        for second in WAYS {
+            with_pool(|machine, pool| {
+                let frames: &'static Vec<_> = machine.keep(
+                    machine
+                        .on(0, |_| (0..250).map(|_| pool.allocate_anywhere().unwrap()).collect()),
+                );
+                let arrived: &'static AtomicUsize = machine.keep(AtomicUsize::new(0));
+                let freed: &'static AtomicUsize = machine.keep(AtomicUsize::new(0));
+                for (cpu, way) in [first, second].into_iter().enumerate() {
+                    machine.start(cpu, move |_| {
+                        for (round, &frame) in frames.iter().enumerate() {
+                            // Spinning, as what sleeps does not wake up close enough together.
+                            arrived.fetch_add(1, Ordering::Relaxed);
+                            while arrived.load(Ordering::Relaxed) < 2 * (round + 1) {
+                                machine::spin();
+                            }
+                            if is_freed(pool, way, frame) {
+                                freed.fetch_add(1, Ordering::Relaxed);
+                            }
+                        }
+                    });
+                }
+                machine.join();
+                assert_eq!(freed.load(Ordering::Relaxed), frames.len());
+                for cpu in 0..2 {
+                    machine.on(cpu, |_| pool.empty_cache());
+                }
+                machine.on(0, |_| {
+                    assert_eq!(pool.state(frame(0)), FrameState::Free { order: 8 });
+                });
+            });
+        }
+    }
 }

@@ -1,5 +1,5 @@
-//! The ring, with a reader beside the writer: no event is ever read in parts. The same body runs on
-//! plain threads, under loom and under shuttle.
+//! The ring, with a reader beside the writer: no event is ever read in parts; and with a writer on top
+//! of another: no event is lost. The same bodies run on plain threads, under loom and under shuttle.
 
 use std::sync::Arc;
 use trace::{Event, EventId, Kind, Ring, Slot};
@@ -74,6 +74,42 @@ fn a_reader_sees_whole_events_or_none() {
         reader.join().unwrap();
         assert_eq!(ring.read(1), None, "it has been overwritten");
         is_whole(&ring.read(2).expect("nobody writes any more"));
+        drop(ring);
+        drop(owned);
+    });
+}
+
+#[test]
+fn two_writers_at_the_same_time_get_slots_of_their_own() {
+    model(|| {
+        // As an interrupt's event on top of a thread's, at any step. A thread beside it can do all
+        // that the interrupt can, and more.
+        let owned = Owned::new(4);
+        let shared: &'static Owned = {
+            let pointer = Arc::as_ptr(&owned);
+            // SAFETY: `owned` outlives both threads, of which the other is joined below.
+            unsafe { &*pointer }
+        };
+        let ring: Arc<Ring<'static>> = Arc::new(Ring::new(5, &shared.slots));
+        // Nobody knows beforehand which number an event gets; its words say who has written it.
+        let write = |ring: &Ring<'_>, writer: u64| {
+            ring.write(writer, Kind::Switch, writer * 3, EventId::new(7, writer)).number()
+        };
+        let other = {
+            let ring = Arc::clone(&ring);
+            thread::spawn(move || write(&ring, 2))
+        };
+        let mine = write(&ring, 1);
+        let theirs = other.join().unwrap();
+        assert_ne!(mine, theirs, "two events have the same number");
+        assert_eq!((mine + theirs, ring.count()), (3, 2));
+        for (number, writer) in [(mine, 1), (theirs, 2)] {
+            let event = ring.read(number).expect("nobody writes any more");
+            assert_eq!(event.id, EventId::new(5, number));
+            assert_eq!(event.stamp, writer, "{event:?}");
+            assert_eq!(event.argument, writer * 3, "{event:?}");
+            assert_eq!(event.cause, EventId::new(7, writer), "{event:?}");
+        }
         drop(ring);
         drop(owned);
     });
