@@ -7,7 +7,6 @@
 //! - a context is resumed only after it has been left, and once for each time. Whoever resumes one
 //!   that is still being left, because it was announced to other processors too early, is told so.
 
-use super::failure::NoteFailure;
 use super::flavour::{Condvar, Mutex, lock, spawn, thread_local, wait_until};
 use super::interrupt::interrupt_point;
 use crate::capability::Atomic;
@@ -28,10 +27,6 @@ struct Place {
 thread_local! {
     #[allow(clippy::missing_const_for_thread_local, reason = "loom's macro knows no constants")]
     static PLACE: Cell<Option<Place>> = Cell::new(None);
-
-    /// Whether the thread is that of a context that did not run before.
-    #[allow(clippy::missing_const_for_thread_local, reason = "loom's macro knows no constants")]
-    static IS_CONTEXT: Cell<bool> = Cell::new(false);
 }
 
 /// The system that the calling thread belongs to.
@@ -56,11 +51,6 @@ pub fn current_cpu() -> &'static Cpu {
 /// Whether the calling thread holds a processor.
 pub(crate) fn holds_cpu() -> bool {
     PLACE.with(Cell::get).is_some_and(|place| place.holds)
-}
-
-/// Whether the calling thread is that of a context that [`Context::new`] made.
-pub(crate) fn is_context() -> bool {
-    IS_CONTEXT.with(Cell::get)
 }
 
 /// Makes the calling thread one of the system's, without a processor.
@@ -185,8 +175,6 @@ fn receive(of: &Shared) -> &'static Cpu {
 
 /// The life of a context's thread.
 fn live(cpu: &'static Cpu, entry: Entry, argument: usize) {
-    IS_CONTEXT.with(|is| is.set(true));
-    let _note = NoteFailure(cpu.system());
     take_cpu(cpu);
     cpu.backend.interrupts.set(true);
     interrupt_point();

@@ -4,7 +4,7 @@
 //! handler or holds it back. Handlers run with the flag off, so they are not interrupted; when they
 //! are done the thread may be preempted, as on the return from a real interrupt.
 
-use super::baton::{current_cpu, current_system, holds_cpu};
+use super::baton::{current_cpu, holds_cpu};
 use crate::capability::Atomic;
 use crate::cpu::Private;
 use crate::{Cpu, Pil, pil, poke, preempt};
@@ -76,14 +76,9 @@ pub fn without_interrupts<R>(section: impl FnOnce(&Atomic) -> R) -> R {
 }
 
 /// Takes the interrupts of the current processor that are let through, if there are any and the flag
-/// is on. A thread without a processor has none to take; one that panics has other worries. If
-/// another thread has failed, the calling one is stopped here.
+/// is on. A thread without a processor has none to take; one that panics has other worries.
 pub fn interrupt_point() {
-    if !holds_cpu() || std::thread::panicking() {
-        return;
-    }
-    current_system().backend.failure.stop_if_failed();
-    if !interrupts_are_on() {
+    if !holds_cpu() || !interrupts_are_on() || std::thread::panicking() {
         return;
     }
     if take_interrupts(current_cpu()) {

@@ -12,7 +12,6 @@
 //! | [`wires`] | interrupts that have not been taken yet, per processor |
 //! | [`interrupt`](mod@interrupt) | taking them: the interrupt flag, interrupt points, halting |
 //! | [`clock`] | virtual time and timers |
-//! | [`failure`] | a thread has failed: stopping the others |
 //! | [`run`](mod@run) | making a machine for a test and taking it down |
 //! | [`model`](mod@model) | running a test many times, in the manner of the flavour |
 //!
@@ -28,7 +27,6 @@
 
 pub mod baton;
 pub mod clock;
-pub mod failure;
 pub mod flavour;
 pub mod interrupt;
 pub mod model;
@@ -70,18 +68,13 @@ impl CpuState {
 pub struct SystemState {
     pub(crate) clock: clock::Clock,
     pub(crate) threads: run::Threads,
-    pub(crate) failure: failure::Failure,
 }
 
 impl SystemState {
     /// Of a system at time 0.
     #[expect(clippy::new_without_default, reason = "made with its system only")]
     pub fn new() -> SystemState {
-        SystemState {
-            clock: clock::Clock::new(),
-            threads: run::Threads::new(),
-            failure: failure::Failure::new(),
-        }
+        SystemState { clock: clock::Clock::new(), threads: run::Threads::new() }
     }
 }
 

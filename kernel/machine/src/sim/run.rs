@@ -6,7 +6,6 @@
 //! may stay behind.
 
 use super::baton::{drop_cpu, join_system, leave_system, take_cpu};
-use super::failure::{Failure, NoteFailure};
 use super::flavour::{JoinHandle, spawn};
 use super::{CpuState, SystemState, cpu_of, interrupt_point};
 use crate::capability::{Atomic, MayFault};
@@ -49,17 +48,8 @@ impl Threads {
 
     /// Waits until all threads are over.
     fn join(&self) {
-        // A thread that was only stopped because another has failed is not what the test is to show.
-        let mut stopped = None;
         while let Some(handle) = self.with(|threads| threads.started.pop()) {
-            match handle.join() {
-                Ok(()) => {}
-                Err(panic) if Failure::has_stopped(&*panic) => stopped = Some(panic),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        if let Some(panic) = stopped {
-            std::panic::resume_unwind(panic);
+            wait_for(handle);
         }
         // Every processor has come back from the thread that it ended with. So who waits for one
         // now waits for ever.
@@ -108,7 +98,6 @@ pub fn run(cpus: usize, hooks: impl Hooks + Send + 'static, body: impl FnOnce(&M
         system.add_cpu(keep(&mut kept, Cpu::new(system, index, CpuState::new())));
     }
     join_system(system);
-    let _note = NoteFailure(system);
     let machine = Machine { system, kept: Mutex::new(kept) };
     body(&machine);
     machine.join();
@@ -178,7 +167,6 @@ fn keep<T: Send + 'static>(kept: &mut Vec<Kept>, value: T) -> &'static T {
 
 /// Runs `thread` with a processor.
 fn hold_cpu<R>(cpu: &'static Cpu, thread: impl FnOnce(&mut MayFault) -> R) -> R {
-    let _note = NoteFailure(cpu.system());
     take_cpu(cpu);
     interrupt_point();
     // SAFETY: the thread has just come to life, at level 0, with preemption on and no lock.
