@@ -8,7 +8,6 @@ use machine::x86_64::descriptors::{USER_CODE, USER_DATA};
 use machine::x86_64::entry::leave_by_iretq;
 use machine::x86_64::frame::{self, SYSTEM_CALL, TrapFrame};
 use machine::x86_64::offsets::{KERNEL_STACK_TOP, USER_RSP};
-use machine::x86_64::private::interrupts_off;
 use machine::{MayFault, pop_registers, push_registers};
 
 /// What `syscall` is to enter at.
@@ -87,7 +86,6 @@ pub fn enter_user(start: Start, rsp: u64, may_fault: &mut MayFault) -> ! {
         ..TrapFrame::default()
     };
     let by_sysretq = finish(&mut frame, may_fault);
-    interrupts_off();
     // SAFETY: the frame is complete and user mode's, interrupts are off; the top of this stack is
     // kept free for a frame (`machine::x86_64::switch`).
     unsafe { enter_user_through(&frame, by_sysretq) }

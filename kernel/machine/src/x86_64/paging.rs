@@ -8,7 +8,7 @@
 
 use crate::System;
 use x86_64::registers::control::{Cr3, Cr3Flags, Cr4, Cr4Flags};
-use x86_64::structures::paging::mapper::{MapToError, UnmapError};
+use x86_64::structures::paging::mapper::MapToError;
 use x86_64::structures::paging::{
     FrameAllocator, Mapper, OffsetPageTable, Page, PageTable, PageTableFlags, PhysFrame, Size4KiB,
 };
@@ -193,26 +193,6 @@ impl Tables {
             Err(MapToError::FrameAllocationFailed) => Err(MapError::OutOfMemory),
             Err(MapToError::ParentEntryHugePage | MapToError::PageAlreadyMapped(_)) => {
                 Err(MapError::InUse)
-            }
-        }
-    }
-
-    /// Takes a page away and says which frame was behind it. Other processors keep what they have
-    /// in their TLBs.
-    ///
-    /// # Safety
-    ///
-    /// Nobody uses the page.
-    pub unsafe fn unmap(&mut self, address: u64) -> Option<u64> {
-        let page = Page::<Size4KiB>::containing_address(VirtAddr::new(address));
-        match self.mapper.unmap(page) {
-            Ok((frame, flush)) => {
-                flush.flush();
-                Some(frame.start_address().as_u64())
-            }
-            Err(UnmapError::PageNotMapped | UnmapError::ParentEntryHugePage) => None,
-            Err(UnmapError::InvalidFrameAddress(address)) => {
-                panic!("a page table holds an impossible address: {address:?}")
             }
         }
     }
