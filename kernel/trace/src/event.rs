@@ -98,6 +98,10 @@ groups! {
     SWITCH = 5, "switch";
     /// Programs start and end.
     PROGRAM = 6, "program";
+    /// Threads begin, end, get and lose processors, sleep and wake.
+    DISPATCH = 7, "dispatch";
+    /// Bindings of threads, and processors that go off and on line.
+    BIND = 8, "bind";
 }
 
 impl Groups {
@@ -220,6 +224,17 @@ kinds! {
     Switch = 12, SWITCH, Moment, "switch", "the address of the next context";
     ProgramBegin = 13, PROGRAM, Begin, "program", "the first instruction";
     ProgramEnd = 14, PROGRAM, End, "program-end", "the status, or 256 plus the signal";
+    ThreadBegin = 15, DISPATCH, Moment, "thread", "the thread";
+    ThreadEnd = 16, DISPATCH, Moment, "thread-end", "the thread";
+    Dispatch = 17, DISPATCH, Moment, "dispatch", "the thread that the processor goes to";
+    Block = 18, DISPATCH, Moment, "block", "the address of what is waited for";
+    Wake = 19, DISPATCH, Moment, "wake", "the thread that has been woken";
+    Preempt = 20, DISPATCH, Moment, "preempt", "the thread whose processor is taken away";
+    Migrate = 21, DISPATCH, Moment, "migrate", "the thread that comes from another processor";
+    Bind = 22, BIND, Moment, "bind", "the thread";
+    Unbind = 23, BIND, Moment, "unbind", "the thread";
+    OffLine = 24, BIND, Moment, "off-line", "the processor";
+    OnLine = 25, BIND, Moment, "on-line", "the processor";
 }
 
 impl Kind {

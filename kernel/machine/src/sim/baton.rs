@@ -78,6 +78,7 @@ pub(crate) fn drop_cpu() -> &'static Cpu {
 }
 
 /// The stack of a context: the host's own threads have theirs.
+#[derive(Clone, Copy)]
 pub struct Stack;
 
 /// What the simulation keeps per context.

@@ -1,0 +1,378 @@
+//! Kernel threads: making one, its beginning and its end, waiting for it.
+//!
+//! A kernel thread ends by returning from its entry. Its object and its stack then go to a cache, from
+//! which the next thread comes; the object is a thread's for ever.
+//!
+//! ```text
+//!  cache -> create -> begins -> entry returns -> zombie -+- detached ------------> cache
+//!                                                        +- joined: result taken -> cache
+//! ```
+//!
+//! A thread's stack is free only when the processor has left it: `on_cpu` is cleared by the next
+//! thread on the processor ([`crate::swtch`]), which also puts a detached thread into the cache.
+
+use crate::class::{self, Class};
+use crate::cpu::CpuDispatch;
+use crate::disp_lock::Held;
+use crate::enqueue;
+use crate::owner::ThreadOwner;
+use crate::partition::Partition;
+use crate::priority::Priority;
+use crate::resources::{KernelStack, OutOfMemory, StackKind};
+use crate::run_queue::End;
+use crate::select;
+use crate::sleep_queue::WaitQueue;
+use crate::swtch::{self, swtch};
+use crate::thread::{State, Thread};
+use crate::thread_list::ThreadList;
+use crate::thread_lock::{self, InTransit};
+use crate::may_block::MayBlock;
+use crate::Dispatch;
+use atomics::cell::SharedCell;
+use atomics::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use machine::pil::{self, PilGuard};
+use machine::preempt::PreemptGuard;
+use machine::tracing::emit;
+use machine::{Atomic, Context, MayFault, Pil, SpinLock};
+use trace::{EventId, Kind};
+
+/// Longest name of a thread, in bytes; longer ones are cut.
+pub const NAME_MAX: usize = 24;
+
+/// What a kernel thread does. What it returns, who joins it gets.
+pub type Entry = fn(argument: usize, may_fault: &mut MayFault) -> usize;
+
+/// How a thread is to be made.
+pub struct Attributes {
+    /// For people.
+    pub name: &'static str,
+    /// Its scheduling class.
+    pub class: Class,
+    /// Its priority, within the range of the class.
+    pub priority: Priority,
+    /// Its stack.
+    pub stack: StackKind,
+    /// The processor that it is bound to for ever, if any.
+    pub bound_to: Option<&'static CpuDispatch>,
+    /// The partition that it runs in; partition 0 if not given.
+    pub partition: Option<&'static Partition>,
+    /// Its owner.
+    pub owner: Option<&'static dyn ThreadOwner>,
+}
+
+impl Attributes {
+    /// A thread of the system class at its lowest priority.
+    pub const fn system(name: &'static str) -> Attributes {
+        Attributes {
+            name,
+            class: Class::System,
+            priority: Priority::SYSTEM_MIN,
+            stack: StackKind::Lazy,
+            bound_to: None,
+            partition: None,
+            owner: None,
+        }
+    }
+
+    /// The same with another class and priority.
+    pub const fn scheduled(mut self, class: Class, priority: Priority) -> Attributes {
+        self.class = class;
+        self.priority = priority;
+        self
+    }
+
+    /// The same, bound to a processor for ever.
+    pub const fn bound(mut self, cpu: &'static CpuDispatch) -> Attributes {
+        self.bound_to = Some(cpu);
+        self
+    }
+}
+
+/// How a thread began and how it ends; part of the thread.
+pub(crate) struct Life {
+    stack: SharedCell<Option<KernelStack>>,
+    begin: SharedCell<Option<(Entry, usize)>>,
+    name: SharedCell<&'static str>,
+    result: AtomicUsize,
+    /// Nobody will join it.
+    detached: AtomicBool,
+    /// Those who wait for its end.
+    joiners: WaitQueue,
+    /// How often the object has been used.
+    generation: AtomicU32,
+}
+
+impl Life {
+    pub(crate) fn new() -> Life {
+        Life {
+            stack: SharedCell::new(None),
+            begin: SharedCell::new(None),
+            name: SharedCell::new(""),
+            result: AtomicUsize::new(0),
+            detached: AtomicBool::new(false),
+            joiners: WaitQueue::new(),
+            generation: AtomicU32::new(0),
+        }
+    }
+
+    /// Whether nobody will join the thread.
+    pub(crate) fn is_detached(&self) -> bool {
+        self.detached.load(Ordering::Acquire)
+    }
+}
+
+/// Threads that are over and wait to be used again, with their stacks.
+pub(crate) struct ThreadCache(SpinLock<Cached, 13>);
+
+struct Cached {
+    threads: ThreadList,
+    count: usize,
+}
+
+// SAFETY: the links of the threads in the list are the lock holder's.
+unsafe impl Send for Cached {}
+
+impl ThreadCache {
+    pub(crate) fn new() -> ThreadCache {
+        ThreadCache(SpinLock::new(Cached { threads: ThreadList::EMPTY, count: 0 }))
+    }
+
+    fn take(&self) -> Option<&'static Thread> {
+        let mut cached = self.0.lock_anywhere();
+        let thread = cached.threads.pop_front()?;
+        cached.count -= 1;
+        Some(thread)
+    }
+
+    fn give(&self, thread: &'static Thread, atomic: &Atomic) {
+        let mut cached = self.0.lock_within(atomic);
+        cached.threads.push_front(thread);
+        cached.count += 1;
+    }
+
+    /// How many threads are in it.
+    pub(crate) fn count(&self) -> usize {
+        self.0.lock_anywhere().count
+    }
+}
+
+/// A kernel thread that somebody may wait for. Dropping it lets the thread go its way.
+pub struct JoinHandle {
+    thread: &'static Thread,
+}
+
+impl Thread {
+    /// What it is called.
+    pub fn name(&self) -> &'static str {
+        // SAFETY: written before the thread begins, and a copy of a constant: who reads the name of a
+        // thread that is being made anew has no right to the answer.
+        *unsafe { self.life.name.access() }
+    }
+
+    /// How often its object has been used: tells a thread from another in the same object.
+    pub fn generation(&self) -> u32 {
+        self.life.generation.load(Ordering::Acquire)
+    }
+}
+
+/// Makes a thread and lets it run.
+pub fn create(
+    attributes: &Attributes,
+    entry: Entry,
+    argument: usize,
+) -> Result<JoinHandle, OutOfMemory> {
+    let thread = prepare(attributes, entry, argument)?;
+    let level = pil::raise_anywhere(Pil::DISP);
+    // SAFETY: nobody knows the thread yet, and its lock pointer leads to the transition lock.
+    let transit = unsafe { InTransit::assume(thread, level.atomic()) };
+    enqueue::enqueue(transit, End::Back);
+    drop(level);
+    Ok(JoinHandle { thread })
+}
+
+/// Makes a thread that does not run yet: it is stopped, until somebody continues it or hands the
+/// processor to it.
+pub fn create_stopped(
+    attributes: &Attributes,
+    entry: Entry,
+    argument: usize,
+) -> Result<JoinHandle, OutOfMemory> {
+    let thread = prepare(attributes, entry, argument)?;
+    let level = pil::raise_anywhere(Pil::DISP);
+    // SAFETY: as in `create`.
+    let transit = unsafe { InTransit::assume(thread, level.atomic()) };
+    let held: Held<'_> = Dispatch::of(level.atomic()).stop_lock.enter_high(level.atomic());
+    transit.into_stopped(&held);
+    drop(held);
+    drop(level);
+    Ok(JoinHandle { thread })
+}
+
+/// A thread with a stack, ready to begin, that nobody knows.
+pub(crate) fn prepare(
+    attributes: &Attributes,
+    entry: Entry,
+    argument: usize,
+) -> Result<&'static Thread, OutOfMemory> {
+    let dispatch = Dispatch::current();
+    let thread = match dispatch.threads.take() {
+        Some(thread) => thread,
+        None => dispatch.resources.new_thread()?,
+    };
+    let life = &thread.life;
+    // SAFETY: the thread is in no queue and not running: it is the caller's alone.
+    let mut kept = unsafe { life.stack.access() };
+    if kept.as_ref().is_some_and(|kept| kept.kind != attributes.stack) {
+        dispatch.resources.give_stack(kept.take().expect("looked at just now"));
+    }
+    let stack = match &*kept {
+        Some(kept) => kept.stack,
+        None => match dispatch.resources.take_stack(attributes.stack) {
+            Ok(new) => kept.insert(new).stack,
+            Err(error) => {
+                drop(kept);
+                let guard = machine::preempt::disable_anywhere();
+                dispatch.threads.give(thread, guard.atomic());
+                return Err(error);
+            }
+        },
+    };
+    drop(kept);
+    let address = core::ptr::from_ref(thread).expose_provenance();
+    // SAFETY: the stack is the thread's own, and its context is over or has never begun.
+    unsafe { thread.context.restart(stack, begin, address) };
+    // SAFETY: as above.
+    *unsafe { life.begin.access() } = Some((entry, argument));
+    // SAFETY: as above.
+    *unsafe { life.name.access() } = attributes.name;
+    // SAFETY: the thread has not begun.
+    unsafe { thread.set_owner(attributes.owner) };
+    life.detached.store(false, Ordering::Relaxed);
+    life.generation.fetch_add(1, Ordering::Release);
+    thread.id.store(dispatch.take_thread_id(), Ordering::Relaxed);
+    set_up(thread, attributes, dispatch);
+    Ok(thread)
+}
+
+/// The dispatcher's own fields of a new thread.
+fn set_up(thread: &'static Thread, attributes: &Attributes, dispatch: &'static Dispatch) {
+    class::enter(thread, attributes.class, attributes.priority);
+    thread.inherited.store(Priority::NONE);
+    let partition = attributes.partition.unwrap_or(&dispatch.partitions[0]);
+    thread.partition.store(Some(partition), Ordering::Relaxed);
+    partition.threads.fetch_add(1, Ordering::Relaxed);
+    thread.binding.strong.store(attributes.bound_to, Ordering::Relaxed);
+    thread.binding.requested.store(attributes.bound_to, Ordering::Relaxed);
+    thread.cpu.store(attributes.bound_to, Ordering::Relaxed);
+    thread.woken_by.store(0, Ordering::Relaxed);
+    thread.ran_at.store(0, Ordering::Relaxed);
+    thread.asynchronous.store(0, Ordering::Relaxed);
+    thread.publish(State::Free, Some(dispatch.transition_lock()));
+}
+
+impl JoinHandle {
+    /// The thread.
+    pub fn thread(&self) -> &'static Thread {
+        self.thread
+    }
+
+    /// Waits until the thread is over; returns what its entry returned.
+    pub fn join(self, may_block: &mut impl MayBlock) -> usize {
+        let thread = self.thread;
+        core::mem::forget(self);
+        loop {
+            let level = may_block.raise();
+            let atomic = level.atomic();
+            let joiners = &thread.life.joiners;
+            let me = thread_lock::lock(Thread::current(atomic), atomic);
+            let mut held = joiners.lock(atomic).enter_high(atomic);
+            if thread.state() == State::Zombie {
+                drop(held);
+                drop(me);
+                // It is on its last instructions, at a level at which nobody preempts it.
+                swtch::wait_until_left(thread);
+                let result = thread.life.result.load(Ordering::Relaxed);
+                recycle(thread, atomic);
+                return result;
+            }
+            joiners.put_to_sleep(me, &mut held);
+            drop(held);
+            swtch(level);
+        }
+    }
+}
+
+impl Drop for JoinHandle {
+    fn drop(&mut self) {
+        let level = pil::raise_anywhere(Pil::DISP);
+        let atomic = level.atomic();
+        let held = self.thread.life.joiners.lock(atomic).enter_high(atomic);
+        let is_over = self.thread.state() == State::Zombie;
+        if !is_over {
+            self.thread.life.detached.store(true, Ordering::Release);
+        }
+        drop(held);
+        if is_over {
+            swtch::wait_until_left(self.thread);
+            recycle(self.thread, atomic);
+        }
+    }
+}
+
+/// Puts a thread that is over, and on whose stack nobody stands, into the cache.
+pub(crate) fn recycle(thread: &'static Thread, atomic: &Atomic) {
+    if let Some(owner) = thread.owner() {
+        owner.over(thread);
+    }
+    Dispatch::of(atomic).threads.give(thread, atomic);
+}
+
+/// Where every thread begins: at `DISP_LEVEL`, with preemption off.
+extern "C" fn begin(address: usize) -> &'static Context {
+    // SAFETY: `prepare` gave the address of this thread, which lives for ever.
+    let thread: &'static Thread =
+        unsafe { &*core::ptr::with_exposed_provenance::<Thread>(address) };
+    swtch::arrive();
+    // SAFETY: the thread is the only one to look, now that it runs.
+    let begin = unsafe { thread.life.begin.access() }.take();
+    let Some((entry, argument)) = begin else { panic!("{thread:?} has nothing to do") };
+    emit(Kind::ThreadBegin, thread.id(), EventId::NONE);
+    // SAFETY: the level of the switch that came here, and nobody else restores it.
+    let level = unsafe { PilGuard::adopt(Pil::NONE) };
+    // SAFETY: a new context has preemption off once.
+    let preemption = unsafe { PreemptGuard::adopt() };
+    drop(level);
+    drop(preemption);
+    // SAFETY: the thread's own stack, level 0, preemption on, nothing held; the first token.
+    let mut may_fault = unsafe { MayFault::assume() };
+    let result = entry(argument, &mut may_fault);
+    thread.life.result.store(result, Ordering::Relaxed);
+    exit(thread)
+}
+
+/// The end of a thread: it tells those who wait for it, and says where the processor goes.
+fn exit(thread: &'static Thread) -> &'static Context {
+    let level = pil::raise_anywhere(Pil::DISP);
+    // SAFETY: at `DISP_LEVEL` until the processor has left this stack.
+    let atomic: &'static Atomic = unsafe { Atomic::assume() };
+    debug_assert!(
+        thread.binding.nomigrate.load(Ordering::Relaxed) == 0,
+        "{thread:?} ends while it is weakly bound"
+    );
+    emit(Kind::ThreadEnd, thread.id(), EventId::NONE);
+    crate::enqueue::partition_of(thread).threads.fetch_sub(1, Ordering::Relaxed);
+    let me = thread_lock::lock(thread, atomic);
+    let mut held = thread.life.joiners.lock(atomic).enter_high(atomic);
+    me.zombie();
+    thread.life.joiners.wake_all(&mut held);
+    drop(held);
+    let cpu = CpuDispatch::current(atomic);
+    let next = select::select(cpu, atomic);
+    let _ = level.leave_raised();
+    swtch::leave_for_ever(cpu, thread, next)
+}
+
+/// How many threads are over and wait to be used again.
+pub fn cached_threads() -> usize {
+    Dispatch::current().threads.count()
+}

@@ -1,0 +1,125 @@
+//! A run queue: for each priority a list of threads, a bitmap of the lists that are not empty, and the
+//! count of all.
+//!
+//! Invariants:
+//! - bit set ⇔ list not empty;
+//! - the highest set bit is the queue's priority;
+//! - the lengths of the lists add up to the count.
+//!
+//! Knows nothing of locks or processors; [`crate::dispatch_queue`] puts it behind a lock.
+
+use crate::priority::{PRIORITIES, Priority};
+use crate::thread::Thread;
+use crate::thread_list::ThreadList;
+
+const WORD: usize = 64;
+const WORDS: usize = PRIORITIES.div_ceil(WORD);
+
+/// At which end of its priority's list a thread goes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It is next among its equals: it was preempted before its time was up.
+    Front,
+    /// It waits its turn.
+    Back,
+}
+
+/// A queue of threads that want a processor. See the module.
+pub(crate) struct RunQueue {
+    lists: [ThreadList; PRIORITIES],
+    bitmap: [u64; WORDS],
+    count: u32,
+}
+
+impl RunQueue {
+    pub(crate) fn new() -> RunQueue {
+        RunQueue { lists: [ThreadList::EMPTY; PRIORITIES], bitmap: [0; WORDS], count: 0 }
+    }
+
+    /// How many threads there are.
+    pub(crate) fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// The highest priority that a thread in the queue has.
+    #[inline]
+    pub(crate) fn highest(&self) -> Priority {
+        for word in (0..WORDS).rev() {
+            if let Some(bit) = self.bitmap[word].checked_ilog2() {
+                return Priority::new((word * WORD) as u8 + bit as u8);
+            }
+        }
+        Priority::NONE
+    }
+
+    /// Puts a thread in at its dispatch priority.
+    #[inline]
+    pub(crate) fn insert(&mut self, thread: &'static Thread, end: End) {
+        let index = thread.dispatch_priority().index();
+        match end {
+            End::Front => self.lists[index].push_front(thread),
+            End::Back => self.lists[index].push_back(thread),
+        }
+        self.bitmap[index / WORD] |= 1 << (index % WORD);
+        self.count += 1;
+    }
+
+    /// Takes a thread out. Its dispatch priority is the one with which it went in: whoever changes the
+    /// priority of a thread that waits here takes it out first.
+    #[inline]
+    pub(crate) fn remove(&mut self, thread: &Thread) {
+        let index = thread.dispatch_priority().index();
+        self.lists[index].remove(thread);
+        if self.lists[index].is_empty() {
+            self.bitmap[index / WORD] &= !(1 << (index % WORD));
+        }
+        self.count -= 1;
+    }
+
+    /// Takes out the thread that is next.
+    #[inline]
+    pub(crate) fn take_highest(&mut self) -> Option<&'static Thread> {
+        let highest = self.highest();
+        highest.number()?;
+        let thread = self.lists[highest.index()].first()?;
+        self.remove(thread);
+        Some(thread)
+    }
+
+    /// The first thread, from the highest priority down, that fits.
+    pub(crate) fn find(&self, fits: impl Fn(&Thread) -> bool) -> Option<&'static Thread> {
+        let mut words = self.bitmap;
+        for word in (0..WORDS).rev() {
+            while let Some(bit) = words[word].checked_ilog2() {
+                words[word] &= !(1 << bit);
+                let list = &self.lists[word * WORD + bit as usize];
+                if let Some(thread) = list.iter().find(|thread| fits(thread)) {
+                    return Some(thread);
+                }
+            }
+        }
+        None
+    }
+
+    /// Every thread, from the highest priority down.
+    pub(crate) fn each(&self, mut act: impl FnMut(&'static Thread)) {
+        for list in self.lists.iter().rev() {
+            list.iter().for_each(&mut act);
+        }
+    }
+
+    /// Panics if an invariant does not hold. For tests and debug builds.
+    #[cfg(any(test, debug_assertions))]
+    pub(crate) fn check(&self) {
+        let mut count = 0;
+        for (index, list) in self.lists.iter().enumerate() {
+            let bit = self.bitmap[index / WORD] & 1 << (index % WORD) != 0;
+            assert_eq!(bit, !list.is_empty(), "the bit of priority {index}");
+            for thread in list.iter() {
+                assert_eq!(thread.dispatch_priority().index(), index, "in the wrong list");
+                count += 1;
+            }
+        }
+        assert_eq!(count, self.count, "the count");
+    }
+}

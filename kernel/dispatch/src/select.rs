@@ -1,0 +1,139 @@
+//! Choosing the next thread of a processor.
+//!
+//! 1. The best of the partition's queue and of the processor's own; among equals the partition's, since
+//!    its threads would wait for any processor.
+//! 2. If both are empty: the best thread of another processor's queue that is bound to none.
+//! 3. If there is none: the idle thread.
+//!
+//! The choice is published ([`crate::thread_lock::publish_on_processor`]) and then *ratified*: with the
+//! wishes cleared, the queues are looked at once more. Whoever enqueued something better in between has
+//! either seen what was published, and asked again, or is seen now. Without this look a preemption could
+//! be lost for ever.
+//!
+//! Solaris: `disp`, `disp_ratify`, `disp_getwork`, `disp_getbest`.
+
+use crate::cpu::{CpuDispatch, count};
+use crate::dispatch_queue::DispatchQueue;
+use crate::enqueue;
+use crate::priority::Priority;
+use crate::thread::asynchronous;
+use crate::thread_lock::{Committed, InTransit, publish_on_processor};
+use crate::Dispatch;
+use atomics::{Ordering, fence};
+use machine::{Atomic, preempt};
+
+/// Chooses what the current processor runs next. The thread that has run until now has already been
+/// put where it belongs.
+pub(crate) fn select<'c>(cpu: &'static CpuDispatch, atomic: &'c Atomic) -> Committed<'c> {
+    loop {
+        let committed = candidate(cpu, atomic);
+        match ratify(cpu, committed) {
+            Ok(committed) => return committed,
+            Err(committed) => {
+                count(&cpu.counts.ratify_retries);
+                enqueue::set_front(committed.revoke().transition());
+            }
+        }
+    }
+}
+
+fn candidate<'c>(cpu: &'static CpuDispatch, atomic: &'c Atomic) -> Committed<'c> {
+    loop {
+        let own = cpu.queue.highest();
+        let shared = partition_queue(cpu).map_or(Priority::NONE, DispatchQueue::highest);
+        if own.max(shared) == Priority::NONE {
+            break;
+        }
+        let queue = match partition_queue(cpu) {
+            Some(queue) if shared >= own => queue,
+            _ => &cpu.queue,
+        };
+        // Another processor may have emptied the partition's queue meanwhile; or ours, by stealing.
+        let mut held = queue.lock.enter_high(atomic);
+        if let Some(transit) = queue.take_highest(&mut held) {
+            if queue.owner().is_none() {
+                count(&cpu.counts.from_partition);
+            }
+            return take(cpu, transit, atomic);
+        }
+    }
+    steal(cpu, atomic).unwrap_or_else(|| {
+        publish_choice(cpu, cpu.idle_thread(), Priority::NONE);
+        Committed::idle(cpu, atomic)
+    })
+}
+
+/// Publishes a thread that has just been taken from a queue, whose lock is still held.
+fn take<'c>(
+    cpu: &'static CpuDispatch,
+    transit: InTransit<'_>,
+    atomic: &'c Atomic,
+) -> Committed<'c> {
+    publish_choice(cpu, transit.thread(), transit.thread().dispatch_priority());
+    publish_on_processor(transit, cpu, atomic)
+}
+
+fn publish_choice(cpu: &CpuDispatch, thread: &'static crate::Thread, priority: Priority) {
+    cpu.dispatch_thread.store(Some(thread), Ordering::Relaxed);
+    cpu.dispatch_priority.store(priority);
+}
+
+/// The partition's queue, which a processor serves while it is on line and stays so.
+fn partition_queue(cpu: &CpuDispatch) -> Option<&'static DispatchQueue> {
+    cpu.is_online().then(|| &cpu.partition().queue)
+}
+
+/// Takes the best thread that waits for another processor and may run on any.
+fn steal<'c>(cpu: &'static CpuDispatch, atomic: &'c Atomic) -> Option<Committed<'c>> {
+    loop {
+        let victim = busiest_other(cpu, atomic)?;
+        let mut held = victim.queue.lock.enter_high(atomic);
+        // What looked like work may be gone, or bound; then the bound is lower now and we look again.
+        if let Some(transit) = victim.queue.take_unbound(&mut held) {
+            count(&cpu.counts.steals);
+            return Some(take(cpu, transit, atomic));
+        }
+    }
+}
+
+/// The processor of the same partition in whose queue the best thread waits that others may take.
+fn busiest_other(cpu: &CpuDispatch, atomic: &Atomic) -> Option<&'static CpuDispatch> {
+    let dispatch = Dispatch::of(atomic);
+    if !cpu.is_online() || dispatch.is_in_motion(cpu) {
+        return None;
+    }
+    cpu.partition()
+        .each_online(dispatch)
+        .filter(|other| !core::ptr::eq(*other, cpu))
+        .filter(|other| other.queue.highest_unbound() != Priority::NONE)
+        .max_by_key(|other| other.queue.highest_unbound())
+}
+
+/// Looks again with the wishes cleared. `Err` if there is something better by now.
+fn ratify<'c>(cpu: &CpuDispatch, committed: Committed<'c>) -> Result<Committed<'c>, Committed<'c>> {
+    cpu.runrun.store(false, Ordering::Relaxed);
+    cpu.kprunrun.store(false, Ordering::Relaxed);
+    cpu.chosen.store(Priority::NONE);
+    committed.thread().asynchronous.fetch_and(!asynchronous::RUNRUN, Ordering::Relaxed);
+    preempt::clear(committed.atomic());
+    fence(Ordering::SeqCst);
+    let shared = partition_queue(cpu).map_or(Priority::NONE, DispatchQueue::highest);
+    let better = cpu.queue.highest().max(shared);
+    if better <= cpu.dispatch_priority.load() {
+        return Ok(committed);
+    }
+    if cpu.is_idle_thread(committed.thread()) {
+        // The idle thread goes nowhere: the loop simply chooses again. It is cheaper to let the idle
+        // loop do that than to carry a third outcome.
+        return Ok(committed);
+    }
+    Err(committed)
+}
+
+/// Whether there is anything that the current processor could run: what the idle thread asks before it
+/// halts.
+pub(crate) fn is_any_work(cpu: &CpuDispatch, atomic: &Atomic) -> bool {
+    cpu.queue.highest() != Priority::NONE
+        || partition_queue(cpu).is_some_and(|queue| queue.highest() != Priority::NONE)
+        || busiest_other(cpu, atomic).is_some()
+}

@@ -1,0 +1,233 @@
+//! Sleeping: hashed dispatcher locks, and queues of waiting threads in order of priority.
+//!
+//! What threads wait for (a condition variable, a semaphore, the end of a thread) holds a [`WaitQueue`].
+//! The lock of a wait queue is not in it but in a table, chosen by the queue's address: a sleeping
+//! thread's lock pointer leads there, and whoever follows it must find a lock even if what the thread
+//! waited for is gone by then.
+//!
+//! Two wait queues may share a lock. That is harmless, and it is half of bug 5017148.
+//!
+//! Solaris: `sleepq_head`, `SQHASH`, `t_wchan`.
+
+use crate::disp_lock::{DispLock, Guarded, Held, LockClass};
+use crate::enqueue::set_runnable;
+use crate::thread::{State, Thread};
+use crate::thread_list::ThreadList;
+use crate::thread_lock::{InTransit, ThreadGuard};
+use crate::{Dispatch, class};
+use atomics::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use core::ptr;
+use machine::Atomic;
+use machine::tracing::emit;
+use trace::{EventId, Kind};
+
+/// How many locks the table has. Model checkers pay for each; few make collisions likely.
+const BUCKETS: usize = if cfg!(any(feature = "loom", feature = "shuttle")) { 2 } else { 512 };
+
+/// The locks of all wait queues of a system.
+pub(crate) struct SleepQueues {
+    locks: [DispLock; BUCKETS],
+}
+
+impl SleepQueues {
+    pub(crate) fn new() -> SleepQueues {
+        SleepQueues { locks: core::array::from_fn(|_| DispLock::new(LockClass::Sleep)) }
+    }
+
+    /// The number of the bucket of an address.
+    pub(crate) fn bucket(address: usize) -> usize {
+        // As the addresses of objects differ in the bits above the lowest few.
+        let mixed = (address as u64 >> 3).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> 40) as usize % BUCKETS
+    }
+
+    /// The lock of what lies at this address.
+    #[inline]
+    pub(crate) fn lock(&'static self, address: usize) -> &'static DispLock {
+        &self.locks[SleepQueues::bucket(address)]
+    }
+}
+
+/// Why a sleep has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Woken {
+    /// It has not.
+    NotYet,
+    /// What was waited for has come.
+    ByEvent,
+    /// The time is up.
+    ByTime,
+    /// A signal has come, or whatever else interrupts a sleep.
+    BySignal,
+}
+
+/// How a thread sleeps; part of the thread. Protected by the thread lock.
+pub(crate) struct Sleep {
+    /// The address of what it waits for, or 0.
+    channel: AtomicUsize,
+    /// The list that it is in.
+    list: AtomicPtr<Guarded<ThreadList>>,
+    /// Beside it, the count of waiters that others read without the lock.
+    count: AtomicPtr<AtomicU32>,
+    woken: AtomicU8,
+    /// Whether a signal may end the sleep.
+    pub(crate) interruptible: atomics::AtomicBool,
+}
+
+impl Sleep {
+    pub(crate) fn new() -> Sleep {
+        Sleep {
+            channel: AtomicUsize::new(0),
+            list: AtomicPtr::new(ptr::null_mut()),
+            count: AtomicPtr::new(ptr::null_mut()),
+            woken: AtomicU8::new(Woken::NotYet as u8),
+            interruptible: atomics::AtomicBool::new(false),
+        }
+    }
+
+    /// What it waits for: an address to be compared, for the watchdog.
+    pub(crate) fn channel(&self) -> usize {
+        self.channel.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_channel(&self, channel: usize) {
+        self.channel.store(channel, Ordering::Relaxed);
+    }
+
+    /// Why the last sleep has ended. The thread itself asks, when it runs again.
+    pub(crate) fn woken(&self) -> Woken {
+        match self.woken.load(Ordering::Relaxed) {
+            0 => Woken::NotYet,
+            1 => Woken::ByEvent,
+            2 => Woken::ByTime,
+            _ => Woken::BySignal,
+        }
+    }
+
+    pub(crate) fn set_woken(&self, woken: Woken) {
+        self.woken.store(woken as u8, Ordering::Relaxed);
+    }
+}
+
+/// Threads that wait for something. See the module.
+pub(crate) struct WaitQueue {
+    threads: Guarded<ThreadList>,
+    /// How many there are: exact under the lock, a hint without.
+    count: AtomicU32,
+}
+
+impl WaitQueue {
+    pub(crate) fn new() -> WaitQueue {
+        WaitQueue { threads: Guarded::new(ThreadList::EMPTY), count: AtomicU32::new(0) }
+    }
+
+    fn address(&self) -> usize {
+        ptr::from_ref(self).addr()
+    }
+
+    /// The lock that protects it.
+    #[inline]
+    pub(crate) fn lock(&self, atomic: &Atomic) -> &'static DispLock {
+        Dispatch::of(atomic).sleep_queues.lock(self.address())
+    }
+
+    /// How many threads wait: a hint without the lock.
+    #[inline]
+    pub(crate) fn count(&self) -> u32 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Puts the running thread to sleep, which is locked by `guard`. It still runs until it calls `swtch`, and
+    /// may be woken and chosen elsewhere before. `held` is this queue's lock.
+    pub(crate) fn put_to_sleep(&self, guard: ThreadGuard<'_>, held: &mut Held<'_>) {
+        let thread = guard.thread();
+        debug_assert!(
+            thread.binding.nomigrate.load(Ordering::Relaxed) == 0,
+            "{thread:?} sleeps while it is weakly bound: whoever can sleep can afford affinity"
+        );
+        let sleep = &thread.sleep;
+        sleep.set_channel(self.address());
+        sleep.list.store(ptr::from_ref(&self.threads).cast_mut(), Ordering::Relaxed);
+        sleep.count.store(ptr::from_ref(&self.count).cast_mut(), Ordering::Relaxed);
+        sleep.set_woken(Woken::NotYet);
+        emit(Kind::Block, self.address() as u64, EventId::NONE);
+        class::sleeps(&guard);
+        // SAFETY: `held` is the lock of this queue.
+        unsafe { self.threads.access(held) }.insert_by_priority(thread);
+        self.count.store(self.count() + 1, Ordering::Relaxed);
+        guard.sleep(held);
+    }
+
+    /// Wakes the first of those with the highest priority. Returns it.
+    pub(crate) fn wake_one(&self, held: &mut Held<'_>) -> Option<&'static Thread> {
+        // SAFETY: `held` is the lock of this queue, for which every caller took it.
+        let thread = unsafe { self.threads.access(held) }.pop_front()?;
+        self.count.store(self.count() - 1, Ordering::Relaxed);
+        wake(InTransit::of_queue(thread, held), Woken::ByEvent);
+        Some(thread)
+    }
+
+    /// Wakes all. Returns how many there were.
+    pub(crate) fn wake_all(&self, held: &mut Held<'_>) -> u32 {
+        let mut woken = 0;
+        while self.wake_one(held).is_some() {
+            woken += 1;
+        }
+        woken
+    }
+}
+
+/// Makes a thread runnable that has been taken from its queue.
+pub(crate) fn wake(transit: InTransit<'_>, why: Woken) {
+    let thread = transit.thread();
+    thread.sleep.set_woken(why);
+    thread.sleep.set_channel(0);
+    let end = class::wakes(thread);
+    set_runnable(transit, end);
+}
+
+/// Takes a thread, which sleeps in a wait queue and is locked by `guard`, out of its queue: `unsleep`. The
+/// queue's lock, which is the thread's, stays held.
+fn take_out(guard: &mut ThreadGuard<'_>) {
+    let thread = guard.thread();
+    let list = thread.sleep.list.load(Ordering::Relaxed);
+    let count = thread.sleep.count.load(Ordering::Relaxed);
+    // SAFETY: the thread sleeps there, and its lock, which is the queue's, is held: what it waits for
+    // cannot go away before the thread has been taken out.
+    let list = unsafe { &*list };
+    // SAFETY: as above.
+    let count = unsafe { &*count };
+    // SAFETY: the guard holds the lock of the queue that the thread sleeps in.
+    unsafe { list.access(guard.held()) }.remove(thread);
+    count.store(count.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+}
+
+/// Ends the sleep of a thread in a wait queue early. Says whether it slept; a thread that sleeps for a lock
+/// or on a door does not count, nor one that a signal may not wake if it is one that comes.
+pub(crate) fn wake_early(mut guard: ThreadGuard<'_>, why: Woken) -> bool {
+    let thread = guard.thread();
+    if guard.state() != State::Sleep || guard.held().lock().class() != LockClass::Sleep {
+        return false;
+    }
+    if why == Woken::BySignal && !thread.sleep.interruptible.load(Ordering::Relaxed) {
+        return false;
+    }
+    take_out(&mut guard);
+    wake(guard.transition(), why);
+    true
+}
+
+/// Changes the priority of a thread that sleeps in a wait queue: it takes its new place among the waiters.
+pub(crate) fn requeue(guard: &mut ThreadGuard<'_>, change: impl FnOnce(&Thread)) {
+    let thread = guard.thread();
+    let list = thread.sleep.list.load(Ordering::Relaxed);
+    // SAFETY: as in `take_out`.
+    let list = unsafe { &*list };
+    // SAFETY: the guard holds the lock of the queue that the thread sleeps in.
+    let mut list = unsafe { list.access(guard.held()) };
+    list.remove(thread);
+    change(thread);
+    list.insert_by_priority(thread);
+}
+

@@ -1,0 +1,192 @@
+//! Leaving one thread for another.
+//!
+//! # One stack, one processor
+//!
+//! A thread that is put into a queue can be chosen by another processor while this one still stands on
+//! its stack. So each thread has a flag, `on_cpu`: set by who switches to it, cleared by the *next* thread
+//! on the processor, as soon as that stands on its own stack. Who wants to switch to a thread waits for
+//! the flag.
+//!
+//! Waiting on one's own stack could be for ever: two processors that exchange their threads would wait
+//! for each other. So a processor that has to wait first goes to its idle thread's stack, which nobody
+//! waits for; there the old thread is released, and there it waits.
+//!
+//! Solaris: `swtch`, `resume`, `t_lock`.
+
+use crate::cpu::{CpuDispatch, count};
+use crate::interrupt_thread;
+use crate::lock_order;
+use crate::owner::Microstate;
+use crate::select;
+use crate::thread::{State, Thread};
+use crate::thread_lock::Committed;
+use atomics::Ordering;
+use machine::pil::PilGuard;
+use machine::tracing::emit;
+use machine::{Atomic, Context, Pil, time};
+use trace::{EventId, Kind};
+
+/// Gives up the processor. The running thread has been put where it belongs: into a queue, to sleep.
+/// Returns when the thread has a processor again, at the level from before the guard.
+pub(crate) fn swtch(level: PilGuard<'_>) {
+    let previous = level.previous();
+    {
+        let atomic = level.atomic();
+        let cpu = CpuDispatch::current(atomic);
+        let thread = cpu.thread();
+        if !interrupt_thread::unpin(cpu, thread, atomic) {
+            count_voluntary(thread);
+            let next = select::select(cpu, atomic);
+            switch_to(cpu, thread, next);
+        }
+    }
+    // The level was kept by whoever switched back here, perhaps on another processor.
+    let _ = level.leave_raised();
+    // SAFETY: the level is `DISP` still, and this thread's to restore.
+    drop(unsafe { PilGuard::adopt(previous) });
+}
+
+fn count_voluntary(thread: &Thread) {
+    count_here(&thread.voluntary);
+}
+
+/// Adds 1 to a count of the running thread's own.
+pub(crate) fn count_here(counter: &atomics::AtomicU64) {
+    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+}
+
+/// Leaves the running thread for one that has been published. Returns when the running thread is
+/// switched to.
+pub(crate) fn switch_to(cpu: &'static CpuDispatch, from: &'static Thread, next: Committed<'_>) {
+    let (to, atomic) = (next.thread(), next.atomic());
+    lock_order::assert_none_held(cpu);
+    let now = time::now();
+    account(from, to, now, atomic);
+    if core::ptr::eq(from, to) {
+        cpu.set_thread(to);
+        return;
+    }
+    count(&cpu.counts.switches);
+    let context = leave(cpu, from, to);
+    // SAFETY: `from` runs here; `to` has been published by this processor alone, and nobody stands on
+    // its stack. We are at `DISP_LEVEL`, and threads live for ever.
+    unsafe { machine::switch(atomic, &from.context, context) };
+    arrive();
+    if cpu.is_idle_thread(from) {
+        finish_deferred(cpu, atomic);
+    }
+}
+
+/// The thread goes from one state to another, for who keeps accounts; the event for the timeline.
+fn account(from: &'static Thread, to: &'static Thread, now: u64, atomic: &Atomic) {
+    from.ran_at.store(now, Ordering::Relaxed);
+    if let Some(owner) = from.owner() {
+        let state = match from.state() {
+            State::Run => Microstate::WaitCpu,
+            State::Stopped => Microstate::Stopped,
+            State::OnProcessor => Microstate::Running,
+            _ => Microstate::Sleep,
+        };
+        owner.microstate(from, state, now);
+        owner.leaves_processor(from, atomic);
+    }
+    let cause = EventId::from_bits(to.woken_by.load(Ordering::Relaxed));
+    emit(Kind::Dispatch, to.id(), cause);
+}
+
+/// Prepares for leaving `from`: says which context to go to, `to`'s or the idle thread's.
+pub(crate) fn leave(
+    cpu: &'static CpuDispatch,
+    from: &'static Thread,
+    to: &'static Thread,
+) -> &'static Context {
+    cpu.previous.store(Some(from), Ordering::Relaxed);
+    let to = if cpu.is_idle_thread(from) {
+        // Nobody waits for the idle thread's stack.
+        wait_until_left(to);
+        to
+    } else if is_being_left(to) {
+        count(&cpu.counts.deferred_switches);
+        cpu.deferred.store(Some(to), Ordering::Relaxed);
+        cpu.idle_thread()
+    } else {
+        to
+    };
+    to.on_cpu.store(true, Ordering::Relaxed);
+    cpu.set_thread(to);
+    &to.context
+}
+
+/// Whether some processor still stands on the thread's stack.
+#[inline]
+fn is_being_left(thread: &Thread) -> bool {
+    thread.on_cpu.load(Ordering::Acquire)
+}
+
+/// Waits until nobody stands on the thread's stack.
+pub(crate) fn wait_until_left(thread: &Thread) {
+    while is_being_left(thread) {
+        machine::spin();
+    }
+}
+
+/// The first thing that a thread does when it has been switched to: it releases the one before it.
+pub(crate) fn arrive() {
+    debug_assert!(Pil::current() == Pil::DISP);
+    // SAFETY: at `DISP_LEVEL`, until the caller restores the level.
+    let atomic: &Atomic = unsafe { Atomic::assume() };
+    let cpu = CpuDispatch::current(atomic);
+    if let Some(previous) = cpu.previous.load(Ordering::Relaxed) {
+        cpu.previous.store(None, Ordering::Relaxed);
+        // Before the flag is cleared: then the object may be used for another thread at once.
+        let over = previous.state() == State::Zombie && previous.life.is_detached();
+        previous.on_cpu.store(false, Ordering::Release);
+        if over {
+            crate::kernel_thread::recycle(previous, atomic);
+        }
+    }
+    let thread = cpu.thread();
+    assert_own_lock(cpu, thread);
+    if let Some(owner) = thread.owner() {
+        owner.microstate(thread, Microstate::Running, time::now());
+        owner.enters_processor(thread, atomic);
+    }
+}
+
+/// The running thread's lock is that of its own processor. What bug 5017148 broke.
+fn assert_own_lock(cpu: &'static CpuDispatch, thread: &Thread) {
+    if cfg!(debug_assertions) && !cpu.is_idle_thread(thread) && thread.state() == State::OnProcessor {
+        assert!(
+            thread.is_locked_by(&cpu.thread_lock),
+            "{thread:?} runs on processor {} and its lock is that of processor {:?}",
+            cpu.index(),
+            thread.lock_pointer().and_then(|lock| lock.processor()),
+        );
+    }
+}
+
+/// On the idle thread's stack: switches to the thread for whose sake this processor came here, if any.
+pub(crate) fn finish_deferred(cpu: &'static CpuDispatch, atomic: &Atomic) {
+    while let Some(to) = cpu.deferred.load(Ordering::Relaxed) {
+        cpu.deferred.store(None, Ordering::Relaxed);
+        let idle = cpu.idle_thread();
+        let context = leave(cpu, idle, to);
+        // SAFETY: the idle thread runs here; `to` was published by this processor and has been left by
+        // the one where it stood. At `DISP_LEVEL`.
+        unsafe { machine::switch(atomic, &idle.context, context) };
+        arrive();
+    }
+}
+
+/// Says to which context the processor goes from a thread that is over.
+pub(crate) fn leave_for_ever(
+    cpu: &'static CpuDispatch,
+    from: &'static Thread,
+    next: Committed<'_>,
+) -> &'static Context {
+    let to = next.thread();
+    lock_order::assert_none_held(cpu);
+    account(from, to, time::now(), next.atomic());
+    count(&cpu.counts.switches);
+    leave(cpu, from, to)
+}

@@ -1,0 +1,120 @@
+//! The dispatcher of one system: what its processors share.
+
+use crate::atomic_ref::AtomicRef;
+use crate::cpu::CpuDispatch;
+use crate::disp_lock::{DispLock, LockClass};
+use crate::kernel_thread::ThreadCache;
+use crate::partition::Partition;
+use crate::resources::Resources;
+use crate::sleep_queue::SleepQueues;
+use crate::turnstile::TurnstileTable;
+use atomics::{AtomicBool, AtomicU64, Ordering};
+use machine::slot::{Layer, Slot};
+use machine::{Atomic, Cpu, System};
+
+/// How many processors there can be. Model checkers pay for each.
+pub(crate) const CPUS: usize = if cfg!(feature = "loom") { 3 } else { machine::system::CPU_MAX };
+
+/// How many partitions there can be.
+pub const PARTITIONS: usize = if cfg!(feature = "loom") { 2 } else { 16 };
+
+// SAFETY: the only slot of this layer for systems.
+const SLOT: Slot<Dispatch> = unsafe { Slot::new(Layer::Dispatch) };
+
+/// The dispatcher of one system. The kernel makes it once, a test as often as it likes.
+pub struct Dispatch {
+    pub(crate) resources: &'static dyn Resources,
+    cpus: [AtomicRef<CpuDispatch>; CPUS],
+    transition_lock: DispLock,
+    pub(crate) stop_lock: DispLock,
+    pub(crate) shuttle_lock: DispLock,
+    pub(crate) partitions: [Partition; PARTITIONS],
+    pub(crate) sleep_queues: SleepQueues,
+    pub(crate) turnstiles: TurnstileTable,
+    pub(crate) threads: ThreadCache,
+    /// The processor that is being taken off line, or moved to another partition.
+    pub(crate) in_motion: AtomicRef<CpuDispatch>,
+    /// While it stands, weak bindings turn preemption off instead.
+    pub(crate) weak_binding_barrier: AtomicBool,
+    pub(crate) hot_plug: crate::cpu_lock::CpuLock,
+    next_thread_id: AtomicU64,
+}
+
+impl Dispatch {
+    /// A dispatcher without processors.
+    pub fn new(resources: &'static dyn Resources) -> Dispatch {
+        Dispatch {
+            resources,
+            cpus: core::array::from_fn(|_| AtomicRef::new(None)),
+            transition_lock: DispLock::held_for_ever(),
+            stop_lock: DispLock::new(LockClass::Stop),
+            shuttle_lock: DispLock::new(LockClass::Shuttle),
+            partitions: core::array::from_fn(|number| Partition::new(number as u8)),
+            sleep_queues: SleepQueues::new(),
+            turnstiles: TurnstileTable::new(),
+            threads: ThreadCache::new(),
+            in_motion: AtomicRef::new(None),
+            weak_binding_barrier: AtomicBool::new(false),
+            hot_plug: crate::cpu_lock::CpuLock::new(),
+            next_thread_id: AtomicU64::new(1),
+        }
+    }
+
+    /// Makes this the dispatcher of a system. Once.
+    pub fn install(&'static self, system: &System) {
+        system.slots().install(&SLOT, self);
+    }
+
+    /// The dispatcher of the current system.
+    #[inline]
+    pub fn current() -> &'static Dispatch {
+        System::current().slots().get(&SLOT)
+    }
+
+    /// The dispatcher of the current system, if there is one; for the panic path.
+    pub fn find() -> Option<&'static Dispatch> {
+        System::current().slots().find(&SLOT)
+    }
+
+    /// The dispatcher of the current system, the short way.
+    #[inline]
+    pub(crate) fn of(atomic: &Atomic) -> &'static Dispatch {
+        Cpu::current(atomic).system().slots().get(&SLOT)
+    }
+
+    /// Makes a processor known to the dispatcher. It runs nothing until it is started
+    /// ([`crate::start_cpu`]).
+    pub fn add_cpu(&'static self, cpu: &'static CpuDispatch) {
+        cpu.install();
+        cpu.partition.store(Some(&self.partitions[0]), Ordering::Release);
+        self.cpus[cpu.index()].store(Some(cpu), Ordering::Release);
+    }
+
+    /// A processor, by index.
+    #[inline]
+    pub fn cpu(&self, index: usize) -> Option<&'static CpuDispatch> {
+        self.cpus.get(index)?.load(Ordering::Acquire)
+    }
+
+    /// Every processor.
+    pub fn cpus(&self) -> impl Iterator<Item = &'static CpuDispatch> {
+        self.cpus.iter().filter_map(|cpu| cpu.load(Ordering::Acquire))
+    }
+
+    /// The lock of threads between two states; never free.
+    #[inline]
+    pub(crate) fn transition_lock(&'static self) -> &'static DispLock {
+        &self.transition_lock
+    }
+
+    /// A number for a thread.
+    pub(crate) fn take_thread_id(&self) -> u64 {
+        self.next_thread_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether that processor is being taken off line, or moved.
+    #[inline]
+    pub(crate) fn is_in_motion(&self, cpu: &CpuDispatch) -> bool {
+        self.in_motion.is(cpu, Ordering::Relaxed)
+    }
+}

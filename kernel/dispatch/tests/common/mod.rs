@@ -1,0 +1,148 @@
+//! What the tests share: a machine whose processors run the dispatcher, and threads from closures.
+
+#![allow(dead_code, reason = "each test uses its part")]
+
+use dispatch::kernel_thread::{self, Attributes, JoinHandle};
+use dispatch::resources::{KernelStack, OutOfMemory, StackKind};
+use dispatch::{Class, CpuDispatch, Dispatch, Priority, Resources, Thread, hooks, idle_loop, start};
+use machine::sim::baton::Stack;
+use machine::sim::{self, Machine};
+use machine::{Atomic, Cpu, Hooks, MayFault, Pil};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+pub use machine::sim::{model, once};
+
+/// The hooks of a kernel that is nothing but a dispatcher.
+pub struct DispatcherHooks;
+
+impl Hooks for DispatcherHooks {
+    fn interrupt(&self, cpu: &Cpu, _: &Atomic, level: Pil, line: u8) {
+        panic!("interrupt at {level:?}, line {line}, of processor {}", cpu.index());
+    }
+
+    fn poked(&self, cpu: &Cpu, atomic: &Atomic) {
+        hooks::poked(cpu, atomic);
+    }
+
+    fn timer(&self, _: &Cpu, _: &Atomic) {}
+
+    fn preempt(&self) {
+        hooks::preempt();
+    }
+}
+
+/// Thread objects from the host's memory, freed with the machine.
+#[derive(Default)]
+pub struct HostResources {
+    threads: Mutex<Vec<Box<Thread>>>,
+}
+
+impl Resources for HostResources {
+    fn new_thread(&self) -> Result<&'static Thread, OutOfMemory> {
+        let thread = Box::new(Thread::unused());
+        let pointer: *const Thread = &*thread;
+        self.threads.lock().unwrap().push(thread);
+        // SAFETY: boxed, and freed when the machine is taken down, after all its threads.
+        Ok(unsafe { &*pointer })
+    }
+
+    fn take_stack(&self, kind: StackKind) -> Result<KernelStack, OutOfMemory> {
+        Ok(KernelStack { stack: Stack, kind })
+    }
+
+    fn give_stack(&self, _: KernelStack) {}
+}
+
+/// Makes a machine with a dispatcher that knows all its processors.
+pub fn with_dispatcher(
+    cpus: usize,
+    hooks: impl Hooks + Send + 'static,
+    body: impl FnOnce(&Machine, &'static Dispatch),
+) {
+    sim::run(cpus, hooks, |machine| {
+        let resources: &'static HostResources = machine.keep(HostResources::default());
+        let dispatch: &'static Dispatch = machine.keep(Dispatch::new(resources));
+        dispatch.install(machine.system());
+        for index in 0..cpus {
+            let cpu = machine.keep(CpuDispatch::new(machine.cpu(index)));
+            dispatch.add_cpu(cpu);
+        }
+        body(machine, dispatch);
+    });
+}
+
+/// Runs `main` as a thread of the dispatcher on a machine with `cpus` processors, all of which run threads
+/// until it returns. Whatever it has started it must have waited for.
+pub fn run(cpus: usize, main: impl FnOnce(&mut MayFault) + Send + 'static) {
+    run_with(cpus, DispatcherHooks, main);
+}
+
+/// The same with hooks of the test's own.
+pub fn run_with(
+    cpus: usize,
+    hooks: impl Hooks + Send + 'static,
+    main: impl FnOnce(&mut MayFault) + Send + 'static,
+) {
+    with_dispatcher(cpus, hooks, |machine, dispatch| {
+        let over = Arc::new(AtomicBool::new(false));
+        let mut main = Some(main);
+        for index in 0..cpus {
+            let idle: &'static Thread = machine.keep(Thread::of_running_code());
+            let over = Arc::clone(&over);
+            let main = if index == 0 { main.take() } else { None };
+            machine.start(index, move |may_fault| {
+                let cpu = dispatch.cpu(index).expect("added before");
+                start::begin_as_idle(cpu, idle);
+                if let Some(main) = main {
+                    let over = Arc::clone(&over);
+                    drop(spawn(system(60), move |may_fault| {
+                        main(may_fault);
+                        over.store(true, Ordering::SeqCst);
+                        dispatch::idle::wake_all(dispatch);
+                    }));
+                }
+                idle_loop(may_fault, |_| over.load(Ordering::SeqCst));
+            });
+        }
+    });
+}
+
+/// Attributes of a thread of the system class.
+pub fn system(priority: u8) -> Attributes {
+    Attributes::system("test").scheduled(Class::System, Priority::new(priority))
+}
+
+/// Attributes of a thread of the real-time class.
+pub fn real_time(priority: u8) -> Attributes {
+    Attributes::system("test").scheduled(Class::RealTime, Priority::new(priority))
+}
+
+type Body = Box<dyn FnOnce(&mut MayFault) -> usize + Send>;
+
+/// Starts a thread from a closure.
+pub fn spawn(
+    attributes: Attributes,
+    body: impl FnOnce(&mut MayFault) + Send + 'static,
+) -> JoinHandle {
+    spawn_returning(attributes, move |may_fault| {
+        body(may_fault);
+        0
+    })
+}
+
+/// Starts a thread from a closure whose result `join` returns.
+pub fn spawn_returning(
+    attributes: Attributes,
+    body: impl FnOnce(&mut MayFault) -> usize + Send + 'static,
+) -> JoinHandle {
+    fn entry(argument: usize, may_fault: &mut MayFault) -> usize {
+        let body = std::ptr::with_exposed_provenance_mut::<Body>(argument);
+        // SAFETY: leaked below, for this one call.
+        let body = unsafe { Box::from_raw(body) };
+        body(may_fault)
+    }
+    let body: Box<Body> = Box::new(Box::new(body));
+    let argument = Box::into_raw(body).expose_provenance();
+    kernel_thread::create(&attributes, entry, argument).expect("the host has memory")
+}
