@@ -34,6 +34,15 @@ impl Context {
         }
     }
 
+    /// A context without a stack, which cannot be switched to before [`Context::restart`] has given
+    /// it one.
+    pub fn unstarted() -> Context {
+        Context {
+            preempt_off: Private::<AtomicU32>::new(0),
+            backend: backend::Context::unstarted(),
+        }
+    }
+
     /// A context that starts with `entry(argument)` on `stack`.
     ///
     /// # Safety
@@ -41,11 +50,23 @@ impl Context {
     /// `stack` is used by nothing else until the context is over, and as much of it as the entry
     /// may touch where faults are forbidden is populated.
     pub unsafe fn new(stack: backend::Stack, entry: Entry, argument: usize) -> Context {
-        Context {
-            preempt_off: Private::<AtomicU32>::new(1),
-            // SAFETY: the caller's promise about the stack.
-            backend: unsafe { backend::Context::new(stack, entry, argument) },
-        }
+        let context = Context::unstarted();
+        // SAFETY: nobody else knows the context; the caller's promise about the stack.
+        unsafe { context.restart(stack, entry, argument) };
+        context
+    }
+
+    /// Lets a context begin anew, with `entry(argument)` on `stack`: for threads that are recycled.
+    ///
+    /// # Safety
+    ///
+    /// The context is over, its last switch done, or it has never been switched to; and nobody
+    /// switches to it while this changes it. About the stack as for [`Context::new`]; it may be the
+    /// one from before.
+    pub unsafe fn restart(&self, stack: backend::Stack, entry: Entry, argument: usize) {
+        self.preempt_off.set(1);
+        // SAFETY: the caller's promise.
+        unsafe { self.backend.restart(stack, entry, argument) };
     }
 }
 

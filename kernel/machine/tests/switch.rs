@@ -13,7 +13,7 @@ struct Stage {
     /// Of the threads that hold the processors from the start, by processor.
     first: [Context; 2],
     /// Another one, which begins with the test's entry function.
-    other: Mutex<Option<&'static Context>>,
+    other: Context,
     step: AtomicU32,
     log: Mutex<Vec<&'static str>>,
 }
@@ -21,10 +21,6 @@ struct Stage {
 impl Stage {
     fn log(&self, what: &'static str) {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).push(what);
-    }
-
-    fn other(&self) -> &'static Context {
-        self.other.lock().unwrap_or_else(PoisonError::into_inner).expect("made by `stage`")
     }
 
     /// Waits until `step` is reached.
@@ -47,17 +43,21 @@ impl Stage {
 
 /// A stage whose other context begins with `entry`.
 fn stage(machine: &Machine, entry: Entry) -> &'static Stage {
-    let stage: &'static Stage = machine.keep(Stage {
+    let stage = stage_with(machine, Context::unstarted());
+    let argument = std::ptr::from_ref(stage).expose_provenance();
+    // SAFETY: it has never begun; the simulated machine has no conditions on the stack.
+    unsafe { stage.other.restart(Stack, entry, argument) };
+    stage
+}
+
+/// A stage with this other context.
+fn stage_with(machine: &Machine, other: Context) -> &'static Stage {
+    machine.keep(Stage {
         first: [Context::of_running(), Context::of_running()],
-        other: Mutex::new(None),
+        other,
         step: AtomicU32::new(0),
         log: Mutex::new(Vec::new()),
-    });
-    let argument = std::ptr::from_ref(stage).expose_provenance();
-    // SAFETY: the simulated machine has no conditions on the stack.
-    let other = machine.keep(unsafe { Context::new(Stack, entry, argument) });
-    *stage.other.lock().unwrap_or_else(PoisonError::into_inner) = Some(other);
-    stage
+    })
 }
 
 /// Switches, at the level of the dispatcher.
@@ -88,7 +88,7 @@ fn ping_pong() {
         begin();
         for _ in 0..2 {
             stage.log("pong");
-            go(stage.other(), &stage.first[0]);
+            go(&stage.other, &stage.first[0]);
         }
         stage.log("over");
         end();
@@ -101,7 +101,7 @@ fn ping_pong() {
             machine.start(0, move |_| {
                 for _ in 0..3 {
                     stage.log("ping");
-                    go(&stage.first[0], stage.other());
+                    go(&stage.first[0], &stage.other);
                 }
                 stage.log("end");
             });
@@ -118,7 +118,7 @@ fn a_context_moves_to_another_processor() {
         let stage = Stage::of(argument);
         begin();
         assert_eq!(Cpu::current_index_hint(), 0);
-        go(stage.other(), &stage.first[0]);
+        go(&stage.other, &stage.first[0]);
         assert_eq!(Cpu::current_index_hint(), 1);
         end();
         &stage.first[1]
@@ -128,13 +128,13 @@ fn a_context_moves_to_another_processor() {
         run(2, Quiet, |machine| {
             let stage = stage(machine, entry);
             machine.start(0, move |_| {
-                go(&stage.first[0], stage.other());
+                go(&stage.first[0], &stage.other);
                 assert_eq!(Cpu::current_index_hint(), 0);
                 stage.reach(1);
             });
             machine.start(1, move |_| {
                 stage.wait_for(1);
-                go(&stage.first[1], stage.other());
+                go(&stage.first[1], &stage.other);
                 assert_eq!(Cpu::current_index_hint(), 1);
             });
         });
@@ -150,7 +150,7 @@ fn the_preemption_count_is_the_threads_own() {
         // SAFETY: takes over the guard that a new context starts with.
         unsafe { turn_on() };
         assert!(preempt::is_possible());
-        go(stage.other(), &stage.first[0]);
+        go(&stage.other, &stage.first[0]);
         assert!(preempt::is_possible());
         end();
         &stage.first[0]
@@ -173,10 +173,10 @@ fn the_preemption_count_is_the_threads_own() {
             machine.start(0, move |_| {
                 let once = preempt::disable_anywhere();
                 let twice = preempt::disable_anywhere();
-                go(&stage.first[0], stage.other());
+                go(&stage.first[0], &stage.other);
                 drop(twice);
                 assert!(!preempt::is_possible(), "the count has come back");
-                go(&stage.first[0], stage.other());
+                go(&stage.first[0], &stage.other);
                 assert!(!preempt::is_possible());
                 drop(once);
                 assert!(preempt::is_possible());
@@ -199,6 +199,64 @@ fn a_context_that_nobody_switches_to_costs_nothing() {
     });
 }
 
+#[test]
+fn a_context_that_is_over_begins_anew() {
+    extern "C" fn once(argument: usize) -> &'static Context {
+        let stage = Stage::of(argument);
+        begin();
+        stage.log("once");
+        end();
+        &stage.first[0]
+    }
+    extern "C" fn again(argument: usize) -> &'static Context {
+        let stage = Stage::of(argument);
+        begin();
+        stage.log("again");
+        go(&stage.other, &stage.first[0]);
+        stage.log("over");
+        end();
+        &stage.first[0]
+    }
+
+    model(|| {
+        run(1, Quiet, |machine| {
+            let stage = stage_with(machine, Context::unstarted());
+            let argument = std::ptr::from_ref(stage).expose_provenance();
+            machine.start(0, move |_| {
+                // SAFETY: it has never begun, or is over, and nobody else knows it.
+                let restart = |entry| unsafe { stage.other.restart(Stack, entry, argument) };
+                // The first of these is never switched to.
+                for entry in [again as Entry, once] {
+                    restart(entry);
+                }
+                go(&stage.first[0], &stage.other);
+                restart(again);
+                go(&stage.first[0], &stage.other);
+                stage.log("end");
+                go(&stage.first[0], &stage.other);
+            });
+            machine.join();
+            let log = stage.log.lock().unwrap_or_else(PoisonError::into_inner);
+            assert_eq!(*log, ["once", "again", "end", "over"]);
+        });
+    });
+}
+
+#[test]
+#[should_panic(expected = "a context is restarted that is not over")]
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
+fn a_context_that_is_restarted_too_early_is_found() {
+    extern "C" fn entry(_: usize) -> &'static Context {
+        unreachable!("nobody switches here");
+    }
+
+    run(1, Quiet, |machine| {
+        let stage = stage(machine, entry);
+        // SAFETY: none: this context runs.
+        machine.start(0, move |_| unsafe { stage.first[0].restart(Stack, entry, 0) });
+    });
+}
+
 /// The simulation notices when a context is given to another processor before it has been left.
 #[test]
 #[cfg(any(feature = "loom", feature = "shuttle"))]
@@ -209,7 +267,7 @@ fn announcing_a_context_too_early_is_found() {
         begin();
         // Too early: it still runs.
         stage.reach(1);
-        go(stage.other(), &stage.first[0]);
+        go(&stage.other, &stage.first[0]);
         end();
         &stage.first[1]
     }
@@ -217,10 +275,10 @@ fn announcing_a_context_too_early_is_found() {
     model(|| {
         run(2, Quiet, |machine| {
             let stage = stage(machine, entry);
-            machine.start(0, move |_| go(&stage.first[0], stage.other()));
+            machine.start(0, move |_| go(&stage.first[0], &stage.other));
             machine.start(1, move |_| {
                 stage.wait_for(1);
-                go(&stage.first[1], stage.other());
+                go(&stage.first[1], &stage.other);
             });
         });
     });
@@ -233,12 +291,12 @@ fn a_context_that_is_left_for_ever_is_found() {
     extern "C" fn entry(argument: usize) -> &'static Context {
         let stage = Stage::of(argument);
         begin();
-        go(stage.other(), &stage.first[0]);
+        go(&stage.other, &stage.first[0]);
         panic!("nobody resumes this");
     }
 
     run(1, Quiet, |machine| {
         let stage = stage(machine, entry);
-        machine.start(0, move |_| go(&stage.first[0], stage.other()));
+        machine.start(0, move |_| go(&stage.first[0], &stage.other));
     });
 }

@@ -3,7 +3,7 @@
 //! Invariants:
 //! - a processor is held by at most one thread, and a thread holds at most one;
 //! - a context has a thread from the first switch to it until it is over (a context of running code
-//!   had one before);
+//!   had one before), and another one each time it is restarted;
 //! - a context is resumed only after it has been left, and once for each time. Whoever resumes one
 //!   that is still being left, because it was announced to other processors too early, is told so.
 
@@ -93,9 +93,11 @@ struct Shared {
 
 /// Where a context is.
 enum State {
+    /// It has no thread: it never had one, or is over. Only a restart leads on.
+    Over,
     /// Never switched to.
     New { entry: Entry, argument: usize },
-    /// It has a processor, or has had one until it was over.
+    /// It has a processor.
     Running,
     /// Left; it waits for a processor.
     Left,
@@ -113,13 +115,22 @@ impl Context {
         Context::with(State::Running)
     }
 
-    /// A context whose thread is made when somebody switches to it.
+    pub(crate) fn unstarted() -> Context {
+        Context::with(State::Over)
+    }
+
+    /// Gives a context its beginning; its thread is made when somebody switches to it.
     ///
     /// # Safety
     ///
-    /// None is needed here; the real machine's has conditions on the stack.
-    pub(crate) unsafe fn new(_: Stack, entry: Entry, argument: usize) -> Context {
-        Context::with(State::New { entry, argument })
+    /// See [`crate::Context::restart`]. What can be checked here is.
+    pub(crate) unsafe fn restart(&self, _: Stack, entry: Entry, argument: usize) {
+        let mut state = lock(&self.shared.state);
+        assert!(
+            matches!(*state, State::Over | State::New { .. }),
+            "a context is restarted that is not over"
+        );
+        *state = State::New { entry, argument };
     }
 }
 
@@ -150,14 +161,18 @@ fn hand_over(to: &Arc<Shared>, cpu: &'static Cpu) {
     match core::mem::replace(&mut *state, State::Running) {
         State::New { entry, argument } => {
             drop(state);
-            cpu.system().backend.threads.add_context(spawn(move || live(cpu, entry, argument)));
+            let of = Arc::clone(to);
+            let thread = spawn(move || live(&of, cpu, entry, argument));
+            cpu.system().backend.threads.add_context(thread);
         }
         State::Left => {
             *state = State::Given(cpu);
             drop(state);
             to.given.notify_one();
         }
-        State::Running => panic!("a context is resumed that is running, being left, or over"),
+        State::Running | State::Over => {
+            panic!("a context is resumed that is running, being left, or over")
+        }
         State::Given(_) => panic!("a context is resumed twice"),
     }
 }
@@ -174,7 +189,7 @@ fn receive(of: &Shared) -> &'static Cpu {
 }
 
 /// The life of a context's thread.
-fn live(cpu: &'static Cpu, entry: Entry, argument: usize) {
+fn live(of: &Shared, cpu: &'static Cpu, entry: Entry, argument: usize) {
     take_cpu(cpu);
     cpu.backend.interrupts.set(true);
     interrupt_point();
@@ -183,5 +198,6 @@ fn live(cpu: &'static Cpu, entry: Entry, argument: usize) {
     // SAFETY: the thread holds the processor until it drops it, below.
     prepare_last(unsafe { Atomic::assume() }, next);
     let cpu = drop_cpu();
+    *lock(&of.state) = State::Over;
     hand_over(&next.backend.shared, cpu);
 }

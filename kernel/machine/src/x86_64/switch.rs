@@ -17,6 +17,7 @@ const TOP_ROOM: u64 = super::frame::SIZE as u64 + 64;
 /// A stopped context: its stack pointer, with the six registers below it on the stack.
 #[repr(C)]
 pub struct Context {
+    /// 0 before the context has first been left or started.
     stack_pointer: Private<AtomicU64>,
     stack_bottom: Private<AtomicU64>,
     stack_top: Private<AtomicU64>,
@@ -34,25 +35,32 @@ impl Context {
         }
     }
 
+    pub(crate) fn unstarted() -> Context {
+        Context {
+            stack_pointer: Private::<AtomicU64>::new(0),
+            stack_bottom: Private::<AtomicU64>::new(0),
+            stack_top: Private::<AtomicU64>::new(0),
+        }
+    }
+
     /// # Safety
     ///
-    /// See [`crate::Context::new`].
-    pub(crate) unsafe fn new(stack: Stack, entry: Entry, argument: usize) -> Context {
+    /// See [`crate::Context::restart`].
+    pub(crate) unsafe fn restart(&self, stack: Stack, entry: Entry, argument: usize) {
         // What `switch_stacks` pops, and where its `ret` goes.
         let words = [0, 0, argument as u64, entry as usize as u64, 0, 0, start as *const () as u64];
         let pointer = stack.top - TOP_ROOM - size_of_val(&words) as u64;
         // SAFETY: the caller gives the stack to this context; its top is populated.
         unsafe { (pointer as *mut [u64; 7]).write(words) };
-        Context {
-            stack_pointer: Private::<AtomicU64>::new(pointer),
-            stack_bottom: Private::<AtomicU64>::new(stack.bottom),
-            stack_top: Private::<AtomicU64>::new(stack.top),
-        }
+        self.stack_pointer.set(pointer);
+        self.stack_bottom.set(stack.bottom);
+        self.stack_top.set(stack.top);
     }
 }
 
 /// See [`crate::switch()`].
 pub(crate) unsafe fn switch(from: &Context, to: &Context) {
+    debug_assert!(to.stack_pointer.get() != 0, "a context is resumed that never began");
     let cpu = private::current_cpu();
     // What is pushed below must not meet a hole: by then the bounds are the other stack's.
     stack::probe();
@@ -63,7 +71,7 @@ pub(crate) unsafe fn switch(from: &Context, to: &Context) {
         // SAFETY: the next step moves to it, and nothing interrupts.
         unsafe { stack::set_current(cpu, stack) };
         // SAFETY: both are contexts with valid stack pointers, says the caller of
-        // `crate::switch`; `to` was made by `Context::new` or left by this very function.
+        // `crate::switch`; `to` was started by `Context::restart` or left by this very function.
         unsafe { switch_stacks(&from.stack_pointer, &to.stack_pointer) };
     });
 }
