@@ -2,6 +2,7 @@
 //! interrupted, and may switch away from it and be switched back to.
 
 use super::processors::wait_until;
+use super::stacks::thread_stack;
 use super::{Outcome, Run, Shared, Wrong, ensure};
 use crate::kernel::Kernel;
 use crate::program;
@@ -133,14 +134,9 @@ struct Excursion {
 
 impl Excursion {
     fn new(kernel: &Kernel, floor: Pil) -> Result<Excursion, Wrong> {
-        let stack = kernel
-            .space
-            .lock_anywhere()
-            .take_thread_stack(kernel)
-            .map_err(|_| Wrong::new(format_args!("no memory for a stack")))?;
         Ok(Excursion {
             other: Context::unstarted(),
-            stack,
+            stack: thread_stack(kernel)?,
             floor,
             thread: AtomicPtr::new(core::ptr::null_mut()),
             nested: AtomicU64::new(0),
@@ -156,7 +152,8 @@ impl Excursion {
 impl Drop for Excursion {
     fn drop(&mut self) {
         shared().handlers.set(None);
-        Kernel::current().space.lock_anywhere().give_thread_stack(self.stack);
+        // SAFETY: taken by `new`; who was on it has come back.
+        unsafe { Kernel::current().give_thread_stack(self.stack) };
     }
 }
 

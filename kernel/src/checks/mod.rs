@@ -148,6 +148,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("timer-runs-out", time::timer_runs_out),
     ("timer-can-be-stopped", time::timer_can_be_stopped),
     ("clock-agrees-across-processors", time::clock_agrees_across_processors),
+    ("thread-stacks-run-out-and-come-back", stacks::thread_stacks_run_out_and_come_back),
     ("context-switch", stacks::context_switch),
     ("stack-holes-are-filled", stacks::stack_holes_are_filled),
     ("interrupts-on-stack-holes", stacks::interrupts_on_stack_holes),
