@@ -26,7 +26,7 @@ use x86_64::structures::paging::{FrameAllocator, PhysFrame, Size4KiB};
 pub const PHYSICAL: u64 = 0xffff_8000_0000_0000;
 const DEVICES: u64 = 0xffff_e000_0000_0000;
 const HEAP: u64 = 0xffff_e100_0000_0000;
-const STACKS: u64 = 0xffff_e200_0000_0000;
+const STACKS: core::ops::Range<u64> = 0xffff_e200_0000_0000..0xffff_e280_0000_0000;
 /// Where the loader places what has no fixed address.
 pub const DYNAMIC: core::ops::Range<u64> = 0xffff_f000_0000_0000..0xffff_f080_0000_0000;
 /// The boot stack's first page.
@@ -39,8 +39,6 @@ pub const BOOT_STACK_SIZE: u64 = 256 << 10;
 const STACK_STRIDE: u64 = 128 << 10;
 /// Pages of a kernel thread's stack.
 pub const THREAD_STACK_PAGES: u64 = 8;
-/// Most unused stacks that are kept for the next thread.
-const SPARE_MAX: usize = 8;
 
 /// Frames for page tables, in the form that `x86_64` wants.
 pub struct TableFrames;
@@ -87,8 +85,50 @@ pub fn free_frame(address: u64) {
 pub struct KernelSpace {
     next_device: u64,
     next_stack: u64,
-    /// Stacks of threads that are over; mapped, so that no other processor has to forget anything.
-    spare: [Option<Stack>; SPARE_MAX],
+    /// The top of the thread stack that was being made when memory ran out. The next try goes on
+    /// there, and no stack of another size, for which a page of this one may be the guard page.
+    unfinished: Option<u64>,
+    free: FreeStacks,
+    counts: StackCounts,
+}
+
+/// Stacks of threads that are over, as a list through the stacks themselves: they stay mapped, so that
+/// no other processor has to forget anything. The top of the first one; 0 for none.
+struct FreeStacks(u64);
+
+impl FreeStacks {
+    /// Where a free stack has the top of the next one: in its uppermost word.
+    fn link(top: u64) -> *mut u64 {
+        (top - size_of::<u64>() as u64) as *mut u64
+    }
+
+    /// # Safety
+    ///
+    /// It is the top of a thread stack, whose uppermost page is there and which nobody uses.
+    unsafe fn push(&mut self, top: u64) {
+        // SAFETY: the caller's promise.
+        unsafe { FreeStacks::link(top).write(self.0) };
+        self.0 = top;
+    }
+
+    fn pop(&mut self) -> Option<u64> {
+        let top = self.0;
+        if top == 0 {
+            return None;
+        }
+        // SAFETY: `push` left the next one there.
+        self.0 = unsafe { FreeStacks::link(top).read() };
+        Some(top)
+    }
+}
+
+/// How many stacks of kernel threads there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StackCounts {
+    /// Made so far; they are never taken apart.
+    pub made: u64,
+    /// Of these, given back and not taken again.
+    pub free: u64,
 }
 
 impl From<MapError> for NoSpace {
@@ -97,19 +137,25 @@ impl From<MapError> for NoSpace {
     }
 }
 
-/// No frame for a page or a page table.
+/// No frame for a page or a page table, or no address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoSpace;
 
 impl KernelSpace {
     /// The regions, empty, in the address space in use, which must be the only one.
     pub fn new() -> KernelSpace {
-        KernelSpace { next_device: DEVICES, next_stack: STACKS, spare: [None; SPARE_MAX] }
+        KernelSpace {
+            next_device: DEVICES,
+            next_stack: STACKS.start,
+            unfinished: None,
+            free: FreeStacks(0),
+            counts: StackCounts::default(),
+        }
     }
 
     /// Makes the top-level entries of the regions. Once, before there is a second address space.
     pub fn prepare(&mut self, system: &System) -> Result<(), NoSpace> {
-        for region in [DEVICES, HEAP, STACKS] {
+        for region in [DEVICES, HEAP, STACKS.start] {
             // SAFETY: `&mut self` is the lock on the kernel's half.
             unsafe { paging::reserve(system, region, &mut TableFrames) }?;
         }
@@ -160,8 +206,26 @@ impl KernelSpace {
         pages: u64,
         populated: u64,
     ) -> Result<Stack, NoSpace> {
-        assert!((pages + 1) * PAGE <= STACK_STRIDE && (1..=pages).contains(&populated));
+        let top = self.next_stack_top()?;
+        let stack = self.make_stack_below(kernel, top, pages, populated)?;
+        self.next_stack = top;
+        Ok(stack)
+    }
+
+    /// The top of the stack that lies at the next addresses.
+    fn next_stack_top(&self) -> Result<u64, NoSpace> {
         let top = self.next_stack + STACK_STRIDE;
+        if STACKS.contains(&top) { Ok(top) } else { Err(NoSpace) }
+    }
+
+    fn make_stack_below(
+        &mut self,
+        kernel: &Kernel,
+        top: u64,
+        pages: u64,
+        populated: u64,
+    ) -> Result<Stack, NoSpace> {
+        assert!((pages + 1) * PAGE <= STACK_STRIDE && (1..=pages).contains(&populated));
         for page in 1..=pages {
             let address = top - page * PAGE;
             // SAFETY: `&mut self` is the lock on the kernel's half.
@@ -171,24 +235,55 @@ impl KernelSpace {
                 self.map_fresh(kernel, address)?;
             }
         }
-        self.next_stack = top;
         Ok(Stack { bottom: top - pages * PAGE, top })
     }
 
-    /// A stack for a kernel thread.
-    pub fn take_thread_stack(&mut self, kernel: &Kernel) -> Result<Stack, NoSpace> {
-        if let Some(stack) = self.spare.iter_mut().find_map(Option::take) {
-            return Ok(stack);
+    fn take_thread_stack(&mut self, kernel: &Kernel) -> Result<Stack, NoSpace> {
+        if let Some(top) = self.free.pop() {
+            self.counts.free -= 1;
+            return Ok(thread_stack(top));
         }
-        self.make_stack(kernel, THREAD_STACK_PAGES, THREAD_STACK_PAGES)
+        let top = match self.unfinished {
+            Some(top) => top,
+            None => self.next_stack_top()?,
+        };
+        self.next_stack = self.next_stack.max(top);
+        self.unfinished = Some(top);
+        let stack = self.make_stack_below(kernel, top, THREAD_STACK_PAGES, THREAD_STACK_PAGES)?;
+        self.unfinished = None;
+        self.counts.made += 1;
+        Ok(stack)
+    }
+}
+
+/// The thread stack with this top.
+fn thread_stack(top: u64) -> Stack {
+    Stack { bottom: top - THREAD_STACK_PAGES * PAGE, top }
+}
+
+impl Kernel {
+    /// A stack for a kernel thread, from any context: of [`THREAD_STACK_PAGES`] pages, all there.
+    pub fn take_thread_stack(&self) -> Result<Stack, NoSpace> {
+        self.space.lock_anywhere().take_thread_stack(self)
     }
 
-    /// Takes back the stack of a kernel thread that is over.
-    pub fn give_thread_stack(&mut self, stack: Stack) {
-        match self.spare.iter_mut().find(|place| place.is_none()) {
-            Some(place) => *place = Some(stack),
-            None => unreachable!("programs run one at a time, so one spare stack is enough"),
-        }
+    /// Takes back the stack of a kernel thread that is over, from any context.
+    ///
+    /// # Safety
+    ///
+    /// It comes from [`Kernel::take_thread_stack`], is given back once, and nobody uses it any longer:
+    /// neither a thread, the last switch included, nor whoever looks at what a thread has left.
+    pub unsafe fn give_thread_stack(&self, stack: Stack) {
+        assert!(stack == thread_stack(stack.top), "a stack that is no thread's is given back");
+        let mut space = self.space.lock_anywhere();
+        // SAFETY: the caller's promise; thread stacks are populated.
+        unsafe { space.free.push(stack.top) };
+        space.counts.free += 1;
+    }
+
+    /// How many stacks of kernel threads there are.
+    pub fn thread_stacks(&self) -> StackCounts {
+        self.space.lock_anywhere().counts
     }
 }
 

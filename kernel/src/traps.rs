@@ -1,24 +1,23 @@
 //! What the machine calls: traps of programs, interrupts, pokes, preemption.
 
-use crate::checks::SHOOT_DOWN_LINE;
+use crate::checks;
 use crate::kernel::{Kernel, PerCpu, count};
 use crate::program::{self, Killed};
 use crate::{console, panic};
-use core::sync::atomic::Ordering;
 use machine::x86_64::frame::TrapFrame;
 use machine::x86_64::trap::{Fatal, TrapHooks};
 use machine::x86_64::user_copy;
-use machine::{Atomic, Cpu, Hooks, MayFault, Pil, preempt};
+use machine::{Atomic, Cpu, Hooks, MayFault, Pil, preempt, time};
 
 /// The kernel's side of the machine. Has no state.
 pub struct KernelHooks;
 
 impl Hooks for KernelHooks {
-    fn interrupt(&self, _: &Cpu, atomic: &Atomic, level: Pil, line: u8) {
+    fn interrupt(&self, cpu: &Cpu, atomic: &Atomic, level: Pil, line: u8) {
         if (level, line) == (console::LEVEL, console::LINE) {
             console::interrupt(Kernel::current(), atomic);
-        } else if (level, line) == (Pil::SHOOT_DOWN, SHOOT_DOWN_LINE) {
-            Kernel::current().shared.counters[3].fetch_add(1, Ordering::AcqRel);
+        } else if line == checks::LINE {
+            Kernel::current().shared.handlers.call(cpu, atomic, level);
         } else {
             log::warn!("an interrupt that no driver asked for: level {level:?}, line {line}");
         }
@@ -29,8 +28,9 @@ impl Hooks for KernelHooks {
         // where it goes on.
     }
 
-    fn timer(&self, cpu: &Cpu, _: &Atomic) {
+    fn timer(&self, cpu: &Cpu, atomic: &Atomic) {
         count(&PerCpu::of(cpu).timer_interrupts);
+        Kernel::current().shared.handlers.call(cpu, atomic, time::TIMER_LEVEL);
     }
 
     fn preempt(&self) {

@@ -11,12 +11,18 @@
 //! most one per level is ever taken in vain. Lowering the level past a held-back interrupt *replays*
 //! it: runs its handler as if it had arrived now.
 //!
+//! Handlers at or below [`Pil::LOCK`] run on the stack of the thread that was interrupted and may
+//! switch to another context, an interrupt thread's, and be switched back to later. Until then the
+//! thread is *pinned*: it goes on on the same processor. So the code here may keep hold of its
+//! processor across such a handler, but nothing that it has read of what is pending.
+//!
 //! Level 1 is no device's. It says that kernel preemption is wanted ([`crate::preempt`]), so that
 //! the one test on lowering covers that too.
 //!
 //! Invariants:
 //! - a level is pending only while the byte masks it, or (level 1) while preemption is off, or for
-//!   the few instructions between the store that unmasks it and the test that follows;
+//!   the few instructions between the store that unmasks it and the test that follows, or (up to
+//!   `LOCK`) while the stack has no room for its handler;
 //! - handlers run with the byte at their own level and with hardware interrupts off;
 //! - nobody spins at [`Pil::SHOOT_DOWN`] or above, so a processor that spins always answers a TLB
 //!   shoot-down.
@@ -87,7 +93,8 @@ impl Pending {
         Pending { levels: Private::<AtomicU32>::new(0), lines: [const { AtomicU16::new(0) }; 16] }
     }
 
-    fn add(&self, level: Pil, line: u8) {
+    /// Notes a line of a level. By the processor itself, hardware interrupts off.
+    pub(crate) fn add(&self, level: Pil, line: u8) {
         let lines = &self.lines[usize::from(level.0)];
         lines.store(
             lines.load(core::sync::atomic::Ordering::Relaxed) | 1 << line,
@@ -96,16 +103,32 @@ impl Pending {
         self.levels.set(self.levels.get() | 1 << level.0);
     }
 
-    /// Takes the highest level above `floor` that has something pending, and its lines.
-    fn take_above(&self, floor: Pil) -> Option<(Pil, u16)> {
+    /// The highest level that has something pending, or [`Pil::NONE`].
+    fn highest(&self) -> Pil {
         let levels = self.levels.get() & !preempt::LEVEL_BIT;
-        let highest = levels.checked_ilog2()? as u8;
-        if highest <= floor.0 {
+        Pil(levels.checked_ilog2().unwrap_or(0) as u8)
+    }
+
+    /// Whether something is pending above `floor`.
+    pub(crate) fn is_any_above(&self, floor: Pil) -> bool {
+        self.highest() > floor
+    }
+
+    /// Takes the first line of the highest level above `floor` that has something pending.
+    fn take_above(&self, floor: Pil) -> Option<(Pil, u8)> {
+        if !self.is_any_above(floor) {
             return None;
         }
-        self.levels.set(self.levels.get() & !(1 << highest));
-        let lines = self.lines[usize::from(highest)].swap(0, core::sync::atomic::Ordering::Relaxed);
-        Some((Pil(highest), lines))
+        let highest = self.highest();
+        let lines = &self.lines[usize::from(highest.0)];
+        let before = lines.load(core::sync::atomic::Ordering::Relaxed);
+        let line = before.trailing_zeros() as u8;
+        let left = before & !(1 << line);
+        lines.store(left, core::sync::atomic::Ordering::Relaxed);
+        if left == 0 {
+            self.levels.set(self.levels.get() & !(1 << highest.0));
+        }
+        Some((highest, line))
     }
 }
 
@@ -208,25 +231,24 @@ fn lower(target: Pil) {
     }
 }
 
-/// Runs the handlers of everything held back above `target`.
+/// Runs the handlers of everything held back above `target`, which is the current level.
 #[cold]
-fn replay(target: Pil) {
+pub(crate) fn replay(target: Pil) {
     backend::without_interrupts(|atomic| {
         let cpu = Cpu::current(atomic);
-        while let Some((level, lines)) = cpu.pending.take_above(target) {
-            for line in 0..16 {
-                if lines & (1 << line) != 0 {
-                    run(cpu, atomic, level, line, target);
-                }
-            }
+        // One at a time: while a handler had switched away, more may have been held back, or what
+        // was may have been replayed.
+        while let Some((level, line)) = cpu.pending.take_above(target) {
+            // The controller may keep holding what is left, and no more. Before the handler runs,
+            // as it may not be back for long.
+            backend::hold(cpu, cpu.pending.highest());
+            run(cpu, atomic, level, line, target);
         }
-        // Whatever is left lies at or below `target`; the controller may keep holding just that.
-        let left = (cpu.pending.levels.get() & !preempt::LEVEL_BIT).checked_ilog2().unwrap_or(0);
-        backend::hold(cpu, Pil(left as u8));
     });
 }
 
-/// Runs one handler with the byte at its level, then puts the byte to `after`.
+/// Runs one handler with the byte at its level, then puts the byte to `after`. The handler may switch
+/// away; when it is back, so is the processor.
 fn run(cpu: &Cpu, atomic: &Atomic, level: Pil, line: u8, after: Pil) {
     let what = u64::from(level.0) << 4 | u64::from(line);
     let begin = emit(Kind::InterruptBegin, what, EventId::NONE);
@@ -251,8 +273,7 @@ pub(crate) fn arrive(cpu: &Cpu, atomic: &Atomic, level: Pil, line: u8) -> bool {
         cpu.pending.add(level, line);
         // Hold this level and those below, no more: a level between this one and the current must
         // still be noticed if the level is lowered only part of the way.
-        let highest = (cpu.pending.levels.get() & !preempt::LEVEL_BIT).ilog2() as u8;
-        backend::hold(cpu, Pil(highest));
+        backend::hold(cpu, cpu.pending.highest());
         false
     }
 }

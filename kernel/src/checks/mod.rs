@@ -7,6 +7,7 @@
 //! Whoever adds a check writes a function `fn(&mut Run) -> Outcome` in the file of its subject and a
 //! line in [`CHECKS`].
 
+mod interrupts;
 mod memory;
 mod paging;
 mod processors;
@@ -20,7 +21,8 @@ use crate::kernel_space::SlabPages;
 use crate::{console, report_channel};
 use ::memory::Slab;
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use interrupts::Handlers;
 use machine::{MayFault, SpinLock};
 use report::Line;
 
@@ -75,7 +77,7 @@ macro_rules! ensure {
     };
 }
 pub(crate) use ensure;
-pub use processors::SHOOT_DOWN_LINE;
+pub use interrupts::LINE;
 
 /// What checks share between processors, as work for another processor is a bare function.
 pub struct Shared {
@@ -85,6 +87,10 @@ pub struct Shared {
     pub counters: [AtomicU64; 4],
     /// A flag.
     pub flag: AtomicBool,
+    /// What is done at the interrupts of the check that runs.
+    pub handlers: Handlers,
+    /// What its handler works with, or null.
+    subject: AtomicPtr<()>,
     /// Objects of an odd size.
     pub objects: Slab<memory::Object>,
 }
@@ -96,6 +102,8 @@ impl Shared {
             locked: SpinLock::new(0),
             counters: [const { AtomicU64::new(0) }; 4],
             flag: AtomicBool::new(false),
+            handlers: Handlers::new(),
+            subject: AtomicPtr::new(core::ptr::null_mut()),
             objects: Slab::new(&SlabPages),
         }
     }
@@ -106,6 +114,8 @@ impl Shared {
             counter.store(0, Ordering::Relaxed);
         }
         self.flag.store(false, Ordering::Release);
+        self.handlers.set(None);
+        self.subject.store(core::ptr::null_mut(), Ordering::Release);
     }
 }
 
@@ -131,9 +141,14 @@ const CHECKS: &[(&str, Check)] = &[
     ("levels-replay-in-order", processors::levels_replay_in_order),
     ("shoot-down-passes-spinners", processors::shoot_down_passes_spinners),
     ("preemption-waits", processors::preemption_waits),
+    ("handlers-run-on-the-threads-stack", interrupts::handlers_run_on_the_threads_stack),
+    ("handlers-may-switch", interrupts::handlers_may_switch),
+    ("handlers-over-user-mode-may-switch", interrupts::handlers_over_user_mode_may_switch),
+    ("interrupts-wait-for-room-on-the-stack", interrupts::interrupts_wait_for_room_on_the_stack),
     ("timer-runs-out", time::timer_runs_out),
     ("timer-can-be-stopped", time::timer_can_be_stopped),
     ("clock-agrees-across-processors", time::clock_agrees_across_processors),
+    ("thread-stacks-run-out-and-come-back", stacks::thread_stacks_run_out_and_come_back),
     ("context-switch", stacks::context_switch),
     ("stack-holes-are-filled", stacks::stack_holes_are_filled),
     ("interrupts-on-stack-holes", stacks::interrupts_on_stack_holes),

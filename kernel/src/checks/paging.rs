@@ -1,5 +1,6 @@
 //! Checks of what is mapped how.
 
+use super::stacks::thread_stack;
 use super::{Outcome, Run, Wrong, ensure};
 use crate::kernel_space::read_only_image;
 use machine::x86_64::features::Features;
@@ -81,11 +82,11 @@ pub fn guard_pages_are_absent(run: &mut Run<'_>) -> Outcome {
     ensure!(paging::is_present(system, own.top - 8), "the stack in use is not there");
     ensure!(!paging::is_present(system, own.bottom - 8), "no guard page below the boot stack");
     drop(guard);
-    let made = run.kernel.space.lock_anywhere().take_thread_stack(run.kernel);
-    let Ok(made) = made else { return Err(Wrong::new(format_args!("no memory for a stack"))) };
+    let made = thread_stack(run.kernel)?;
     let below = paging::is_present(system, made.bottom - PAGE);
     let inside = paging::is_present(system, made.bottom);
-    run.kernel.space.lock_anywhere().give_thread_stack(made);
+    // SAFETY: taken above; nothing has run on it.
+    unsafe { run.kernel.give_thread_stack(made) };
     ensure!(inside && !below, "a thread's stack: inside {inside}, guard page {below}");
     Ok(())
 }

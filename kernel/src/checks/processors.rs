@@ -1,6 +1,6 @@
 //! Checks of processors: work, pokes, locks, interrupt levels, preemption.
 
-use super::{Outcome, Run, ensure};
+use super::{LINE, Outcome, Run, ensure};
 use crate::kernel::{Kernel, PerCpu};
 use crate::processors::run_on;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -199,14 +199,14 @@ pub fn levels_replay_in_order(run: &mut Run<'_>) -> Outcome {
     Ok(())
 }
 
-/// The line of the test interrupt at the level of a TLB shoot-down.
-pub const SHOOT_DOWN_LINE: u8 = 15;
-
 pub fn shoot_down_passes_spinners(run: &mut Run<'_>) -> Outcome {
     let kernel = run.kernel;
     let own = kernel.system.cpu(0).expect("the first processor is there");
+    kernel.shared.handlers.set(Some(|_, _, _| {
+        counter(3).fetch_add(1, Ordering::AcqRel);
+    }));
     let guard = pil::raise(Pil::SPIN_MAX, run.may_fault);
-    let vector = machine::x86_64::trap::vector(Pil::SHOOT_DOWN, SHOOT_DOWN_LINE);
+    let vector = machine::x86_64::trap::vector(Pil::SHOOT_DOWN, LINE);
     kernel.system.backend.local_apic.send(own.backend.apic_id, vector);
     let came = wait_until(kernel, || counter(3).load(Ordering::Acquire) == 1);
     drop(guard);

@@ -1,10 +1,14 @@
 //! Checks of contexts and kernel stacks: switching, holes, interrupts that meet holes.
 
+use super::memory::{give_frames, take_frames};
 use super::{Outcome, Run, Wrong, ensure};
 use crate::kernel::Kernel;
+use crate::kernel_space::{StackCounts, THREAD_STACK_PAGES};
 use crate::processors::refill_reserve;
+use ::memory::Memory;
 use core::hint::black_box;
 use machine::pil::{self, Pil, PilGuard};
+use machine::x86_64::paging;
 use machine::x86_64::stack::{PAGE, Stack};
 use machine::x86_64::user_copy::copy_in;
 use machine::{Context, Cpu, MayFault, poke, switch};
@@ -53,6 +57,64 @@ fn prepare(pair: &mut Pair, stack: Stack, entry: machine::switch::Entry) {
     pair.other = Some(unsafe { Context::new(stack, entry, argument) });
 }
 
+/// A stack for a thread, or what is wrong without.
+pub fn thread_stack(kernel: &Kernel) -> Result<Stack, Wrong> {
+    kernel.take_thread_stack().map_err(|_| Wrong::new(format_args!("no memory for a stack")))
+}
+
+pub fn thread_stacks_run_out_and_come_back(run: &mut Run<'_>) -> Outcome {
+    /// So many frames are left for stacks: no multiple of what a stack needs.
+    const LEFT: u64 = 300;
+    /// More stacks than that.
+    const MOST: usize = 64;
+    let kernel = run.kernel;
+    let frames = &Memory::current().frames;
+    let used = || {
+        frames.empty_cache();
+        frames.counts().used
+    };
+    let (before, used_before) = (kernel.thread_stacks(), used());
+    let (list, _) = take_frames(kernel.system, frames.free_frames().saturating_sub(LEFT));
+    let stacks: [_; MOST] = core::array::from_fn(|_| kernel.take_thread_stack().ok());
+    give_frames(kernel.system, list);
+    let taken = stacks.iter().flatten().count() as u64;
+    ensure!(taken > before.free && taken < MOST as u64, "{taken} stacks of {LEFT} frames");
+    // The one that memory did not suffice for, to its end.
+    let last = thread_stack(kernel)?;
+    let after = kernel.thread_stacks();
+    let made = after.made - before.made;
+    ensure!(made == taken + 1 - before.free && after.free == 0, "{before:?}, {after:?}");
+    let spent = used() - used_before;
+    let pages = made * THREAD_STACK_PAGES;
+    // And page tables, each of which serves 16 stacks.
+    ensure!((pages..=pages + made / 16 + 2).contains(&spent), "{spent} frames for {made} stacks");
+    let all = || stacks.iter().flatten().chain([&last]);
+    for stack in all() {
+        let there = |address| paging::is_present(kernel.system, address);
+        let whole = (stack.bottom..stack.top).step_by(PAGE as usize).all(there);
+        ensure!(whole && !there(stack.bottom - PAGE), "{stack:x?} has no guard page, or holes");
+        ensure!(all().filter(|other| *other == stack).count() == 1, "{stack:x?} was given twice");
+    }
+    for _ in 0..2 {
+        for stack in all() {
+            // SAFETY: taken above, or again below; nothing has run on it.
+            unsafe { kernel.give_thread_stack(*stack) };
+        }
+        let given = kernel.thread_stacks();
+        ensure!(given == StackCounts { free: taken + 1, ..after }, "given back: {given:?}");
+        for _ in all() {
+            let again = thread_stack(kernel)?;
+            ensure!(all().any(|stack| *stack == again), "{again:x?} is new");
+        }
+        ensure!(kernel.thread_stacks() == after, "again: {:?}", kernel.thread_stacks());
+    }
+    for stack in all() {
+        // SAFETY: taken above; nothing has run on it.
+        unsafe { kernel.give_thread_stack(*stack) };
+    }
+    Ok(())
+}
+
 pub fn context_switch(run: &mut Run<'_>) -> Outcome {
     const TURNS: u64 = 1000;
     extern "C" fn entry(argument: usize) -> &'static Context {
@@ -70,8 +132,7 @@ pub fn context_switch(run: &mut Run<'_>) -> Outcome {
         unsafe { &pair(argument).checker }
     }
     let kernel = run.kernel;
-    let stack = kernel.space.lock_anywhere().take_thread_stack(kernel);
-    let Ok(stack) = stack else { return Err(Wrong::new(format_args!("no memory for a stack"))) };
+    let stack = thread_stack(kernel)?;
     let mut pair = Pair::new(kernel, TURNS);
     prepare(&mut pair, stack, entry);
     let mut sum = 0;
@@ -82,7 +143,8 @@ pub fn context_switch(run: &mut Run<'_>) -> Outcome {
     }
     // One more, in which the context ends.
     pair.go(run);
-    kernel.space.lock_anywhere().give_thread_stack(stack);
+    // SAFETY: taken above; the context is over.
+    unsafe { kernel.give_thread_stack(stack) };
     ensure!(Pil::current() == Pil::NONE, "the level is {:?} afterwards", Pil::current());
     ensure!(machine::preempt::is_possible(), "preemption is off afterwards");
     Ok(())

@@ -138,7 +138,8 @@ pub fn run(
     let begin = emit(Kind::ProgramBegin, image.entry, EventId::NONE);
     let outcome = run_prepared(kernel, &program, may_fault);
     emit(Kind::ProgramEnd, u64::from(outcome.to_bits()), begin);
-    kernel.space.lock(may_fault).give_thread_stack(program.kernel_stack);
+    // SAFETY: taken by `prepare`; the program has left it for good.
+    unsafe { kernel.give_thread_stack(program.kernel_stack) };
     report_channel::send(match outcome {
         Outcome::Exited(status) => Line::Exited { program: name, status },
         Outcome::Killed(signal) => Line::Killed { program: name, signal },
@@ -173,7 +174,8 @@ pub fn run_from(
     let image = image::load(file, &mut space)?;
     let program = prepare(kernel, "misplaced", file, space, b"misplaced\0", &image, start)?;
     let outcome = run_prepared(kernel, &program, may_fault);
-    kernel.space.lock(may_fault).give_thread_stack(program.kernel_stack);
+    // SAFETY: taken by `prepare`; the program has left it for good.
+    unsafe { kernel.give_thread_stack(program.kernel_stack) };
     Ok(outcome)
 }
 
@@ -196,7 +198,7 @@ fn prepare(
     start: Start,
 ) -> Result<SlabBox<Program>, CannotRun> {
     let stack_pointer = arguments::make_stack(&mut space, words, image)?;
-    let kernel_stack = kernel.space.lock_anywhere().take_thread_stack(kernel)?;
+    let kernel_stack = kernel.take_thread_stack()?;
     // No frame of an earlier program's is to be taken for this one's.
     // SAFETY: the place of the frame, on a stack that nobody uses.
     unsafe { user_frame(kernel_stack).write(TrapFrame::default()) };
@@ -218,7 +220,8 @@ fn prepare(
         stack_pointer,
     };
     kernel.programs.allocate(program).map_err(|_| {
-        kernel.space.lock_anywhere().give_thread_stack(kernel_stack);
+        // SAFETY: taken above; nothing has run on it.
+        unsafe { kernel.give_thread_stack(kernel_stack) };
         CannotRun::OutOfMemory
     })
 }

@@ -4,11 +4,15 @@
 //! kinds of work, in this order:
 //!
 //! 1. what neither faults nor sleeps is done at once, on the entry stack: filling a hole in a kernel
-//!    stack, an interrupt's handler, stopping for another processor's panic;
-//! 2. what may fault or sleep is *moved*: the frame is copied to the thread's own kernel stack
+//!    stack, the handler of an interrupt above [`Pil::LOCK`], stopping for another processor's panic;
+//! 2. what may fault, sleep or switch is *moved*: the frame is copied to the thread's own kernel stack
 //!    (first making sure that the stack is there), and only there do interrupts come on again:
-//!    exceptions of user mode, page faults on user memory, preemption;
+//!    exceptions of user mode, page faults on user memory, interrupts up to [`Pil::LOCK`], preemption;
 //! 3. what can only be a bug of the kernel's is fatal and reported where it is.
+//!
+//! An interrupt that is to be moved is noted as if it were held back, and replayed as the first thing
+//! on the thread's stack (`after_interrupt`). Where that stack has no room left, it stays held back
+//! until the level is next lowered, another interrupt comes, or the thread returns to user mode.
 //!
 //! One test of all pending asynchronous work stands before every return to user mode
 //! ([`prepare_return_to_user`]), with interrupts off, repeated until there is none.
@@ -95,6 +99,9 @@ pub(crate) extern "C" fn trap_on_entry_stack(frame: &mut TrapFrame) -> *mut Trap
 
 /// Second half, on the thread's own stack, interrupts still off and off again at the end.
 pub(crate) extern "C" fn trap_on_thread_stack(frame: &mut TrapFrame) {
+    if frame.vector >= 32 {
+        return after_interrupt(frame);
+    }
     // SAFETY: off the entry stack, interrupted code ran at level 0 with interrupts on.
     unsafe { interrupts_on() };
     // SAFETY: this is the entry on the thread's own stack; the interrupted code's token, if it had
@@ -109,14 +116,34 @@ pub(crate) extern "C" fn trap_on_thread_stack(frame: &mut TrapFrame) {
                 hooks.fatal(frame, Fatal::Exception);
             }
         }
-    } else if frame.vector < 32 {
-        hooks.user_exception(frame, &mut may_fault);
     } else {
-        preempt::check();
+        hooks.user_exception(frame, &mut may_fault);
     }
     if frame.is_user() {
         prepare_return_to_user(frame, &mut may_fault);
     } else {
+        interrupts_off();
+    }
+}
+
+/// What an interrupt still has to do, on the thread's own stack: the handlers that may switch, and
+/// preemption. The interrupted code may be at any level up to 9, or have preemption off; then it is
+/// gone back to with nothing else done.
+fn after_interrupt(frame: &mut TrapFrame) {
+    if frame.is_user() {
+        // SAFETY: user mode runs at level 0, preemption on; this is the entry on the thread's own
+        // stack, and interrupts are about to be turned on.
+        let mut may_fault = unsafe { MayFault::assume() };
+        // Replays what is pending, as the return from any other entry would.
+        return prepare_return_to_user(frame, &mut may_fault);
+    }
+    pil::replay(Pil::current());
+    // Interrupts stay off unless there is a reason: with them on, a storm of interrupts would go
+    // down the stack, each on top of the one before.
+    if is_preemption_due(current_cpu()) {
+        // SAFETY: off the entry stack; interrupts were on where this one came.
+        unsafe { interrupts_on() };
+        preempt::check();
         interrupts_off();
     }
 }
@@ -133,6 +160,7 @@ pub fn prepare_return_to_user(frame: &mut TrapFrame, may_fault: &mut MayFault) {
         if !is_work_pending(cpu) {
             return;
         }
+        pil::replay(Pil::NONE);
         // The thread's word, read while it cannot move to another processor.
         let asynchronous = is_asynchronous_pending(cpu);
         // SAFETY: on the thread's own stack at level 0.
@@ -153,7 +181,15 @@ fn is_asynchronous_pending(cpu: &Cpu) -> bool {
 
 #[inline]
 fn is_work_pending(cpu: &Cpu) -> bool {
-    is_asynchronous_pending(cpu) || cpu.pending.levels.get() & preempt::LEVEL_BIT != 0
+    // At level 0 nothing is masked, so each pending level is work: an interrupt's, or preemption.
+    is_asynchronous_pending(cpu) || cpu.pending.levels.get() != 0
+}
+
+/// Whether the interrupted code, which had interrupts on, is to be preempted.
+fn is_preemption_due(cpu: &Cpu) -> bool {
+    cpu.pending.levels.get() & preempt::LEVEL_BIT != 0
+        && cpu.pil.get() == 0
+        && cpu.preempt_off.get() == 0
 }
 
 fn fatal(cpu: &Cpu, frame: &TrapFrame, cause: Fatal) -> ! {
@@ -248,18 +284,23 @@ fn interrupt(cpu: &Cpu, frame: &mut TrapFrame) -> *mut TrapFrame {
     if vector == SPURIOUS {
         return frame;
     }
-    // SAFETY: interrupts are off until the trap is over.
-    let atomic = unsafe { Atomic::assume() };
-    pil::arrive(cpu, atomic, Pil::new(vector >> 4), vector & 15);
+    let (level, line) = (Pil::new(vector >> 4), vector & 15);
+    let current = Pil::new(cpu.pil.get());
+    if level > Pil::LOCK || level <= current {
+        // SAFETY: interrupts are off until the trap is over.
+        let atomic = unsafe { Atomic::assume() };
+        pil::arrive(cpu, atomic, level, line);
+    } else {
+        // For the replay on the thread's stack.
+        cpu.pending.add(level, line);
+    }
     if frame.is_user() {
         if is_work_pending(cpu) {
             return move_user(cpu, frame);
         }
-    } else if cpu.pending.levels.get() & preempt::LEVEL_BIT != 0
-        && cpu.pil.get() == 0
-        && cpu.preempt_off.get() == 0
-        && frame.rflags & INTERRUPT_FLAG != 0
-        // Too near the end of the stack the wish has to wait.
+    } else if (cpu.pending.is_any_above(current) || is_preemption_due(cpu))
+        // Too near the end of the stack both have to wait: the interrupt is held back, not
+        // acknowledged, as if it were masked.
         && stack::make_landing(cpu, frame.rsp)
     {
         return move_below(cpu, frame, frame.rsp);
@@ -273,10 +314,21 @@ fn interrupt(cpu: &Cpu, frame: &mut TrapFrame) -> *mut TrapFrame {
 /// order of level, as the controller wants it, because the replay is.
 pub(crate) fn hold(_: &Cpu, _: Pil) {}
 
-/// Runs an interrupt's handler, then acknowledges the interrupt.
+/// Runs an interrupt's handler and acknowledges the interrupt.
+///
+/// Up to [`Pil::LOCK`] first the acknowledgement: the handler may switch away, and as long as the
+/// interrupt was in service, none of its level or below would come. Should the line be raised again
+/// meanwhile, the level masks it. That is right for edge-triggered lines, and there are no others: a
+/// level-triggered one would come a second time for nothing, as its device has not been served yet.
 pub(crate) fn deliver(cpu: &Cpu, atomic: &Atomic, level: Pil, line: u8) {
-    hooks::deliver(cpu, atomic, level, line);
-    cpu.system().backend.local_apic.acknowledge();
+    let local_apic = &cpu.system().backend.local_apic;
+    if level <= Pil::LOCK {
+        local_apic.acknowledge();
+        hooks::deliver(cpu, atomic, level, line);
+    } else {
+        hooks::deliver(cpu, atomic, level, line);
+        local_apic.acknowledge();
+    }
 }
 
 pub(crate) fn send_poke(cpu: &Cpu) {
