@@ -19,6 +19,9 @@ pub fn title(event: &Event) -> String {
         }
         Kind::PokeSent => format!("poke-sent {argument}"),
         Kind::Exception => format!("exception {argument}"),
+        Kind::Dispatch | Kind::Wake | Kind::Preempt | Kind::Migrate => {
+            format!("{} {argument}", event.kind.text())
+        }
         kind => kind.text().to_owned(),
     }
 }
@@ -43,6 +46,16 @@ pub fn argument(event: &Event) -> Map<String, Value> {
             Some(signal) => json!({"signal": signal}),
             None => json!({"status": argument}),
         },
+        Kind::ThreadBegin
+        | Kind::ThreadEnd
+        | Kind::Dispatch
+        | Kind::Wake
+        | Kind::Preempt
+        | Kind::Migrate
+        | Kind::Bind
+        | Kind::Unbind => json!({"thread": argument}),
+        Kind::Block => json!({"waits for": address}),
+        Kind::OffLine | Kind::OnLine => json!({"processor": argument}),
         Kind::PokeReceived | Kind::IdleBegin | Kind::IdleEnd => json!({}),
     };
     match named {

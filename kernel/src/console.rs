@@ -111,7 +111,7 @@ pub fn interrupt(kernel: &Kernel, atomic: &Atomic) {
     let mut console = kernel.console.lock_within(atomic);
     let console = &mut *console;
     while let Ok(byte) = console.port.try_receive_byte() {
-        if byte == CONTROL_C && program::interrupt_foreground(kernel) {
+        if byte == CONTROL_C && program::interrupt_foreground(kernel, atomic) {
             continue;
         }
         // Whoever types faster than anybody reads loses what does not fit.

@@ -6,7 +6,8 @@ use crate::console::Console;
 use crate::kernel_space::KernelSpace;
 use crate::options::Options;
 use crate::program::Program;
-use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use dispatch::Thread;
 use linked_list_allocator::Heap;
 use machine::slot::{Layer, Slot};
 use machine::x86_64::descriptors::{EntryStacks, InterruptTable};
@@ -38,10 +39,12 @@ pub struct Kernel {
     pub heap: SpinLock<Heap, 13>,
     /// The kernel's half of the address space.
     pub space: SpinLock<KernelSpace, 13>,
+    /// Where threads come from; they stay.
+    pub threads: Slab<Thread>,
     /// Where programs come from.
     pub programs: Slab<Program>,
-    /// The program that Ctrl-C ends, or null.
-    pub foreground: AtomicPtr<Program>,
+    /// The program that Ctrl-C ends; it lives while it stands here.
+    pub foreground: SpinLock<Option<&'static Program>, 13>,
     /// What the checks share between processors.
     pub shared: checks::Shared,
     /// Processors that have arrived.
@@ -62,10 +65,6 @@ pub struct PerCpu {
     pub timer_interrupts: AtomicU64,
     /// Calls of the preemption hook.
     pub preemptions: AtomicU64,
-    /// What another processor wants done here ([`crate::processors::run_on`]): a function, or null.
-    pub work: AtomicPtr<()>,
-    /// How often such work has been done.
-    pub work_done: AtomicU64,
     /// The stacks that its traps enter on, once they are made.
     pub entry_stacks: Once<EntryStacks>,
 }
@@ -127,8 +126,6 @@ impl PerCpu {
             iretq_returns: AtomicU64::new(0),
             timer_interrupts: AtomicU64::new(0),
             preemptions: AtomicU64::new(0),
-            work: AtomicPtr::new(core::ptr::null_mut()),
-            work_done: AtomicU64::new(0),
             entry_stacks: Once::new(),
         }
     }

@@ -42,6 +42,7 @@ mod ramdisk;
 mod report_channel;
 mod symbols;
 mod system_call;
+mod threads;
 mod timeline;
 mod traps;
 
@@ -52,7 +53,8 @@ use bootloader_api::config::{Mapping, Mappings};
 use bootloader_api::info::MemoryRegionKind;
 use bootloader_api::{BootInfo, BootloaderConfig, entry_point};
 use console::Console;
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
+use dispatch::{CpuDispatch, Dispatch};
 use ending::{end, refuse};
 use kernel::{Kernel, PerCpu};
 use kernel_space::{
@@ -71,6 +73,7 @@ use memory::{Memory, Slab};
 use options::{BadOption, Options};
 use processors::{ProcessorSlabs, refill_reserve, take_traps};
 use program::CannotRun;
+use threads::KernelResources;
 use traps::KernelHooks;
 
 /// What the kernel asks of whoever loads it.
@@ -137,13 +140,17 @@ fn start(info: &'static mut BootInfo) -> ! {
         report_lock: SpinLock::new(()),
         heap: heap::new(),
         space: SpinLock::new(KernelSpace::new()),
+        threads: Slab::new(&SlabPages),
         programs: Slab::new(&SlabPages),
-        foreground: AtomicPtr::new(core::ptr::null_mut()),
+        foreground: SpinLock::new(None),
         shared: checks::Shared::new(),
         processors: AtomicUsize::new(1),
     });
     kernel.install();
     let processors: &'static ProcessorSlabs = memory.keep(ProcessorSlabs::new());
+    let dispatch: &'static Dispatch = memory.keep(Dispatch::new(&KernelResources));
+    dispatch.install(system);
+    dispatch.add_cpu(memory.keep(CpuDispatch::new(cpu)));
 
     // 4. Frames.
     memory.into_frames().install(system);
@@ -171,7 +178,10 @@ fn start(info: &'static mut BootInfo) -> ! {
     // SAFETY: the boot thread is a thread: interrupts on, nothing held; its only token.
     let mut may_fault = unsafe { MayFault::assume() };
 
-    // 7. The other processors.
+    // 7. The dispatcher: from here on this is the boot thread. Then the other processors.
+    if threads::begin_first(kernel, cpu).is_err() {
+        refuse(Ending::TooLittleMemory, format_args!("no room for the idle thread"));
+    }
     cpu.backend.online.store(true, Ordering::Release);
     let online = match processors::start_others(kernel, processors, &firmware, start_page) {
         Ok(online) => online,

@@ -1,7 +1,7 @@
 //! Ways to panic on purpose (`panic=KIND`), to see and to test each kind of report.
 
 use crate::kernel::Kernel;
-use crate::processors;
+use crate::threads;
 use core::hint::black_box;
 use machine::x86_64::descriptors::{EntryStack, take_entry_stack_away};
 
@@ -123,7 +123,7 @@ fn provoke_on_other(kernel: &'static Kernel) {
     let Some(cpu) = kernel.system.cpus().last().filter(|cpu| cpu.index() != 0) else {
         panic!("there is no other processor");
     };
-    processors::run_on(cpu, provoke_plain);
+    threads::run_on(cpu, provoke_plain);
     loop {
         core::hint::spin_loop();
     }
@@ -132,7 +132,7 @@ fn provoke_on_other(kernel: &'static Kernel) {
 #[inline(never)]
 fn provoke_everywhere(kernel: &'static Kernel) {
     for cpu in kernel.system.cpus().skip(1) {
-        processors::run_on(cpu, provoke_plain);
+        threads::run_on(cpu, provoke_plain);
     }
     provoke_plain();
 }

@@ -1,9 +1,10 @@
-//! The processors: bringing them up, their idle loop, giving one something to do.
+//! The processors: bringing them up.
 
-use crate::kernel::{Kernel, PerCpu, count};
+use crate::kernel::{Kernel, PerCpu};
 use crate::kernel_space::{NoSpace, SlabPages, free_frame, zeroed_frame};
-use crate::system_call;
-use core::sync::atomic::{AtomicPtr, Ordering};
+use crate::{system_call, threads};
+use core::sync::atomic::Ordering;
+use dispatch::{CpuDispatch, Dispatch};
 use machine::x86_64::descriptors::{EntryStack, EntryStacks};
 use machine::x86_64::firmware::Firmware;
 use machine::x86_64::paging::{self, Flags, Tables};
@@ -11,7 +12,7 @@ use machine::x86_64::private::{interrupts_on, stop};
 use machine::x86_64::stack::{Reserve, Stack};
 use machine::x86_64::start::{self, StartTable};
 use machine::x86_64::state::CpuState;
-use machine::{Cpu, MayFault, idle, poke};
+use machine::{Cpu, MayFault};
 use memory::{FrameNumber, Memory, Slab};
 
 /// Pages of an entry stack: enough for the report of a panic.
@@ -37,6 +38,8 @@ pub struct ProcessorSlabs {
     cpus: Slab<Cpu>,
     /// What the kernel keeps per processor.
     per_cpu: Slab<PerCpu>,
+    /// What the dispatcher keeps per processor.
+    dispatch: Slab<CpuDispatch>,
     /// Where each starts.
     table: StartTable,
 }
@@ -47,6 +50,7 @@ impl ProcessorSlabs {
         ProcessorSlabs {
             cpus: Slab::new(&SlabPages),
             per_cpu: Slab::new(&SlabPages),
+            dispatch: Slab::new(&SlabPages),
             table: StartTable::new(),
         }
     }
@@ -80,6 +84,8 @@ pub fn start_others(
         // SAFETY: it has not started, and it will run on this stack.
         unsafe { machine::x86_64::stack::set_current(cpu, stack) };
         slabs.table.set(cpu, stack);
+        let of_dispatcher = slabs.dispatch.allocate_with(|| CpuDispatch::new(cpu));
+        Dispatch::current().add_cpu(of_dispatcher.map_err(|_| NoSpace)?.leak());
         kernel.system.add_cpu(cpu);
     }
     if kernel.system.cpu_count() == 1 {
@@ -130,7 +136,7 @@ fn main(cpu: &'static Cpu) -> ! {
     // SAFETY: the tables are loaded, and this is the processor's own stack.
     unsafe { interrupts_on() };
     // SAFETY: the start of a thread, with interrupts on and nothing held.
-    idle_loop(unsafe { MayFault::assume() })
+    threads::begin_other(kernel, cpu, unsafe { MayFault::assume() })
 }
 
 /// Makes the current processor take traps and system calls, once, on the stack that it runs on.
@@ -145,43 +151,4 @@ pub fn refill_reserve() {
     let guard = machine::preempt::disable_anywhere();
     // SAFETY: the frames come from the pool, for this alone.
     unsafe { Reserve::refill(guard.atomic(), || zeroed_frame().ok()) };
-}
-
-fn idle_loop(mut may_fault: MayFault) -> ! {
-    loop {
-        refill_reserve();
-        do_work(&mut may_fault);
-        idle::halt_unless(&mut may_fault, |atomic| {
-            !PerCpu::current(atomic).work.load(Ordering::Acquire).is_null()
-        });
-    }
-}
-
-/// Does what another processor has left for this one.
-fn do_work(may_fault: &mut MayFault) {
-    let per_cpu = {
-        let guard = machine::preempt::disable(may_fault);
-        PerCpu::current(guard.atomic())
-    };
-    let work = per_cpu.work.swap(core::ptr::null_mut(), Ordering::AcqRel);
-    if !work.is_null() {
-        // SAFETY: `run_on` is the only one that stores here, and it stores a `fn()`.
-        let work = unsafe { core::mem::transmute::<*mut (), fn()>(work) };
-        work();
-        count(&per_cpu.work_done);
-    }
-}
-
-/// Leaves work for an idle processor other than the caller's and pokes it. Says whether it was taken:
-/// a processor has room for one piece at a time.
-pub fn run_on(cpu: &'static Cpu, work: fn()) -> bool {
-    let place: &AtomicPtr<()> = &PerCpu::of(cpu).work;
-    let left = place.compare_exchange(
-        core::ptr::null_mut(),
-        work as *mut (),
-        Ordering::Release,
-        Ordering::Relaxed,
-    );
-    poke::poke(cpu);
-    left.is_ok()
 }

@@ -4,10 +4,11 @@ use crate::checks;
 use crate::kernel::{Kernel, PerCpu, count};
 use crate::program::{self, Killed};
 use crate::{console, panic};
+use dispatch::CpuDispatch;
 use machine::x86_64::frame::TrapFrame;
 use machine::x86_64::trap::{Fatal, TrapHooks};
 use machine::x86_64::user_copy;
-use machine::{Atomic, Cpu, Hooks, MayFault, Pil, preempt, time};
+use machine::{Atomic, Cpu, Hooks, MayFault, Pil, pil, preempt, time};
 
 /// The kernel's side of the machine. Has no state.
 pub struct KernelHooks;
@@ -23,9 +24,8 @@ impl Hooks for KernelHooks {
         }
     }
 
-    fn poked(&self, _: &Cpu, _: &Atomic) {
-        // A poke ends a halt, or a stay in user mode; what it is about, the poked processor finds
-        // where it goes on.
+    fn poked(&self, cpu: &Cpu, atomic: &Atomic) {
+        dispatch::hooks::poked(cpu, atomic);
     }
 
     fn timer(&self, cpu: &Cpu, atomic: &Atomic) {
@@ -34,10 +34,18 @@ impl Hooks for KernelHooks {
     }
 
     fn preempt(&self) {
-        let guard = preempt::disable_anywhere();
-        // One thread per processor: the best choice is the one that runs.
-        count(&PerCpu::current(guard.atomic()).preemptions);
-        preempt::clear(guard.atomic());
+        let level = pil::raise_anywhere(Pil::DISP);
+        let atomic = level.atomic();
+        count(&PerCpu::current(atomic).preemptions);
+        let too_early = CpuDispatch::find(Cpu::current(atomic)).is_none_or(|cpu| !cpu.is_online());
+        if too_early {
+            // There is nothing to choose from yet.
+            preempt::clear(atomic);
+        }
+        level.restore_without_preemption();
+        if !too_early {
+            dispatch::hooks::preempt();
+        }
     }
 }
 

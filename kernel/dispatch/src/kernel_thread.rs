@@ -372,6 +372,20 @@ fn exit(thread: &'static Thread) -> &'static Context {
     swtch::leave_for_ever(cpu, thread, next)
 }
 
+/// Ends the running thread where it stands, without going back to its entry: what lies on its stack is
+/// forgotten, not dropped. For threads that come from user mode. Not on the simulated machine, whose
+/// threads have to return.
+pub fn exit_here(result: usize) -> ! {
+    let thread = Thread::running();
+    thread.life.result.store(result, Ordering::Relaxed);
+    let next = exit(thread);
+    // SAFETY: `exit` has left the level raised, until the processor has left this stack.
+    let atomic: &Atomic = unsafe { Atomic::assume() };
+    // SAFETY: this thread runs; `next` was published by this processor; at `DISP_LEVEL`.
+    unsafe { machine::switch(atomic, &thread.context, next) };
+    unreachable!("a thread that is over was resumed")
+}
+
 /// How many threads are over and wait to be used again.
 pub fn cached_threads() -> usize {
     Dispatch::current().threads.count()

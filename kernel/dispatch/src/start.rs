@@ -27,7 +27,8 @@ pub fn begin_as_idle(cpu: &'static CpuDispatch, idle: &'static Thread) {
     go_on_line(cpu, level.atomic());
 }
 
-/// The running code becomes a thread of the current processor, whose idle thread is made anew with `idle` as its entry.
+/// The running code becomes a thread of the current processor, bound there, whose idle thread is made
+/// anew with `idle` as its entry.
 pub fn begin_as_thread(
     cpu: &'static CpuDispatch,
     thread: &'static Thread,
@@ -39,6 +40,8 @@ pub fn begin_as_thread(
     let idle = kernel_thread::prepare(&attributes.bound(cpu), idle, argument)?;
     let level = pil::raise_anywhere(Pil::DISP);
     set_up(thread, cpu, Class::System, priority);
+    thread.binding.strong.store(Some(cpu), Ordering::Relaxed);
+    thread.binding.requested.store(Some(cpu), Ordering::Relaxed);
     make_idle(cpu, idle);
     // SAFETY: nobody else knows the thread yet.
     let transit = unsafe { InTransit::assume(thread, level.atomic()) };

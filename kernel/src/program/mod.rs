@@ -1,12 +1,15 @@
 //! Programs: one at a time, each on a kernel thread of its own.
 //!
-//! The thread that starts a program switches to the program's and gets the processor back when the
-//! program ends. Everything that a program has is given back then: its pages and page tables, its
-//! kernel stack, its object.
+//! The thread that starts a program waits for the program's. Everything that a program has is given
+//! back then: its pages and page tables, its object, its thread.
 //!
-//! How a program ends, in one place: [`leave`] notes the outcome and switches back, for good. It is
-//! called by the exit calls, for an exception that nobody handles, and for asynchronous work that
-//! says so; always on the program's own kernel stack, with nothing held.
+//! The program is its thread's owner ([`dispatch::ThreadOwner`]): wherever the thread gets a processor,
+//! the program's address space and word of asynchronous work come with it. The thread stays on one
+//! processor, since what a program leaves in the registers for floating point is not saved.
+//!
+//! How a program ends, in one place: [`leave`] notes the outcome and ends the thread. It is called by
+//! the exit calls, for an exception that nobody handles, and for asynchronous work that says so; always
+//! on the program's own kernel stack, with nothing held.
 
 pub mod address_space;
 pub mod arguments;
@@ -23,17 +26,20 @@ use abi::errno::Errno;
 use address_space::AddressSpace;
 use alloc::vec::Vec;
 use core::fmt;
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
-use machine::pil::{self, Pil, PilGuard};
-use machine::preempt::PreemptGuard;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use dispatch::kernel_thread::{self, Attributes};
+use dispatch::resources::StackKind;
+use dispatch::thread::asynchronous;
+use dispatch::{CpuDispatch, Thread, ThreadOwner};
 use machine::tracing::emit;
 use machine::x86_64::descriptors::USER_CODE;
 use machine::x86_64::frame::{self, TrapFrame};
 use machine::x86_64::stack::Stack;
 use machine::x86_64::{paging, user_state};
-use machine::{Context, Cpu, MayFault, switch};
+use machine::{Atomic, Cpu, MayFault};
 use memory::SlabBox;
 use report::Line;
+use spin::Once;
 use trace::{EventId, Kind};
 
 /// Longest name that is kept, in bytes.
@@ -45,20 +51,15 @@ pub struct Program {
     /// Its ELF file, for the names in a backtrace.
     file: &'static [u8],
     space: AddressSpace,
-    kernel_stack: Stack,
-    context: Context,
-    /// The thread that started it and waits.
-    starter: Context,
-    /// Asynchronous work: [`INTERRUPTED`].
-    asynchronous: AtomicU32,
+    /// Ctrl-C was typed.
+    interrupted: AtomicBool,
+    /// Its thread, once it has one.
+    thread: Once<&'static Thread>,
     /// How it ended; [`RUNNING`] while it has not.
     outcome: AtomicU32,
     start: Start,
     stack_pointer: u64,
 }
-
-/// Asynchronous work: Ctrl-C was typed.
-const INTERRUPTED: u32 = 1 << 0;
 
 /// [`Program::outcome`] of a program that runs.
 const RUNNING: u32 = u32::MAX;
@@ -136,10 +137,8 @@ pub fn run(
     let start = Start::at(image.entry);
     let program = prepare(kernel, name, file, space, &words, &image, start)?;
     let begin = emit(Kind::ProgramBegin, image.entry, EventId::NONE);
-    let outcome = run_prepared(kernel, &program, may_fault);
+    let outcome = run_prepared(kernel, &program, may_fault)?;
     emit(Kind::ProgramEnd, u64::from(outcome.to_bits()), begin);
-    // SAFETY: taken by `prepare`; the program has left it for good.
-    unsafe { kernel.give_thread_stack(program.kernel_stack) };
     report_channel::send(match outcome {
         Outcome::Exited(status) => Line::Exited { program: name, status },
         Outcome::Killed(signal) => Line::Killed { program: name, signal },
@@ -173,10 +172,7 @@ pub fn run_from(
     let mut space = AddressSpace::new(kernel)?;
     let image = image::load(file, &mut space)?;
     let program = prepare(kernel, "misplaced", file, space, b"misplaced\0", &image, start)?;
-    let outcome = run_prepared(kernel, &program, may_fault);
-    // SAFETY: taken by `prepare`; the program has left it for good.
-    unsafe { kernel.give_thread_stack(program.kernel_stack) };
-    Ok(outcome)
+    run_prepared(kernel, &program, may_fault)
 }
 
 /// The words of a command, each with a null byte behind it.
@@ -198,10 +194,6 @@ fn prepare(
     start: Start,
 ) -> Result<SlabBox<Program>, CannotRun> {
     let stack_pointer = arguments::make_stack(&mut space, words, image)?;
-    let kernel_stack = kernel.take_thread_stack()?;
-    // No frame of an earlier program's is to be taken for this one's.
-    // SAFETY: the place of the frame, on a stack that nobody uses.
-    unsafe { user_frame(kernel_stack).write(TrapFrame::default()) };
     let mut kept_name = [0; NAME_MAX];
     for (place, byte) in kept_name.iter_mut().zip(name.bytes()) {
         *place = byte;
@@ -210,63 +202,84 @@ fn prepare(
         name: kept_name,
         file,
         space,
-        kernel_stack,
-        // SAFETY: a stack of its own, populated; `run_prepared` gives it back when this is over.
-        context: unsafe { Context::new(kernel_stack, begin, 0) },
-        starter: Context::of_running(),
-        asynchronous: AtomicU32::new(0),
+        interrupted: AtomicBool::new(false),
+        thread: Once::new(),
         outcome: AtomicU32::new(RUNNING),
         start,
         stack_pointer,
     };
-    kernel.programs.allocate(program).map_err(|_| {
-        // SAFETY: taken above; nothing has run on it.
-        unsafe { kernel.give_thread_stack(kernel_stack) };
-        CannotRun::OutOfMemory
-    })
+    kernel.programs.allocate(program).map_err(|_| CannotRun::OutOfMemory)
 }
 
-/// Gives the processor to the program until it is over.
-fn run_prepared(kernel: &Kernel, program: &Program, may_fault: &mut MayFault) -> Outcome {
-    let pointer = core::ptr::from_ref(program).cast_mut();
-    let guard = pil::raise(Pil::DISP, may_fault);
-    let atomic = guard.atomic();
-    let state = &Cpu::current(atomic).backend;
-    let word = core::ptr::from_ref(&program.asynchronous).cast_mut();
-    // SAFETY: at the dispatcher's level; the program lives until both are taken back below.
-    unsafe { state.set_thread(pointer.cast(), word) };
-    kernel.foreground.store(pointer, Ordering::Release);
-    // SAFETY: its upper half is the kernel's.
-    unsafe { paging::activate(program.space.root()) };
-    // SAFETY: `starter` is this thread; the program's context is fresh and runs nowhere else.
-    unsafe { switch(atomic, &program.starter, &program.context) };
-    // SAFETY: the kernel's own.
-    unsafe { paging::activate(kernel.root) };
-    kernel.foreground.store(core::ptr::null_mut(), Ordering::Release);
-    let state = &Cpu::current(atomic).backend;
-    // SAFETY: at the dispatcher's level.
-    unsafe { state.set_thread(core::ptr::null_mut(), core::ptr::null_mut()) };
-    drop(guard);
-    Outcome::from_bits(program.outcome.load(Ordering::Relaxed))
+/// Runs the program on a thread of its own, and waits until it is over.
+fn run_prepared(
+    kernel: &Kernel,
+    program: &Program,
+    may_fault: &mut MayFault,
+) -> Result<Outcome, CannotRun> {
+    // SAFETY: this function, which borrows the program, waits until the thread is over, and takes the
+    // pointer for Ctrl-C back.
+    let program: &'static Program = unsafe { &*core::ptr::from_ref(program) };
+    let first = CpuDispatch::of(kernel.system.cpu(0).expect("the first processor is there"));
+    let attributes = Attributes {
+        owner: Some(program),
+        stack: StackKind::Eager,
+        ..Attributes::system("program").bound(first)
+    };
+    let argument = core::ptr::from_ref(program).expose_provenance();
+    let handle =
+        kernel_thread::create(&attributes, begin, argument).map_err(|_| CannotRun::OutOfMemory)?;
+    *kernel.foreground.lock(may_fault) = Some(program);
+    handle.join(may_fault);
+    *kernel.foreground.lock(may_fault) = None;
+    Ok(Outcome::from_bits(program.outcome.load(Ordering::Relaxed)))
 }
 
-/// Where a program's thread begins: at the dispatcher's level, preemption off once.
-extern "C" fn begin(_: usize) -> &'static Context {
-    // SAFETY: the switch that came here raised the level, and nobody else restores it.
-    drop(unsafe { PilGuard::adopt(Pil::NONE) });
-    // SAFETY: a new context starts with preemption off once, and nobody else turns it on.
-    drop(unsafe { PreemptGuard::adopt() });
-    // SAFETY: the start of a thread, with interrupts on and nothing held.
-    let mut may_fault = unsafe { MayFault::assume() };
-    let program = current();
+/// Where a program's thread begins.
+fn begin(argument: usize, may_fault: &mut MayFault) -> usize {
+    // SAFETY: `run_prepared` passed the address of a program, which lives until this thread is over.
+    let program = unsafe { &*core::ptr::with_exposed_provenance::<Program>(argument) };
+    program.thread.call_once(Thread::running);
+    let stack = {
+        let guard = machine::preempt::disable(may_fault);
+        machine::x86_64::stack::current(Cpu::current(guard.atomic()))
+    };
+    // No frame of an earlier program's is to be taken for this one's.
+    // SAFETY: the place of the frame, at the top of this thread's own stack, kept free for it.
+    unsafe { user_frame(stack).write(TrapFrame::default()) };
     user_state::reset();
-    system_call::enter_user(program.start, program.stack_pointer, &mut may_fault)
+    if program.interrupted.load(Ordering::Acquire) {
+        // It was typed before there was a thread to ask.
+        Thread::running().ask(asynchronous::OWNER);
+    }
+    system_call::enter_user(program.start, program.stack_pointer, may_fault)
+}
+
+impl ThreadOwner for Program {
+    fn enters_processor(&self, thread: &'static Thread, atomic: &Atomic) {
+        let state = &Cpu::current(atomic).backend;
+        let word = core::ptr::from_ref(&thread.asynchronous).cast_mut();
+        let program = core::ptr::from_ref(self).cast_mut();
+        // SAFETY: at the dispatcher's level; both live until the thread has left the processor for good.
+        unsafe { state.set_thread(program.cast(), word) };
+        // SAFETY: its upper half is the kernel's.
+        unsafe { paging::activate(self.space.root()) };
+    }
+
+    fn leaves_processor(&self, _: &'static Thread, atomic: &Atomic) {
+        // SAFETY: the kernel's own.
+        unsafe { paging::activate(Kernel::current().root) };
+        // SAFETY: at the dispatcher's level.
+        unsafe {
+            Cpu::current(atomic).backend.set_thread(core::ptr::null_mut(), core::ptr::null_mut());
+        }
+    }
 }
 
 /// The program that a processor runs.
 fn on(cpu: &Cpu) -> Option<&Program> {
     let program = cpu.backend.thread().cast::<Program>();
-    // SAFETY: null, or set by `run_prepared` to a program that lives until it is null again.
+    // SAFETY: null, or set by `enters_processor` to a program that lives until it is null again.
     unsafe { program.as_ref() }
 }
 
@@ -349,8 +362,9 @@ pub fn show_own_backtrace(
     write: &mut dyn FnMut(fmt::Arguments<'_>),
 ) {
     let Some(program) = on(cpu) else { return };
+    let stack = machine::x86_64::stack::current(cpu);
     // SAFETY: every entry from user mode leaves its frame there, and the stack is populated.
-    let frame = unsafe { user_frame(program.kernel_stack).read() };
+    let frame = unsafe { user_frame(stack).read() };
     let entered = backtrace::Start { rip: frame.rip, rbp: frame.rbp };
     if let Some(start) = start.or(frame.is_user().then_some(entered)) {
         write(format_args!("backtrace of {}:\n", program.name()));
@@ -359,28 +373,29 @@ pub fn show_own_backtrace(
 }
 
 fn leave(outcome: Outcome) -> ! {
-    let program = current();
-    program.outcome.store(outcome.to_bits(), Ordering::Relaxed);
-    let guard = pil::raise_anywhere(Pil::DISP);
-    // SAFETY: this is the program's context; its starter waits for exactly this switch.
-    unsafe { switch(guard.atomic(), &program.context, &program.starter) };
-    unreachable!("a program that is over was resumed")
+    current().outcome.store(outcome.to_bits(), Ordering::Relaxed);
+    kernel_thread::exit_here(0)
 }
 
-/// The current program's asynchronous work, before it returns to user mode.
+/// The current thread's asynchronous work, before it returns to user mode.
 pub fn asynchronous(frame: &TrapFrame, may_fault: &mut MayFault) {
-    let work = current().asynchronous.swap(0, Ordering::AcqRel);
-    if work & INTERRUPTED != 0 {
+    dispatch::preempt::asynchronous_work();
+    let program = current();
+    if let Some(thread) = program.thread.get() {
+        thread.asynchronous.fetch_and(!asynchronous::OWNER, Ordering::AcqRel);
+    }
+    if program.interrupted.swap(false, Ordering::AcqRel) {
         kill(frame, Killed { signal: signal::SIGINT, exception: false }, may_fault);
     }
 }
 
 /// Ctrl-C: asks the running program to end. Says whether there is one.
-pub fn interrupt_foreground(kernel: &Kernel) -> bool {
-    let program: *const Program = AtomicPtr::load(&kernel.foreground, Ordering::Acquire);
-    // SAFETY: null, or a program that lives: it runs on this processor, which takes the console's
-    // interrupts, and is given back by this processor's own thread only after the pointer is null.
-    let Some(program) = (unsafe { program.as_ref() }) else { return false };
-    program.asynchronous.fetch_or(INTERRUPTED, Ordering::AcqRel);
+pub fn interrupt_foreground(kernel: &Kernel, atomic: &Atomic) -> bool {
+    let foreground = kernel.foreground.lock_within(atomic);
+    let Some(program) = *foreground else { return false };
+    program.interrupted.store(true, Ordering::Release);
+    if let Some(thread) = program.thread.get() {
+        thread.ask(asynchronous::OWNER);
+    }
     true
 }

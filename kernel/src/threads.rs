@@ -1,0 +1,78 @@
+//! Threads of the kernel: what the dispatcher takes from here (thread objects, stacks), and how its
+//! processors begin.
+
+use crate::kernel::Kernel;
+use crate::kernel_space::NoSpace;
+use crate::processors::refill_reserve;
+use dispatch::kernel_thread::{self, Attributes};
+use dispatch::resources::{KernelStack, OutOfMemory, Resources, StackKind};
+use dispatch::{CpuDispatch, Priority, Thread, idle_loop, start};
+use machine::{Cpu, MayFault};
+use memory::Slab;
+
+/// The priority of the boot thread: the system class's lowest.
+const BOOT_PRIORITY: Priority = Priority::SYSTEM_MIN;
+
+/// The dispatcher's memory. Has no state.
+pub struct KernelResources;
+
+impl Resources for KernelResources {
+    fn new_thread(&self) -> Result<&'static Thread, OutOfMemory> {
+        new_thread(&Kernel::current().threads, Thread::unused)
+    }
+
+    fn take_stack(&self, kind: StackKind) -> Result<KernelStack, OutOfMemory> {
+        let stack = Kernel::current().take_thread_stack().map_err(|NoSpace| OutOfMemory)?;
+        Ok(KernelStack { stack, kind })
+    }
+
+    fn give_stack(&self, stack: KernelStack) {
+        // SAFETY: `take_stack` took it, and the dispatcher gives back what nobody stands on.
+        unsafe { Kernel::current().give_thread_stack(stack.stack) };
+    }
+}
+
+fn new_thread(
+    threads: &'static Slab<Thread>,
+    thread: impl FnOnce() -> Thread,
+) -> Result<&'static Thread, OutOfMemory> {
+    Ok(threads.allocate_with(thread).map_err(|_| OutOfMemory)?.leak())
+}
+
+/// Puts the first processor under the dispatcher: the caller becomes the boot thread.
+pub fn begin_first(kernel: &'static Kernel, cpu: &'static Cpu) -> Result<(), NoSpace> {
+    let boot = new_thread(&kernel.threads, Thread::of_running_code).map_err(|_| NoSpace)?;
+    start::begin_as_thread(CpuDispatch::of(cpu), boot, BOOT_PRIORITY, idle, 0).map_err(|_| NoSpace)
+}
+
+/// Puts a started processor under the dispatcher: the caller, on the processor's own stack, becomes its
+/// idle thread.
+pub fn begin_other(kernel: &'static Kernel, cpu: &'static Cpu, mut may_fault: MayFault) -> ! {
+    let thread = new_thread(&kernel.threads, Thread::of_running_code);
+    let Ok(thread) = thread else { panic!("no memory for the idle thread of a processor") };
+    start::begin_as_idle(CpuDispatch::of(cpu), thread);
+    idle(0, &mut may_fault);
+    unreachable!("the idle loop ends");
+}
+
+/// What an idle thread does.
+fn idle(_: usize, may_fault: &mut MayFault) -> usize {
+    idle_loop(may_fault, |_| {
+        refill_reserve();
+        false
+    });
+    0
+}
+
+/// Runs `work` on a processor, in a thread of its own that is bound there. Says whether there was memory
+/// for it.
+pub fn run_on(cpu: &'static Cpu, work: fn()) -> bool {
+    fn entry(argument: usize, _: &mut MayFault) -> usize {
+        // SAFETY: `run_on` passes a `fn()`.
+        let work = unsafe { core::mem::transmute::<usize, fn()>(argument) };
+        work();
+        0
+    }
+    let attributes = Attributes::system("work").bound(CpuDispatch::of(cpu));
+    kernel_thread::create(&attributes, entry, work as usize).is_ok()
+}
