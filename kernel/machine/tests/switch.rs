@@ -3,10 +3,10 @@
 
 use atomics::{AtomicU32, Ordering};
 use machine::sim::baton::Stack;
-use machine::sim::{Machine, Quiet, model, once, run};
+use machine::sim::{self, Machine, Quiet, model, once, run};
 use machine::switch::Entry;
 use machine::{Atomic, Context, Cpu, Hooks, Pil, pil, preempt, switch};
-use std::sync::atomic::AtomicPtr;
+use std::sync::atomic::{AtomicBool, AtomicPtr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the contexts of a test share.
@@ -310,6 +310,69 @@ fn a_thread_moves_just_before_it_cannot() {
                 go(&stage.first[1], &stage.first[0]);
                 assert_eq!(Cpu::current_index_hint(), 0);
             });
+        });
+    });
+}
+
+/// A handler leaves the thread that it has interrupted, and the next interrupt of its level comes
+/// before it is back.
+#[test]
+fn a_handler_switches_away_and_back() {
+    const LEVEL: Pil = Pil::new(5);
+
+    #[derive(Default)]
+    struct Away {
+        stage: Arc<AtomicPtr<Stage>>,
+        interrupted: AtomicBool,
+    }
+
+    impl Hooks for Away {
+        fn poked(&self, _: &Cpu, _: &Atomic) {}
+        fn timer(&self, _: &Cpu, _: &Atomic) {}
+        fn preempt(&self) {}
+
+        fn interrupt(&self, _: &Cpu, _: &Atomic, level: Pil, _: u8) {
+            // SAFETY: the test has left a kept stage there before the first interrupt.
+            let stage = unsafe { &*self.stage.load(std::sync::atomic::Ordering::Relaxed) };
+            stage.log("interrupt");
+            if !self.interrupted.swap(true, std::sync::atomic::Ordering::Relaxed) {
+                go(&stage.first[0], &stage.other);
+                assert_eq!(Pil::current(), level);
+                assert!(!sim::interrupts_are_on());
+                stage.log("back");
+            }
+        }
+    }
+
+    extern "C" fn entry(argument: usize) -> &'static Context {
+        let stage = Stage::of(argument);
+        begin();
+        stage.log("other");
+        sim::interrupt(sim::current_cpu(), LEVEL, 0);
+        sim::interrupt_point();
+        end();
+        &stage.first[0]
+    }
+
+    model(|| {
+        let place = Arc::new(AtomicPtr::default());
+        let hooks = Away { stage: Arc::clone(&place), ..Away::default() };
+        run(1, hooks, |machine| {
+            let stage = stage(machine, entry);
+            place.store(std::ptr::from_ref(stage).cast_mut(), std::sync::atomic::Ordering::Relaxed);
+            let cpu = machine.cpu(0);
+            machine.start(0, move |_| {
+                let raised = pil::raise_anywhere(Pil::DISP);
+                sim::interrupt(cpu, LEVEL, 0);
+                sim::interrupt_point();
+                assert_eq!(sim::interrupt::held(cpu), LEVEL, "it is held back first");
+                drop(raised);
+                stage.log("on");
+                assert!(preempt::is_possible());
+            });
+            machine.join();
+            let log = stage.log.lock().unwrap_or_else(PoisonError::into_inner);
+            assert_eq!(*log, ["interrupt", "other", "interrupt", "back", "on"]);
         });
     });
 }
