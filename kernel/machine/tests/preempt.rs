@@ -167,6 +167,33 @@ fn the_return_from_an_interrupt_preempts() {
 }
 
 #[test]
+fn an_interrupt_comes_just_before_it_would_be_masked() {
+    on_one(|cpu, count| {
+        let interrupt = || sim::interrupt(cpu, Pil::new(5), 0);
+        interrupt();
+        let raised = pil::raise_anywhere(Pil::DISP);
+        assert_eq!(count.take(), 1, "not before the level was raised");
+        interrupt();
+        drop(pil::raise_within(Pil::MAX, raised.atomic()));
+        assert_eq!(count.take(), 0, "preempted at the dispatcher's level");
+        drop(raised);
+        assert_eq!(count.take(), 1);
+        interrupt();
+        let off = preempt::disable_anywhere();
+        assert_eq!(count.take(), 1, "not before preemption was turned off");
+        interrupt();
+        drop(preempt::disable_anywhere());
+        assert!(!preempt::is_wanted(off.atomic()), "taken where nothing was about to be masked");
+        drop(off);
+        assert_eq!(count.take(), 1);
+        interrupt();
+        sim::without_interrupts(|_| {
+            assert_eq!(count.take(), 1, "not before interrupts were turned off");
+        });
+    });
+}
+
+#[test]
 fn a_wish_does_not_count_as_an_interrupt_that_was_held_back() {
     on_one(|cpu, count| {
         let raised = pil::raise_anywhere(Pil::DISP);

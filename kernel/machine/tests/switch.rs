@@ -3,10 +3,11 @@
 
 use atomics::{AtomicU32, Ordering};
 use machine::sim::baton::Stack;
-use machine::sim::{Machine, Quiet, model, once, run};
+use machine::sim::{self, Machine, Quiet, model, once, run};
 use machine::switch::Entry;
-use machine::{Context, Cpu, Pil, pil, preempt, switch};
-use std::sync::{Mutex, PoisonError};
+use machine::{Atomic, Context, Cpu, Hooks, Pil, pil, preempt, switch};
+use std::sync::atomic::{AtomicBool, AtomicPtr};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the contexts of a test share.
 struct Stage {
@@ -254,6 +255,125 @@ fn a_context_that_is_restarted_too_early_is_found() {
         let stage = stage(machine, entry);
         // SAFETY: none: this context runs.
         machine.start(0, move |_| unsafe { stage.first[0].restart(Stack, entry, 0) });
+    });
+}
+
+/// A thread that is about to raise the level is preempted, and goes on on another processor: it is
+/// there that the level is raised.
+#[test]
+fn a_thread_moves_just_before_it_cannot() {
+    /// Its preemption: the processor goes from the first thread to the other one.
+    #[derive(Default)]
+    struct Leave(Arc<AtomicPtr<Stage>>);
+
+    impl Hooks for Leave {
+        fn interrupt(&self, _: &Cpu, _: &Atomic, _: Pil, _: u8) {}
+        fn timer(&self, _: &Cpu, _: &Atomic) {}
+
+        fn poked(&self, _: &Cpu, atomic: &Atomic) {
+            preempt::want(atomic);
+        }
+
+        fn preempt(&self) {
+            preempt::clear(preempt::disable_anywhere().atomic());
+            // SAFETY: the test has left a kept stage there before the only poke.
+            let stage = unsafe { &*self.0.load(std::sync::atomic::Ordering::Relaxed) };
+            go(&stage.first[0], &stage.other);
+        }
+    }
+
+    extern "C" fn entry(argument: usize) -> &'static Context {
+        let stage = Stage::of(argument);
+        begin();
+        stage.reach(1);
+        stage.wait_for(2);
+        end();
+        &stage.first[1]
+    }
+
+    model(|| {
+        let place = Arc::new(AtomicPtr::default());
+        run(2, Leave(Arc::clone(&place)), |machine| {
+            let stage = stage(machine, entry);
+            place.store(std::ptr::from_ref(stage).cast_mut(), std::sync::atomic::Ordering::Relaxed);
+            let own = machine.cpu(0);
+            machine.start(0, move |_| {
+                machine::poke::poke(own);
+                let raised = pil::raise_anywhere(Pil::DISP);
+                assert_eq!(Cpu::current(raised.atomic()).index(), 1);
+                assert_eq!(Pil::current(), Pil::DISP);
+                drop(raised);
+                stage.reach(2);
+            });
+            machine.start(1, move |_| {
+                stage.wait_for(1);
+                go(&stage.first[1], &stage.first[0]);
+                assert_eq!(Cpu::current_index_hint(), 0);
+            });
+        });
+    });
+}
+
+/// A handler leaves the thread that it has interrupted, and the next interrupt of its level comes
+/// before it is back.
+#[test]
+fn a_handler_switches_away_and_back() {
+    const LEVEL: Pil = Pil::new(5);
+
+    #[derive(Default)]
+    struct Away {
+        stage: Arc<AtomicPtr<Stage>>,
+        interrupted: AtomicBool,
+    }
+
+    impl Hooks for Away {
+        fn poked(&self, _: &Cpu, _: &Atomic) {}
+        fn timer(&self, _: &Cpu, _: &Atomic) {}
+        fn preempt(&self) {}
+
+        fn interrupt(&self, _: &Cpu, _: &Atomic, level: Pil, _: u8) {
+            // SAFETY: the test has left a kept stage there before the first interrupt.
+            let stage = unsafe { &*self.stage.load(std::sync::atomic::Ordering::Relaxed) };
+            stage.log("interrupt");
+            if !self.interrupted.swap(true, std::sync::atomic::Ordering::Relaxed) {
+                go(&stage.first[0], &stage.other);
+                assert_eq!(Pil::current(), level);
+                assert!(!sim::interrupts_are_on());
+                stage.log("back");
+            }
+        }
+    }
+
+    extern "C" fn entry(argument: usize) -> &'static Context {
+        let stage = Stage::of(argument);
+        begin();
+        stage.log("other");
+        sim::interrupt(sim::current_cpu(), LEVEL, 0);
+        sim::interrupt_point();
+        end();
+        &stage.first[0]
+    }
+
+    model(|| {
+        let place = Arc::new(AtomicPtr::default());
+        let hooks = Away { stage: Arc::clone(&place), ..Away::default() };
+        run(1, hooks, |machine| {
+            let stage = stage(machine, entry);
+            place.store(std::ptr::from_ref(stage).cast_mut(), std::sync::atomic::Ordering::Relaxed);
+            let cpu = machine.cpu(0);
+            machine.start(0, move |_| {
+                let raised = pil::raise_anywhere(Pil::DISP);
+                sim::interrupt(cpu, LEVEL, 0);
+                sim::interrupt_point();
+                assert_eq!(sim::interrupt::held(cpu), LEVEL, "it is held back first");
+                drop(raised);
+                stage.log("on");
+                assert!(preempt::is_possible());
+            });
+            machine.join();
+            let log = stage.log.lock().unwrap_or_else(PoisonError::into_inner);
+            assert_eq!(*log, ["interrupt", "other", "interrupt", "back", "on"]);
+        });
     });
 }
 

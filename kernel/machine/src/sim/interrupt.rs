@@ -61,15 +61,20 @@ pub fn send_poke(cpu: &Cpu) {
     cpu.backend.wires.raise(poke::LEVEL, poke::LINE);
 }
 
-/// Runs `section` with the interrupt flag off; turning it on again is an interrupt point.
+/// Runs `section` with the interrupt flag off; before turning it off and after turning it on again is
+/// an interrupt point.
 pub fn without_interrupts<R>(section: impl FnOnce(&Atomic) -> R) -> R {
-    let interrupts = &current_cpu().backend.interrupts;
-    let were_on = interrupts.are_on();
-    interrupts.set(false);
+    let were_on = interrupts_are_on();
+    if were_on {
+        interrupt_point();
+    }
+    // Only now: the thread may have been preempted, and moved here.
+    current_cpu().backend.interrupts.set(false);
     // SAFETY: without interrupts nobody preempts or moves this thread.
     let result = section(unsafe { Atomic::assume() });
     if were_on {
-        interrupts.set(true);
+        // The section may have switched, and come back elsewhere.
+        current_cpu().backend.interrupts.set(true);
         interrupt_point();
     }
     result

@@ -20,10 +20,11 @@
 //!
 //! # What it shows and what it does not
 //!
-//! An interrupt comes at *interrupt points* only: when the level is lowered, preemption or the
-//! interrupt flag turned on, in spin loops ([`crate::spin`]), before and after a switch, while
-//! halted, and where a test says [`interrupt_point`]. Code between two points is atomic with
-//! respect to interrupts on its own processor, though not with respect to other processors.
+//! An interrupt comes at *interrupt points* only: just before the level is raised, preemption or the
+//! interrupt flag turned off, and just after the reverse; in spin loops ([`crate::spin`]), before
+//! and after a switch, while halted, and where a test says [`interrupt_point`]. Code between two
+//! points is atomic with respect to interrupts on its own processor, though not with respect to
+//! other processors.
 
 pub mod baton;
 pub mod clock;
@@ -83,8 +84,13 @@ pub(crate) fn pil() -> u8 {
     current_cpu().pil.get()
 }
 
-/// Sets the current processor's interrupt level. Lowering it is an interrupt point.
+/// Sets the current processor's interrupt level. Before raising and after lowering it is an interrupt
+/// point.
 pub(crate) fn set_pil(level: u8) {
+    if level > pil() {
+        interrupt_point();
+    }
+    // Only now: the thread may have been preempted, and moved here.
     let cpu = current_cpu();
     let lowered = level < cpu.pil.get();
     cpu.pil.set(level);
@@ -115,9 +121,13 @@ pub(crate) fn clear_pending(bits: u32) {
     levels.set(levels.get() & !bits);
 }
 
-/// Changes how often preemption is off on the current processor. Turning it on is an interrupt
-/// point.
+/// Changes how often preemption is off on the current processor. Before turning it off and after
+/// turning it on is an interrupt point.
 pub(crate) fn add_preempt_off(difference: i32) {
+    if difference > 0 && preempt_off() == 0 {
+        interrupt_point();
+    }
+    // As in `set_pil`.
     let cpu = current_cpu();
     let Some(count) = cpu.preempt_off.get().checked_add_signed(difference) else {
         panic!("preemption is turned on more often than off");
