@@ -106,12 +106,12 @@ pub fn write_unlocked(text: fmt::Arguments<'_>) {
     let _ = Unlocked(open()).write_fmt(text);
 }
 
-/// The interrupt's handler: takes what was typed.
-pub fn interrupt(kernel: &Kernel, atomic: &Atomic) {
-    let mut console = kernel.console.lock_within(atomic);
+/// The interrupt's handler, on its thread: takes what was typed.
+pub fn interrupt(kernel: &Kernel) {
+    let mut console = kernel.console.lock_anywhere();
     let console = &mut *console;
     while let Ok(byte) = console.port.try_receive_byte() {
-        if byte == CONTROL_C && program::interrupt_foreground(kernel, atomic) {
+        if byte == CONTROL_C && program::interrupt_foreground(kernel) {
             continue;
         }
         // Whoever types faster than anybody reads loses what does not fit.

@@ -85,7 +85,9 @@ pub fn start_others(
         unsafe { machine::x86_64::stack::set_current(cpu, stack) };
         slabs.table.set(cpu, stack);
         let of_dispatcher = slabs.dispatch.allocate_with(|| CpuDispatch::new(cpu));
-        Dispatch::current().add_cpu(of_dispatcher.map_err(|_| NoSpace)?.leak());
+        let of_dispatcher: &'static CpuDispatch = of_dispatcher.map_err(|_| NoSpace)?.leak();
+        Dispatch::current().add_cpu(of_dispatcher);
+        threads::prepare_interrupts(of_dispatcher)?;
         kernel.system.add_cpu(cpu);
     }
     if kernel.system.cpu_count() == 1 {

@@ -4,10 +4,13 @@
 use crate::kernel::Kernel;
 use crate::kernel_space::NoSpace;
 use crate::processors::refill_reserve;
+use crate::{console, traps};
+use dispatch::interrupt_thread::{self, InterruptContext};
 use dispatch::kernel_thread::{self, Attributes};
 use dispatch::resources::{KernelStack, OutOfMemory, Resources, StackKind};
 use dispatch::{CpuDispatch, Priority, Thread, idle_loop, start};
-use machine::{Cpu, MayFault};
+use machine::time::TIMER_LEVEL;
+use machine::{Cpu, MayFault, Pil};
 use memory::Slab;
 
 /// The priority of the boot thread: the system class's lowest.
@@ -30,6 +33,10 @@ impl Resources for KernelResources {
         // SAFETY: `take_stack` took it, and the dispatcher gives back what nobody stands on.
         unsafe { Kernel::current().give_thread_stack(stack.stack) };
     }
+
+    fn handle_interrupt(&self, level: Pil, line: u8, context: &mut InterruptContext) {
+        traps::handle_interrupt(level, line, context);
+    }
 }
 
 fn new_thread(
@@ -42,7 +49,17 @@ fn new_thread(
 /// Puts the first processor under the dispatcher: the caller becomes the boot thread.
 pub fn begin_first(kernel: &'static Kernel, cpu: &'static Cpu) -> Result<(), NoSpace> {
     let boot = new_thread(&kernel.threads, Thread::of_running_code).map_err(|_| NoSpace)?;
-    start::begin_as_thread(CpuDispatch::of(cpu), boot, BOOT_PRIORITY, idle, 0).map_err(|_| NoSpace)
+    let cpu = CpuDispatch::of(cpu);
+    prepare_interrupts(cpu)?;
+    start::begin_as_thread(cpu, boot, BOOT_PRIORITY, idle, 0).map_err(|_| NoSpace)
+}
+
+/// Makes the interrupt threads of a processor, which may be another one that has not started.
+pub fn prepare_interrupts(cpu: &'static CpuDispatch) -> Result<(), NoSpace> {
+    for level in [console::LEVEL, TIMER_LEVEL] {
+        interrupt_thread::prepare(cpu, level).map_err(|_| NoSpace)?;
+    }
+    Ok(())
 }
 
 /// Puts a started processor under the dispatcher: the caller, on the processor's own stack, becomes its

@@ -5,6 +5,7 @@ use crate::kernel::{Kernel, PerCpu, count};
 use crate::program::{self, Killed};
 use crate::{console, panic};
 use dispatch::CpuDispatch;
+use dispatch::interrupt_thread::{self, InterruptContext};
 use machine::x86_64::frame::TrapFrame;
 use machine::x86_64::trap::{Fatal, TrapHooks};
 use machine::x86_64::user_copy;
@@ -15,11 +16,9 @@ pub struct KernelHooks;
 
 impl Hooks for KernelHooks {
     fn interrupt(&self, cpu: &Cpu, atomic: &Atomic, level: Pil, line: u8) {
-        if (level, line) == (console::LEVEL, console::LINE) {
-            console::interrupt(Kernel::current(), atomic);
-        } else if line == checks::LINE {
+        if line == checks::LINE {
             Kernel::current().shared.handlers.call(cpu, atomic, level);
-        } else {
+        } else if !deliver(cpu, atomic, level, line) {
             log::warn!("an interrupt that no driver asked for: level {level:?}, line {line}");
         }
     }
@@ -31,6 +30,7 @@ impl Hooks for KernelHooks {
     fn timer(&self, cpu: &Cpu, atomic: &Atomic) {
         count(&PerCpu::of(cpu).timer_interrupts);
         Kernel::current().shared.handlers.call(cpu, atomic, time::TIMER_LEVEL);
+        deliver(cpu, atomic, time::TIMER_LEVEL, time::TIMER_LINE);
     }
 
     fn preempt(&self) {
@@ -46,6 +46,19 @@ impl Hooks for KernelHooks {
         if !too_early {
             dispatch::hooks::preempt();
         }
+    }
+}
+
+/// Hands an interrupt to its thread, if there is one.
+fn deliver(cpu: &Cpu, atomic: &Atomic, level: Pil, line: u8) -> bool {
+    CpuDispatch::find(cpu)
+        .is_some_and(|cpu| interrupt_thread::deliver(cpu, atomic, level, line))
+}
+
+/// Handles an interrupt up to `LOCK_LEVEL`, on its thread.
+pub fn handle_interrupt(level: Pil, line: u8, _: &mut InterruptContext) {
+    if (level, line) == (console::LEVEL, console::LINE) {
+        console::interrupt(Kernel::current());
     }
 }
 

@@ -214,6 +214,17 @@ pub(crate) fn prepare(
     entry: Entry,
     argument: usize,
 ) -> Result<&'static Thread, OutOfMemory> {
+    let thread = prepare_bare(attributes, begin)?;
+    // SAFETY: the thread is in no queue and not running: it is the caller's alone.
+    *unsafe { thread.life.begin.access() } = Some((entry, argument));
+    Ok(thread)
+}
+
+/// The same with a context that begins with `start`, which gets the thread's address.
+pub(crate) fn prepare_bare(
+    attributes: &Attributes,
+    start: machine::switch::Entry,
+) -> Result<&'static Thread, OutOfMemory> {
     let dispatch = Dispatch::current();
     let thread = match dispatch.threads.take() {
         Some(thread) => thread,
@@ -240,9 +251,7 @@ pub(crate) fn prepare(
     drop(kept);
     let address = core::ptr::from_ref(thread).expose_provenance();
     // SAFETY: the stack is the thread's own, and its context is over or has never begun.
-    unsafe { thread.context.restart(stack, begin, address) };
-    // SAFETY: as above.
-    *unsafe { life.begin.access() } = Some((entry, argument));
+    unsafe { thread.context.restart(stack, start, address) };
     // SAFETY: as above.
     *unsafe { life.name.access() } = attributes.name;
     // SAFETY: the thread has not begun.
@@ -268,6 +277,14 @@ fn set_up(thread: &'static Thread, attributes: &Attributes, dispatch: &'static D
     thread.ran_at.store(0, Ordering::Relaxed);
     thread.asynchronous.store(0, Ordering::Relaxed);
     thread.publish(State::Free, Some(dispatch.transition_lock()));
+}
+
+/// A thread that [`prepare_bare`] made, and that nobody else can find any longer, is over: it goes to the
+/// cache when the processor has left its stack.
+pub(crate) fn end_bare(thread: &'static Thread) {
+    crate::enqueue::partition_of(thread).threads.fetch_sub(1, Ordering::Relaxed);
+    thread.life.detached.store(true, Ordering::Release);
+    thread.publish(State::Zombie, None);
 }
 
 impl JoinHandle {

@@ -1,6 +1,8 @@
-//! What the dispatcher needs from whoever owns the memory: thread objects and stacks.
+//! What the dispatcher needs from the layer above it: thread objects, stacks, the handlers of interrupts.
 
+use crate::interrupt_thread::InterruptContext;
 use crate::thread::Thread;
+use machine::Pil;
 use machine::backend::Stack;
 
 /// There is no memory for what was asked.
@@ -24,7 +26,8 @@ pub struct KernelStack {
     pub kind: StackKind,
 }
 
-/// Gives and takes what threads are made of. Called with no dispatcher lock held; does not sleep.
+/// Gives and takes what threads are made of, with no dispatcher lock held and without sleeping; handles
+/// interrupts.
 pub trait Resources: Sync {
     /// A new thread object; it is a thread's for ever, so it is never given back.
     fn new_thread(&self) -> Result<&'static Thread, OutOfMemory>;
@@ -34,4 +37,8 @@ pub trait Resources: Sync {
 
     /// Takes a stack back that nobody stands on any longer.
     fn give_stack(&self, stack: KernelStack);
+
+    /// Handles an interrupt, on an interrupt thread of the current processor, at the interrupt's level.
+    /// May block.
+    fn handle_interrupt(&self, level: Pil, line: u8, context: &mut InterruptContext);
 }

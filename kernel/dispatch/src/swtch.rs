@@ -130,12 +130,25 @@ pub(crate) fn wait_until_left(thread: &Thread) {
     }
 }
 
-/// The first thing that a thread does when it has been switched to: it releases the one before it.
+/// The first thing that a thread does when it has been switched to: it releases the one before it, and its
+/// owner loads what it needs.
 pub(crate) fn arrive() {
-    debug_assert!(Pil::current() == Pil::DISP);
     // SAFETY: at `DISP_LEVEL`, until the caller restores the level.
     let atomic: &Atomic = unsafe { Atomic::assume() };
     let cpu = CpuDispatch::current(atomic);
+    release_previous(cpu, atomic);
+    let thread = cpu.thread();
+    assert_own_lock(cpu, thread);
+    if let Some(owner) = thread.owner() {
+        owner.microstate(thread, Microstate::Running, time::now());
+        owner.enters_processor(thread, atomic);
+    }
+}
+
+/// Lets go of the thread whose stack the processor has just left.
+#[inline]
+pub(crate) fn release_previous(cpu: &'static CpuDispatch, atomic: &Atomic) {
+    debug_assert!(Pil::current() == Pil::DISP);
     if let Some(previous) = cpu.previous.load(Ordering::Relaxed) {
         cpu.previous.store(None, Ordering::Relaxed);
         // Before the flag is cleared: then the object may be used for another thread at once.
@@ -144,12 +157,6 @@ pub(crate) fn arrive() {
         if over {
             crate::kernel_thread::recycle(previous, atomic);
         }
-    }
-    let thread = cpu.thread();
-    assert_own_lock(cpu, thread);
-    if let Some(owner) = thread.owner() {
-        owner.microstate(thread, Microstate::Running, time::now());
-        owner.enters_processor(thread, atomic);
     }
 }
 

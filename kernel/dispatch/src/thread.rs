@@ -37,7 +37,8 @@ use machine::{Atomic, Context};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum State {
-    /// Not in use, or not yet begun: the transition lock.
+    /// Not in use, or not yet begun: the transition lock. Of an interrupt thread, waiting for an
+    /// interrupt: its processor's thread lock.
     Free,
     /// Asleep: a sleep queue's lock, a turnstile chain's, or the shuttle lock.
     Sleep,

@@ -10,6 +10,7 @@
 //! | asleep | its sleep queue's bucket, its turnstile chain, or the shuttle lock |
 //! | set aside for a hand-over | the shuttle lock |
 //! | stopped | the stop lock |
+//! | a free interrupt thread | its processor's thread lock |
 //! | between two of these | the transition lock, which is always held |
 //! | over | none |
 //!
@@ -38,7 +39,7 @@
 //! level in between, and so perhaps the processor, does not compile. That it did was bug 5017148.
 
 use crate::cpu::CpuDispatch;
-use crate::disp_lock::{Held, LockClass};
+use crate::disp_lock::{DispLock, Held, LockClass};
 use crate::dispatch_queue::DispatchQueue;
 use crate::thread::{State, Thread};
 use atomics::Ordering;
@@ -64,7 +65,7 @@ fn fits(state: State, class: LockClass) -> bool {
         State::OnProcessor => class == LockClass::Processor,
         State::Stopped => class == LockClass::Stop,
         State::Reserved => class == LockClass::Shuttle,
-        State::Free => class == LockClass::Stop,
+        State::Free => class == LockClass::Processor,
         State::Zombie => false,
     }
 }
@@ -209,6 +210,14 @@ impl<'a> ThreadGuard<'a> {
         debug_assert!(fits(state, new.lock().class()));
         let (thread, held) = self.take_apart();
         thread.publish(state, Some(new.lock()));
+        drop(held);
+    }
+
+    /// It is free from now on, an interrupt thread without an interrupt; `lock` is its processor's,
+    /// which is the one that was taken.
+    pub(crate) fn free(self, lock: &'static DispLock) {
+        let (thread, held) = self.take_apart();
+        thread.publish(State::Free, Some(lock));
         drop(held);
     }
 

@@ -390,8 +390,8 @@ pub fn asynchronous(frame: &TrapFrame, may_fault: &mut MayFault) {
 }
 
 /// Ctrl-C: asks the running program to end. Says whether there is one.
-pub fn interrupt_foreground(kernel: &Kernel, atomic: &Atomic) -> bool {
-    let foreground = kernel.foreground.lock_within(atomic);
+pub fn interrupt_foreground(kernel: &Kernel) -> bool {
+    let foreground = kernel.foreground.lock_anywhere();
     let Some(program) = *foreground else { return false };
     program.interrupted.store(true, Ordering::Release);
     if let Some(thread) = program.thread.get() {

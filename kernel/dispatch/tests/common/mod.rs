@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test uses its part")]
 
+use dispatch::interrupt_thread::{self, InterruptContext};
 use dispatch::kernel_thread::{self, Attributes, JoinHandle};
 use dispatch::resources::{KernelStack, OutOfMemory, StackKind};
 use dispatch::{
@@ -19,8 +20,9 @@ pub use machine::sim::{model, once};
 pub struct DispatcherHooks;
 
 impl Hooks for DispatcherHooks {
-    fn interrupt(&self, cpu: &Cpu, _: &Atomic, level: Pil, line: u8) {
-        panic!("interrupt at {level:?}, line {line}, of processor {}", cpu.index());
+    fn interrupt(&self, cpu: &Cpu, atomic: &Atomic, level: Pil, line: u8) {
+        let is_handled = interrupt_thread::deliver(CpuDispatch::of(cpu), atomic, level, line);
+        assert!(is_handled, "interrupt at {level:?}, line {line}, of processor {}", cpu.index());
     }
 
     fn poked(&self, cpu: &Cpu, atomic: &Atomic) {
@@ -35,10 +37,13 @@ impl Hooks for DispatcherHooks {
 }
 
 /// Thread objects from the host's memory, freed with the machine.
-#[derive(Default)]
 pub struct HostResources {
     threads: Mutex<Vec<Box<Thread>>>,
+    handler: InterruptHandler,
 }
+
+/// What a test does at an interrupt.
+pub type InterruptHandler = fn(Pil, u8, &mut InterruptContext);
 
 impl Resources for HostResources {
     fn new_thread(&self) -> Result<&'static Thread, OutOfMemory> {
@@ -54,6 +59,10 @@ impl Resources for HostResources {
     }
 
     fn give_stack(&self, _: KernelStack) {}
+
+    fn handle_interrupt(&self, level: Pil, line: u8, context: &mut InterruptContext) {
+        (self.handler)(level, line, context);
+    }
 }
 
 /// Makes a machine with a dispatcher that knows all its processors.
@@ -62,8 +71,23 @@ pub fn with_dispatcher(
     hooks: impl Hooks + Send + 'static,
     body: impl FnOnce(&Machine, &'static Dispatch),
 ) {
+    with_handler(cpus, hooks, unexpected, body);
+}
+
+fn unexpected(level: Pil, line: u8, _: &mut InterruptContext) {
+    panic!("interrupt at {level:?}, line {line}");
+}
+
+/// The same with a handler of interrupts that run as threads.
+pub fn with_handler(
+    cpus: usize,
+    hooks: impl Hooks + Send + 'static,
+    handler: InterruptHandler,
+    body: impl FnOnce(&Machine, &'static Dispatch),
+) {
     sim::run(cpus, hooks, |machine| {
-        let resources: &'static HostResources = machine.keep(HostResources::default());
+        let resources: &'static HostResources =
+            machine.keep(HostResources { threads: Mutex::default(), handler });
         let dispatch: &'static Dispatch = machine.keep(Dispatch::new(resources));
         dispatch.install(machine.system());
         for index in 0..cpus {
@@ -86,7 +110,17 @@ pub fn run_with(
     hooks: impl Hooks + Send + 'static,
     main: impl FnOnce(&mut MayFault) + Send + 'static,
 ) {
-    with_dispatcher(cpus, hooks, |machine, dispatch| {
+    run_with_handler(cpus, hooks, unexpected, main);
+}
+
+/// The same with a handler of interrupts that run as threads.
+pub fn run_with_handler(
+    cpus: usize,
+    hooks: impl Hooks + Send + 'static,
+    handler: InterruptHandler,
+    main: impl FnOnce(&mut MayFault) + Send + 'static,
+) {
+    with_handler(cpus, hooks, handler, |machine, dispatch| {
         let over = Arc::new(AtomicBool::new(false));
         let mut main = Some(main);
         for index in 0..cpus {
@@ -105,6 +139,7 @@ pub fn run_with(
                     }));
                 }
                 idle_loop(may_fault, |_| over.load(Ordering::SeqCst));
+                interrupt_thread::retire_all(may_fault);
             });
         }
     });
