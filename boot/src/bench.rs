@@ -37,6 +37,9 @@ pub struct Measured {
     pub value: u64,
 }
 
+/// The groups that the kernel measures itself.
+const KERNEL_GROUPS: [&str; 1] = ["disp"];
+
 /// The machine for measurements.
 pub fn machine() -> Machine {
     Machine { cpus: 1, pace: Pace::Counted, ..Machine::default() }
@@ -44,19 +47,32 @@ pub fn machine() -> Machine {
 
 /// Boots the benchmark program, all of it or one group.
 pub fn measure(build: &Build, image: &Path, group: Option<&str>) -> Result<Run> {
-    let program = ["bench"].into_iter().chain(group).map(str::to_owned).collect();
-    boot(build, image, machine(), program)
+    let program = |group| ["bench"].into_iter().chain(group).map(str::to_owned).collect();
+    match group {
+        // The kernel's own groups need no program.
+        Some(group) if KERNEL_GROUPS.contains(&group) => {
+            boot(build, image, machine(), vec![format!("bench={group}")], Vec::new())
+        }
+        Some(group) => boot(build, image, machine(), Vec::new(), program(Some(group))),
+        None => boot(build, image, machine(), vec!["bench=all".to_owned()], program(None)),
+    }
 }
 
 /// Boots `hello` on four processors at full speed; the answer is how long it took.
 pub fn wall(build: &Build, image: &Path) -> Result<Duration> {
-    let run = boot(build, image, Machine::default(), vec!["hello".to_owned()])?;
+    let run = boot(build, image, Machine::default(), Vec::new(), vec!["hello".to_owned()])?;
     Ok(run.wall)
 }
 
-fn boot(build: &Build, image: &Path, machine: Machine, program: Vec<String>) -> Result<Run> {
-    let folder = RunFolder::next(&program[0])?;
-    let line = CommandLine { options: Vec::new(), program };
+fn boot(
+    build: &Build,
+    image: &Path,
+    machine: Machine,
+    options: Vec<String>,
+    program: Vec<String>,
+) -> Result<Run> {
+    let folder = RunFolder::next(program.first().map_or("bench", String::as_str))?;
+    let line = CommandLine { options, program };
     let console = Console::Script(Vec::new());
     let manner = Manner { folder, console, timeout: Some(TIMEOUT), gdb_port: None };
     let run = run::run(&Boot::new(build, image, machine, line), &manner, |_| ())?;

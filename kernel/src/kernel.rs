@@ -7,7 +7,7 @@ use crate::kernel_space::KernelSpace;
 use crate::options::Options;
 use crate::program::Program;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use dispatch::Thread;
+use dispatch::{DispLock, Thread};
 use linked_list_allocator::Heap;
 use machine::slot::{Layer, Slot};
 use machine::x86_64::descriptors::{EntryStacks, InterruptTable};
@@ -45,6 +45,8 @@ pub struct Kernel {
     pub programs: Slab<Program>,
     /// The program that Ctrl-C ends; it lives while it stands here.
     pub foreground: SpinLock<Option<&'static Program>, 13>,
+    /// What the benchmarks take and release.
+    pub bench_lock: DispLock,
     /// What the checks share between processors.
     pub shared: checks::Shared,
     /// Processors that have arrived.

@@ -24,6 +24,7 @@
 extern crate alloc;
 
 mod backtrace;
+mod bench;
 mod boot_memory;
 mod checks;
 mod console;
@@ -54,7 +55,8 @@ use bootloader_api::info::MemoryRegionKind;
 use bootloader_api::{BootInfo, BootloaderConfig, entry_point};
 use console::Console;
 use core::sync::atomic::{AtomicUsize, Ordering};
-use dispatch::{CpuDispatch, Dispatch};
+use dispatch::disp_lock::LockClass;
+use dispatch::{CpuDispatch, DispLock, Dispatch};
 use ending::{end, refuse};
 use kernel::{Kernel, PerCpu};
 use kernel_space::{
@@ -143,6 +145,7 @@ fn start(info: &'static mut BootInfo) -> ! {
         threads: Slab::new(&SlabPages),
         programs: Slab::new(&SlabPages),
         foreground: SpinLock::new(None),
+        bench_lock: DispLock::new(LockClass::Test),
         shared: checks::Shared::new(),
         processors: AtomicUsize::new(1),
     });
@@ -316,11 +319,19 @@ fn serve(kernel: &'static Kernel, may_fault: &mut MayFault) -> Ending {
         return Ending::ChecksEnded;
     }
     if options.command.is_empty() {
-        menu::run(kernel, may_fault);
+        match options.bench {
+            Some(group) => bench::run(group, may_fault),
+            None => menu::run(kernel, may_fault),
+        }
         return Ending::PoweredOff;
     }
     match program::run(kernel, options.command, may_fault) {
-        Ok(_) => Ending::ProgramEnded,
+        Ok(_) => {
+            if let Some(group) = options.bench {
+                bench::run(group, may_fault);
+            }
+            Ending::ProgramEnded
+        }
         Err(error) => {
             let ending = match error {
                 CannotRun::NotFound => Ending::NoSuchProgram,

@@ -2,8 +2,8 @@
 //!
 //! The options point into the kernel's own copy of the line, which lives for ever.
 
-use crate::checks;
 use crate::panic_kinds::PanicKind;
+use crate::{bench, checks};
 use core::fmt;
 use log::LevelFilter;
 use trace::Groups;
@@ -15,6 +15,8 @@ pub struct Options {
     pub log: LevelFilter,
     /// `check=all` or `check=NAME,NAME`: run these checks instead of a program.
     pub check: Option<&'static str>,
+    /// `bench=all` or `bench=GROUP`: measure parts of the kernel, after the program if there is one.
+    pub bench: Option<&'static str>,
     /// `trace=GROUPS`: the groups of events that are noted; `all`, `none`, or names with commas.
     pub trace: Groups,
     /// `trace-dump=1`: at the end, put what is left of the trace on the report channel.
@@ -49,7 +51,7 @@ impl fmt::Display for BadOption {
             BadOption::Unknown(word) => {
                 write!(
                     f,
-                    "'{word}' is not known; there are log=, check=, panic=, cpus=, trace=, trace-dump="
+                    "'{word}' is not known; there are log=, check=, bench=, panic=, cpus=, trace=, trace-dump="
                 )
             }
             BadOption::Value { word, expected } => write!(f, "'{word}': expected {expected}"),
@@ -58,14 +60,22 @@ impl fmt::Display for BadOption {
     }
 }
 
+/// What is traced if nobody says: in debug builds everything but system calls; in what users run only what
+/// is rare, since each event takes as long as half a switch.
+const TRACED: Groups = if cfg!(debug_assertions) {
+    Groups::ALL.without(Groups::CALL)
+} else {
+    Groups::FAULT.with(Groups::PROGRAM).with(Groups::BIND)
+};
+
 impl Options {
     /// Reads the command line.
     pub fn parse(line: &'static str) -> Result<Options, BadOption> {
         let mut options = Options {
             log: LevelFilter::Info,
             check: None,
-            // Everything that is rare; calls are on the hottest path.
-            trace: Groups::ALL.without(Groups::CALL),
+            bench: None,
+            trace: TRACED,
             trace_dump: false,
             panic: None,
             cpus: machine::system::CPU_MAX,
@@ -103,6 +113,12 @@ impl Options {
                     ));
                 }
                 self.check = Some(value);
+            }
+            "bench" => {
+                if !bench::is_known(value) {
+                    return Err(bad("bench=all or bench=disp"));
+                }
+                self.bench = Some(value);
             }
             "trace" => {
                 self.trace = Groups::parse(value)

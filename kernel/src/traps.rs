@@ -51,8 +51,7 @@ impl Hooks for KernelHooks {
 
 /// Hands an interrupt to its thread, if there is one.
 fn deliver(cpu: &Cpu, atomic: &Atomic, level: Pil, line: u8) -> bool {
-    CpuDispatch::find(cpu)
-        .is_some_and(|cpu| interrupt_thread::deliver(cpu, atomic, level, line))
+    CpuDispatch::find(cpu).is_some_and(|cpu| interrupt_thread::deliver(cpu, atomic, level, line))
 }
 
 /// Handles an interrupt up to `LOCK_LEVEL`, on its thread.

@@ -19,6 +19,7 @@ pub mod interrupt_thread;
 pub mod kernel_thread;
 mod lock_order;
 pub mod may_block;
+pub mod measure;
 pub mod mutex;
 pub mod owner;
 pub mod partition;

@@ -73,7 +73,11 @@ fn take<'c>(
     publish_on_processor(transit, cpu, atomic)
 }
 
-fn publish_choice(cpu: &CpuDispatch, thread: &'static crate::Thread, priority: Priority) {
+pub(crate) fn publish_choice(
+    cpu: &CpuDispatch,
+    thread: &'static crate::Thread,
+    priority: Priority,
+) {
     cpu.dispatch_thread.store(Some(thread), Ordering::Relaxed);
     cpu.dispatch_priority.store(priority);
 }
