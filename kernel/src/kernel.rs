@@ -45,8 +45,8 @@ pub struct Kernel {
     pub programs: Slab<Program>,
     /// The program that Ctrl-C ends; it lives while it stands here.
     pub foreground: SpinLock<Option<&'static Program>, 13>,
-    /// What the benchmarks take and release.
-    pub bench_lock: DispLock,
+    /// What the benchmarks, and a panic on purpose, take and release.
+    pub bench_locks: [DispLock; 2],
     /// What the checks share between processors.
     pub shared: checks::Shared,
     /// Processors that have arrived.

@@ -145,7 +145,7 @@ fn start(info: &'static mut BootInfo) -> ! {
         threads: Slab::new(&SlabPages),
         programs: Slab::new(&SlabPages),
         foreground: SpinLock::new(None),
-        bench_lock: DispLock::new(LockClass::Test),
+        bench_locks: [const { LockClass::Test }; 2].map(DispLock::new),
         shared: checks::Shared::new(),
         processors: AtomicUsize::new(1),
     });

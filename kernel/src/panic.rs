@@ -15,6 +15,7 @@ use abi::ending::Ending;
 use core::fmt;
 use core::panic::PanicInfo;
 use core::sync::atomic::Ordering;
+use dispatch::{Dispatch, watchdog};
 use machine::System;
 use machine::x86_64::frame::TrapFrame;
 use machine::x86_64::private::{interrupts_off, is_adopted, stop};
@@ -150,6 +151,9 @@ fn report(start: Start, describe: impl FnOnce(Write<'_>)) -> ! {
         } else {
             program::show_own_backtrace(cpu, Some(start), write);
         }
+    }
+    if let Some(dispatch) = Dispatch::find() {
+        write(format_args!("{}", watchdog::Report(dispatch)));
     }
     timeline::show_latest(system, cpu.index(), write);
     write(format_args!("end of panic report\n"));

@@ -3,6 +3,7 @@
 use crate::kernel::Kernel;
 use crate::threads;
 use core::hint::black_box;
+use dispatch::DispLock;
 use machine::x86_64::descriptors::{EntryStack, take_entry_stack_away};
 
 macro_rules! kinds {
@@ -67,6 +68,8 @@ kinds! {
     SystemCall = "system-call",
     /// A spin lock taken twice (checked builds).
     LockTwice = "lock-twice",
+    /// Two processors take two dispatcher locks in opposite orders, and wait for ever.
+    LockCycle = "lock-cycle",
 }
 
 /// Panics in this way. Each is a function of its own, so that the backtrace has something to name.
@@ -98,6 +101,7 @@ pub fn provoke(kernel: &'static Kernel, kind: PanicKind) {
         PanicKind::TripleFault => provoke_triple_fault(),
         PanicKind::SystemCall => return,
         PanicKind::LockTwice => provoke_lock_twice(kernel),
+        PanicKind::LockCycle => provoke_lock_cycle(kernel),
     }
     panic!("'{kind:?}' did not panic")
 }
@@ -216,4 +220,31 @@ fn provoke_triple_fault() {
 fn provoke_lock_twice(kernel: &Kernel) {
     let _first = kernel.report_lock.lock_anywhere();
     let _second = kernel.report_lock.lock_anywhere();
+}
+
+/// How long the watchdog waits here, in nanoseconds.
+const SHORT_LIMIT: u64 = 50_000_000;
+
+#[inline(never)]
+fn provoke_lock_cycle(kernel: &'static Kernel) {
+    fn other() {
+        take_both(1);
+    }
+    let Some(cpu) = kernel.system.cpus().last().filter(|cpu| cpu.index() != 0) else {
+        panic!("there is no other processor");
+    };
+    threads::set_watchdog(kernel, SHORT_LIMIT);
+    threads::run_on(cpu, other);
+    take_both(0);
+}
+
+/// Takes both of the locks, this one first, the second when both are taken.
+#[inline(never)]
+fn take_both(first: usize) {
+    let locks: &'static [DispLock; 2] = &Kernel::current().bench_locks;
+    let mut guard = locks[first].enter_anywhere();
+    while !locks[1 - first].is_held() {
+        core::hint::spin_loop();
+    }
+    let _second = locks[1 - first].enter_high(guard.held().atomic());
 }

@@ -8,13 +8,24 @@ use crate::{console, traps};
 use dispatch::interrupt_thread::{self, InterruptContext};
 use dispatch::kernel_thread::{self, Attributes};
 use dispatch::resources::{KernelStack, OutOfMemory, Resources, StackKind};
-use dispatch::{CpuDispatch, Priority, Thread, idle_loop, start};
+use dispatch::{CpuDispatch, Dispatch, Priority, Thread, idle_loop, start};
 use machine::time::TIMER_LEVEL;
 use machine::{Cpu, MayFault, Pil};
 use memory::Slab;
 
 /// The priority of the boot thread: the system class's lowest.
 const BOOT_PRIORITY: Priority = Priority::SYSTEM_MIN;
+
+/// How long a processor waits for a dispatcher lock before it concludes that it waits for ever, in
+/// nanoseconds: much longer than a host may keep one of QEMU's threads waiting.
+const WATCHDOG_LIMIT: u64 = 10_000_000_000;
+
+/// Sets the limit of the dispatcher's watchdog, in nanoseconds.
+pub fn set_watchdog(kernel: &Kernel, nanoseconds: u64) {
+    if let Some(frequency) = kernel.system.backend.clock.frequency() {
+        Dispatch::current().set_watchdog_limit(frequency.ticks(nanoseconds));
+    }
+}
 
 /// The dispatcher's memory. Has no state.
 pub struct KernelResources;
@@ -51,6 +62,7 @@ pub fn begin_first(kernel: &'static Kernel, cpu: &'static Cpu) -> Result<(), NoS
     let boot = new_thread(&kernel.threads, Thread::of_running_code).map_err(|_| NoSpace)?;
     let cpu = CpuDispatch::of(cpu);
     prepare_interrupts(cpu)?;
+    set_watchdog(kernel, WATCHDOG_LIMIT);
     start::begin_as_thread(cpu, boot, BOOT_PRIORITY, idle, 0).map_err(|_| NoSpace)
 }
 

@@ -25,6 +25,7 @@
 
 use crate::cpu::CpuDispatch;
 use crate::lock_order;
+use crate::watchdog::Watch;
 use atomics::cell::{Access, SharedCell};
 use atomics::{AtomicU8, Ordering};
 use machine::pil::{self, PilGuard};
@@ -136,14 +137,21 @@ impl DispLock {
             if let Some(held) = self.try_enter_high(atomic) {
                 return held;
             }
-            debug_assert!(
-                self.holder() != Some(Cpu::current(atomic).index()),
-                "a processor takes a dispatcher lock that it already holds: {:?}",
-                self.class
-            );
-            while self.is_held() {
-                machine::spin();
-            }
+            self.wait(atomic);
+        }
+    }
+
+    /// Waits until the lock is free.
+    #[cold]
+    fn wait(&'static self, atomic: &Atomic) {
+        debug_assert!(
+            self.holder() != Some(Cpu::current(atomic).index()),
+            "a processor takes a dispatcher lock that it already holds: {:?}",
+            self.class
+        );
+        let mut watch = Watch::begin(self, atomic);
+        while self.is_held() {
+            watch.turn(atomic);
         }
     }
 

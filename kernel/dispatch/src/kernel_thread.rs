@@ -115,6 +115,12 @@ impl Life {
         }
     }
 
+    /// Gives the thread, which has not begun or is the caller, a name.
+    pub(crate) fn set_name(&self, name: &'static str) {
+        // SAFETY: nobody else asks for the name of a thread that has not begun.
+        *unsafe { self.name.access() } = name;
+    }
+
     /// Whether nobody will join the thread.
     pub(crate) fn is_detached(&self) -> bool {
         self.detached.load(Ordering::Acquire)
@@ -252,8 +258,7 @@ pub(crate) fn prepare_bare(
     let address = core::ptr::from_ref(thread).expose_provenance();
     // SAFETY: the stack is the thread's own, and its context is over or has never begun.
     unsafe { thread.context.restart(stack, start, address) };
-    // SAFETY: as above.
-    *unsafe { life.name.access() } = attributes.name;
+    life.set_name(attributes.name);
     // SAFETY: the thread has not begun.
     unsafe { thread.set_owner(attributes.owner) };
     life.detached.store(false, Ordering::Relaxed);

@@ -38,6 +38,7 @@ pub mod thread;
 mod thread_list;
 pub mod thread_lock;
 mod turnstile;
+pub mod watchdog;
 
 pub use class::Class;
 pub use cpu::CpuDispatch;

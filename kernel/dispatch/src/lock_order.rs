@@ -33,6 +33,8 @@ const DEPTH: usize = 6;
 pub(crate) struct HeldLocks {
     count: AtomicU8,
     locks: [AtomicPtr<DispLock>; DEPTH],
+    /// The lock that it waits for.
+    wanted: AtomicPtr<DispLock>,
 }
 
 impl HeldLocks {
@@ -40,7 +42,19 @@ impl HeldLocks {
         HeldLocks {
             count: AtomicU8::new(0),
             locks: [const { AtomicPtr::new(core::ptr::null_mut()) }; DEPTH],
+            wanted: AtomicPtr::new(core::ptr::null_mut()),
         }
+    }
+
+    /// The lock that the processor waits for.
+    pub(crate) fn wanted(&self) -> Option<&'static DispLock> {
+        // SAFETY: null, or a `&'static DispLock` that `set_wanted` was given.
+        unsafe { self.wanted.load(Ordering::Relaxed).as_ref() }
+    }
+
+    pub(crate) fn set_wanted(&self, lock: Option<&'static DispLock>) {
+        let pointer = lock.map_or(core::ptr::null(), core::ptr::from_ref);
+        self.wanted.store(pointer.cast_mut(), Ordering::Relaxed);
     }
 
     /// How many there are. Kept in debug builds only; otherwise 0.

@@ -19,7 +19,7 @@ use machine::{Atomic, Pil, pil};
 /// [`crate::idle_loop`]. `idle` is [`Thread::of_running_code`].
 pub fn begin_as_idle(cpu: &'static CpuDispatch, idle: &'static Thread) {
     let level = pil::raise_anywhere(Pil::DISP);
-    set_up(idle, cpu, Class::System, Priority::SYSTEM_MIN);
+    set_up(idle, "idle", cpu, Priority::SYSTEM_MIN);
     make_idle(cpu, idle);
     cpu.set_thread(idle);
     cpu.dispatch_thread.store(Some(idle), Ordering::Relaxed);
@@ -39,7 +39,7 @@ pub fn begin_as_thread(
     let attributes = Attributes { stack: StackKind::Eager, ..Attributes::system("idle") };
     let idle = kernel_thread::prepare(&attributes.bound(cpu), idle, argument)?;
     let level = pil::raise_anywhere(Pil::DISP);
-    set_up(thread, cpu, Class::System, priority);
+    set_up(thread, "boot", cpu, priority);
     thread.binding.strong.store(Some(cpu), Ordering::Relaxed);
     thread.binding.requested.store(Some(cpu), Ordering::Relaxed);
     make_idle(cpu, idle);
@@ -54,10 +54,16 @@ pub fn begin_as_thread(
     Ok(())
 }
 
-fn set_up(thread: &'static Thread, cpu: &'static CpuDispatch, class: Class, priority: Priority) {
+fn set_up(
+    thread: &'static Thread,
+    name: &'static str,
+    cpu: &'static CpuDispatch,
+    priority: Priority,
+) {
     let dispatch = Dispatch::current();
+    thread.life.set_name(name);
     thread.id.store(dispatch.take_thread_id(), Ordering::Relaxed);
-    class::enter(thread, class, priority);
+    class::enter(thread, Class::System, priority);
     thread.partition.store(Some(cpu.partition()), Ordering::Relaxed);
     thread.cpu.store(Some(cpu), Ordering::Relaxed);
     thread.publish(State::Free, Some(dispatch.transition_lock()));

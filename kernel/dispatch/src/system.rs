@@ -38,6 +38,9 @@ pub struct Dispatch {
     pub(crate) weak_binding_barrier: AtomicBool,
     pub(crate) hot_plug: crate::cpu_lock::CpuLock,
     next_thread_id: AtomicU64,
+    /// How long a processor waits for a dispatcher lock before it concludes that it waits for ever, in
+    /// ticks; 0: it never does. Core's atomic in every flavour.
+    watchdog_limit: core::sync::atomic::AtomicU64,
 }
 
 impl Dispatch {
@@ -57,6 +60,7 @@ impl Dispatch {
             weak_binding_barrier: AtomicBool::new(false),
             hot_plug: crate::cpu_lock::CpuLock::new(),
             next_thread_id: AtomicU64::new(1),
+            watchdog_limit: core::sync::atomic::AtomicU64::new(0),
         }
     }
 
@@ -105,6 +109,17 @@ impl Dispatch {
     #[inline]
     pub(crate) fn transition_lock(&'static self) -> &'static DispLock {
         &self.transition_lock
+    }
+
+    /// How long a processor waits for a dispatcher lock before it concludes that it waits for ever, in
+    /// ticks; 0: it never does.
+    pub(crate) fn watchdog_limit(&self) -> u64 {
+        self.watchdog_limit.load(Ordering::Relaxed)
+    }
+
+    /// Sets the limit of the watchdog ([`crate::watchdog`]).
+    pub fn set_watchdog_limit(&self, ticks: u64) {
+        self.watchdog_limit.store(ticks, Ordering::Relaxed);
     }
 
     /// A number for a thread.

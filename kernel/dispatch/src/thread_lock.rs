@@ -42,6 +42,7 @@ use crate::cpu::CpuDispatch;
 use crate::disp_lock::{DispLock, Held, LockClass};
 use crate::dispatch_queue::DispatchQueue;
 use crate::thread::{State, Thread};
+use crate::watchdog::Watch;
 use atomics::Ordering;
 use core::mem::ManuallyDrop;
 use machine::pil::{self, PilGuard};
@@ -78,7 +79,20 @@ pub fn lock<'a>(thread: &'static Thread, atomic: &'a Atomic) -> ThreadGuard<'a> 
         if let Some(guard) = try_lock(thread, atomic) {
             return guard;
         }
-        wait(thread);
+        wait_within(thread, atomic);
+    }
+}
+
+/// Waits until the thread's lock is free or its pointer has moved, at a raised level.
+#[cold]
+fn wait_within(thread: &'static Thread, atomic: &Atomic) {
+    while let Some(lock) = thread.lock_pointer()
+        && lock.is_held()
+    {
+        let mut watch = Watch::begin(lock, atomic);
+        while lock.is_held() && thread.is_locked_by(lock) {
+            watch.turn(atomic);
+        }
     }
 }
 
@@ -105,7 +119,7 @@ fn lock_of_nobody(thread: &Thread) -> ! {
     panic!("nobody locks a thread that is over: {thread:?}");
 }
 
-/// Waits until the thread's lock is free or its pointer has moved.
+/// Waits until the thread's lock is free or its pointer has moved, at whatever level.
 #[cold]
 fn wait(thread: &Thread) {
     while let Some(lock) = thread.lock_pointer()
@@ -125,7 +139,7 @@ pub fn lock_if_alive<'a>(thread: &'static Thread, atomic: &'a Atomic) -> Option<
                 return Some(ThreadGuard::new(thread, held));
             }
             Some(held) => drop(held),
-            None => wait(thread),
+            None => wait_within(thread, atomic),
         }
     }
 }

@@ -29,7 +29,7 @@ pub fn measure(may_fault: &mut MayFault) {
 }
 
 fn locks(may_fault: &mut MayFault) {
-    let lock: &'static DispLock = &Kernel::current().bench_lock;
+    let lock: &'static DispLock = &Kernel::current().bench_locks[0];
     debug_assert!(lock.class() == LockClass::Test);
     per_operation("disp.lock", |count| {
         for _ in 0..count {

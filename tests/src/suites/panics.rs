@@ -7,7 +7,7 @@ use crate::scenario::{Scenario, Want};
 
 /// The panic (`kernel/src/panic_kinds.rs`), what its report says of the cause, and the function that
 /// its backtrace names.
-const PANICS: [(&str, &str, &str); 17] = [
+const PANICS: [(&str, &str, &str); 18] = [
     ("plain", "asked for", "provoke_plain"),
     ("assertion", "arithmetic", "provoke_assertion"),
     ("stack-overflow", "guard page", "provoke_stack_overflow"),
@@ -27,6 +27,7 @@ const PANICS: [(&str, &str, &str); 17] = [
     ("general-protection", "general-protection fault (vector 13,", "provoke_access"),
     ("nmi", "non-maskable interrupt (vector 2,", "provoke_non_maskable"),
     ("double-fault", "double fault (vector 8,", "provoke_access"),
+    ("lock-cycle", "a cycle of locks: ", "panic_kinds::take_both"),
     ("lock-twice", "already holds", "provoke_lock_twice"),
     ("system-call", "in a system call, as asked for", "kernel::system_call::entry"),
 ];
@@ -50,6 +51,11 @@ pub fn scenarios() -> Vec<Scenario> {
                 .shows(&["end of panic report"]);
             match name {
                 // The program that made the call is named, and so is the place in it.
+                // The walk from lock to holder, and what everybody does.
+                "lock-cycle" => scenario
+                    .shows(&["waits for ever for a lock of class Test", "held by processor"])
+                    .shows(&["processor 0, on line", "thread", "boot, OnProcessor"])
+                    .shows(&["  holds a lock of class Test"]),
                 "system-call" => scenario.shows(&["running hello"]).shows(&["#", "_start+0x"]),
                 _ => scenario,
             }
