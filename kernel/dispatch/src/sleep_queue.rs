@@ -108,6 +108,13 @@ impl Sleep {
     pub(crate) fn set_woken(&self, woken: Woken) {
         self.woken.store(woken as u8, Ordering::Relaxed);
     }
+
+    /// The thread is about to sleep in a turnstile's list, for the lock at this address.
+    pub(crate) fn fall_asleep(&self, channel: usize, list: &Guarded<ThreadList>) {
+        self.set_channel(channel);
+        self.list.store(ptr::from_ref(list).cast_mut(), Ordering::Relaxed);
+        self.set_woken(Woken::NotYet);
+    }
 }
 
 /// Threads that wait for something. See the module.
@@ -218,7 +225,7 @@ pub(crate) fn wake_early(mut guard: ThreadGuard<'_>, why: Woken) -> bool {
     true
 }
 
-/// Changes the priority of a thread that sleeps in a wait queue: it takes its new place among the waiters.
+/// Changes the priority of a thread that sleeps in a wait queue or a turnstile: it takes its new place among the waiters.
 pub(crate) fn requeue(guard: &mut ThreadGuard<'_>, change: impl FnOnce(&Thread)) {
     let thread = guard.thread();
     let list = thread.sleep.list.load(Ordering::Relaxed);

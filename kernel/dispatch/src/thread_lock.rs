@@ -98,7 +98,7 @@ fn wait_within(thread: &'static Thread, atomic: &Atomic) {
 
 /// Locks a thread if its lock is free, or finds that its pointer has moved on.
 #[inline]
-fn try_lock<'a>(thread: &'static Thread, atomic: &'a Atomic) -> Option<ThreadGuard<'a>> {
+pub(crate) fn try_lock<'a>(thread: &'static Thread, atomic: &'a Atomic) -> Option<ThreadGuard<'a>> {
     let Some(lock) = thread.lock_pointer() else { lock_of_nobody(thread) };
     let held = lock.try_enter_high(atomic)?;
     // The pointer may have moved between the look and the lock.
@@ -121,7 +121,7 @@ fn lock_of_nobody(thread: &Thread) -> ! {
 
 /// Waits until the thread's lock is free or its pointer has moved, at whatever level.
 #[cold]
-fn wait(thread: &Thread) {
+pub(crate) fn wait(thread: &Thread) {
     while let Some(lock) = thread.lock_pointer()
         && lock.is_held()
     {
@@ -149,6 +149,17 @@ impl<'a> ThreadGuard<'a> {
         ThreadGuard { thread, held: ManuallyDrop::new(held) }
     }
 
+    /// A thread whose lock the caller has taken already, as that of the queue it is in.
+    pub(crate) fn of_queue(thread: &'static Thread, held: Held<'a>) -> ThreadGuard<'a> {
+        debug_assert!(thread.is_locked_by(held.lock()), "the thread is in this queue");
+        ThreadGuard::new(thread, held)
+    }
+
+    /// The lock that was taken, still held.
+    pub(crate) fn into_held(self) -> Held<'a> {
+        self.take_apart().1
+    }
+
     /// The thread and the lock that was taken, for a change of state.
     #[inline]
     fn take_apart(self) -> (&'static Thread, Held<'a>) {
@@ -173,6 +184,11 @@ impl<'a> ThreadGuard<'a> {
     #[inline]
     pub fn state(&self) -> State {
         self.thread.state()
+    }
+
+    /// The lock that was taken.
+    pub(crate) fn lock(&self) -> &'static DispLock {
+        self.held.lock()
     }
 
     /// The lock itself, for access to what else it protects.

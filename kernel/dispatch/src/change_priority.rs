@@ -1,0 +1,94 @@
+//! Changing a thread's priority, whatever the thread is doing.
+//!
+//! | state | what else has to change |
+//! |---|---|
+//! | running | what its processor says that it runs; if lowered, the processor may have to choose anew |
+//! | runnable | its place: it goes out of its queue and, with the new priority, into the one that is right now |
+//! | asleep, in order of priority | its place among those who sleep there |
+//! | everything else | nothing |
+//!
+//! A thread has two priorities, its own and what it inherits; the higher counts
+//! ([`Thread::dispatch_priority`]). Either is changed here, with the thread locked.
+//!
+//! Solaris: `thread_change_pri`, `thread_change_epri`.
+
+use crate::disp_lock::LockClass;
+use crate::enqueue;
+use crate::priority::Priority;
+use crate::priority_inheritance as inheritance;
+use crate::resched;
+use crate::run_queue::End;
+use crate::sleep_queue;
+use crate::thread::{State, Thread};
+use crate::thread_lock::{self, ThreadGuard};
+use crate::turnstile::sleeps_in_turnstile;
+use atomics::{Ordering, fence};
+use machine::{Pil, pil};
+
+/// Changes a priority of a locked thread. If it is runnable it goes to this end of its new queue, and is
+/// unlocked when this returns; otherwise it still is locked.
+pub(crate) fn change_priority<'a>(
+    mut guard: ThreadGuard<'a>,
+    end: End,
+    change: impl FnOnce(&Thread),
+) -> Option<ThreadGuard<'a>> {
+    match guard.state() {
+        State::Run => {
+            take_out(&mut guard);
+            // Nobody else can lock it until it is in its new queue.
+            let transit = guard.transition();
+            change(transit.thread());
+            enqueue::enqueue(transit, end);
+            return None;
+        }
+        State::OnProcessor => change_running(&guard, change),
+        State::Sleep if guard.lock().class() != LockClass::Shuttle => {
+            sleep_queue::requeue(&mut guard, change);
+        }
+        _ => change(guard.thread()),
+    }
+    Some(guard)
+}
+
+/// Takes a runnable thread out of its queue, for which its priority has to be the one with which it
+/// went in.
+fn take_out(guard: &mut ThreadGuard<'_>) {
+    let thread = guard.thread();
+    let Some(queue) = guard.run_queue() else { panic!("{thread:?} waits in no queue") };
+    // What this returns is of no use: the lock is still held, and must not be.
+    let _ = queue.remove(guard.held(), thread);
+}
+
+fn change_running(guard: &ThreadGuard<'_>, change: impl FnOnce(&Thread)) {
+    let thread = guard.thread();
+    let before = thread.dispatch_priority();
+    change(thread);
+    let after = thread.dispatch_priority();
+    let cpu = thread.cpu();
+    // Not so if it is an interrupt thread, or pinned by one. The processor itself changes this only after
+    // it has locked the thread, to take it off.
+    if cpu.dispatch_thread.is(thread, Ordering::Relaxed) {
+        cpu.dispatch_priority.store(after);
+    }
+    if after < before {
+        // Whoever puts a thread into a queue, *fence*, looks at what the processor runs: it has seen
+        // the lower priority, or we see its thread.
+        fence(Ordering::SeqCst);
+        resched::surrender(guard);
+    }
+}
+
+/// Changes a thread's own priority. Says whether there was anything to change: not if the thread is over.
+///
+/// If it is runnable and gains, it goes behind its new equals; if it loses, before them. If it waits for a lock
+/// and gains, so do those who are in its way.
+pub fn set_priority(thread: &'static Thread, priority: Priority) -> bool {
+    let level = pil::raise_anywhere(Pil::DISP);
+    let Some(guard) = thread_lock::lock_if_alive(thread, level.atomic()) else { return false };
+    let end = if priority > thread.own_priority() { End::Back } else { End::Front };
+    match change_priority(guard, end, |thread| thread.priority.store(priority)) {
+        Some(guard) if sleeps_in_turnstile(&guard) => inheritance::will(guard),
+        _ => {}
+    }
+    true
+}
