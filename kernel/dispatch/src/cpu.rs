@@ -19,6 +19,7 @@ use crate::partition::Partition;
 use crate::pause::PausePart;
 use crate::priority::{AtomicPriority, Priority};
 use crate::thread::Thread;
+use crate::tick::Tick;
 use atomics::{AtomicBool, Ordering};
 use core::sync::atomic::{AtomicU32, AtomicU64};
 use machine::slot::{Layer, Slot};
@@ -58,6 +59,7 @@ pub struct CpuDispatch {
     pub(crate) interrupts: Interrupts,
     pub(crate) pause: PausePart,
     pub(crate) callouts: CalloutQueue,
+    pub(crate) tick: Tick,
     pub(crate) held_locks: HeldLocks,
     /// High-level interrupts that are being handled. Only the processor itself writes.
     on_interrupt: AtomicU32,
@@ -92,6 +94,8 @@ pub struct Counts {
     pub unpinned: AtomicU64,
     /// Clock ticks.
     pub ticks: AtomicU64,
+    /// Handlers of callouts that were called.
+    pub callouts: AtomicU64,
 }
 
 /// Adds 1 to a count. A lost addition does no harm where another processor counts too.
@@ -122,6 +126,7 @@ impl CpuDispatch {
             interrupts: Interrupts::new(),
             pause: PausePart::new(),
             callouts: CalloutQueue::new(),
+            tick: Tick::new(),
             held_locks: HeldLocks::new(),
             on_interrupt: AtomicU32::new(0),
             counts: Counts::default(),

@@ -281,6 +281,7 @@ fn set_up(thread: &'static Thread, attributes: &Attributes, dispatch: &'static D
     thread.woken_by.store(0, Ordering::Relaxed);
     thread.ran_at.store(0, Ordering::Relaxed);
     thread.asynchronous.store(0, Ordering::Relaxed);
+    thread.sleep.begin_anew();
     thread.publish(State::Free, Some(dispatch.transition_lock()));
 }
 

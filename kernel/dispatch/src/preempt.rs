@@ -7,13 +7,13 @@
 //!
 //! Solaris: `preempt`, `kpreempt`.
 
-use crate::class;
 use crate::cpu::{CpuDispatch, count};
 use crate::enqueue;
 use crate::run_queue::End;
 use crate::swtch::{count_here, swtch};
 use crate::thread::{State, Thread, asynchronous};
 use crate::thread_lock;
+use crate::{class, stop};
 use atomics::Ordering;
 use machine::pil::{self, PilGuard};
 use machine::tracing::emit;
@@ -85,6 +85,9 @@ pub(crate) fn requeue_running(level: PilGuard<'_>) {
 pub fn asynchronous_work() {
     let thread = Thread::running();
     let what = thread.asynchronous.load(Ordering::Acquire);
+    if what & asynchronous::STOP != 0 {
+        stop::stop_as_asked();
+    }
     if what & (asynchronous::RUNRUN | asynchronous::CHANGE_BINDING) != 0 {
         thread.asynchronous.fetch_and(!asynchronous::CHANGE_BINDING, Ordering::Relaxed);
         preempt_running();

@@ -7,7 +7,20 @@
 //!
 //! Two wait queues may share a lock. That is harmless, and it is half of bug 5017148.
 //!
-//! Solaris: `sleepq_head`, `SQHASH`, `t_wchan`.
+//! # One sleep, one end
+//!
+//! A sleep ends in one of three ways ([`Woken`]): by the event, by its time, by an interruption. Each takes the
+//! thread out of its queue under the queue's lock, so exactly one of them happens, and the thread learns
+//! which. An event that comes after one of the others finds the *next* waiter: nothing is swallowed.
+//!
+//! # Interrupting a sleep
+//!
+//! [`interrupt`] leaves a flag in the thread, under the thread lock; an interruptible sleep looks at the
+//! flag under the same lock, on its way to sleep. So the interruption finds either a thread that sleeps, and wakes
+//! it, or one that will look. The flag stays until the thread takes it back itself ([`take_interrupt`]): until
+//! then each of its interruptible sleeps is over before it has begun.
+//!
+//! Solaris: `sleepq_head`, `SQHASH`, `t_wchan`, `setrun`, `t_sig_check`.
 
 use crate::disp_lock::{DispLock, Guarded, Held, LockClass};
 use crate::enqueue::set_runnable;
@@ -15,10 +28,11 @@ use crate::thread::{State, Thread};
 use crate::thread_list::ThreadList;
 use crate::thread_lock::{InTransit, ThreadGuard};
 use crate::{Dispatch, class};
-use atomics::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use crate::{stop, thread_lock};
+use atomics::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use core::ptr;
-use machine::Atomic;
 use machine::tracing::emit;
+use machine::{Atomic, Pil, pil};
 use trace::{EventId, Kind};
 
 /// How many locks the table has. Model checkers pay for each; few make collisions likely.
@@ -71,8 +85,18 @@ pub(crate) struct Sleep {
     /// Beside it, the count of waiters that others read without the lock.
     count: AtomicPtr<AtomicU32>,
     woken: AtomicU8,
-    /// Whether a signal may end the sleep.
-    pub(crate) interruptible: atomics::AtomicBool,
+    /// What may end this sleep beside the event.
+    interruptible: AtomicBool,
+    timed: AtomicBool,
+    /// Somebody has interrupted the thread, and it has not taken note yet.
+    interrupted: AtomicBool,
+}
+
+/// What may end a sleep beside the event that is waited for.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Manner {
+    pub(crate) interruptible: bool,
+    pub(crate) timed: bool,
 }
 
 impl Sleep {
@@ -82,7 +106,9 @@ impl Sleep {
             list: AtomicPtr::new(ptr::null_mut()),
             count: AtomicPtr::new(ptr::null_mut()),
             woken: AtomicU8::new(Woken::NotYet as u8),
-            interruptible: atomics::AtomicBool::new(false),
+            interruptible: AtomicBool::new(false),
+            timed: AtomicBool::new(false),
+            interrupted: AtomicBool::new(false),
         }
     }
 
@@ -114,6 +140,16 @@ impl Sleep {
         self.set_channel(channel);
         self.list.store(ptr::from_ref(list).cast_mut(), Ordering::Relaxed);
         self.set_woken(Woken::NotYet);
+    }
+
+    /// Whether a sleep in this manner is over before it begins. Asked under the thread lock.
+    pub(crate) fn is_forestalled(&self, manner: Manner) -> bool {
+        manner.interruptible && self.interrupted.load(Ordering::Relaxed)
+    }
+
+    /// The object is used for another thread.
+    pub(crate) fn begin_anew(&self) {
+        self.interrupted.store(false, Ordering::Relaxed);
     }
 }
 
@@ -148,6 +184,16 @@ impl WaitQueue {
     /// Puts the running thread to sleep, which is locked by `guard`. It still runs until it calls `swtch`, and
     /// may be woken and chosen elsewhere before. `held` is this queue's lock.
     pub(crate) fn put_to_sleep(&self, guard: ThreadGuard<'_>, held: &mut Held<'_>) {
+        self.put_to_sleep_as(guard, held, Manner::default());
+    }
+
+    /// The same, for a sleep that something else may end too.
+    pub(crate) fn put_to_sleep_as(
+        &self,
+        guard: ThreadGuard<'_>,
+        held: &mut Held<'_>,
+        manner: Manner,
+    ) {
         let thread = guard.thread();
         debug_assert!(
             thread.binding.nomigrate.load(Ordering::Relaxed) == 0,
@@ -158,6 +204,8 @@ impl WaitQueue {
         sleep.list.store(ptr::from_ref(&self.threads).cast_mut(), Ordering::Relaxed);
         sleep.count.store(ptr::from_ref(&self.count).cast_mut(), Ordering::Relaxed);
         sleep.set_woken(Woken::NotYet);
+        sleep.interruptible.store(manner.interruptible, Ordering::Relaxed);
+        sleep.timed.store(manner.timed, Ordering::Relaxed);
         emit(Kind::Block, self.address() as u64, EventId::NONE);
         class::sleeps(&guard);
         // SAFETY: `held` is the lock of this queue.
@@ -185,13 +233,18 @@ impl WaitQueue {
     }
 }
 
-/// Makes a thread runnable that has been taken from its queue.
+/// Makes a thread runnable that has been taken from its queue; or stops it, if somebody has asked for that
+/// while it slept.
 pub(crate) fn wake(transit: InTransit<'_>, why: Woken) {
     let thread = transit.thread();
     thread.sleep.set_woken(why);
     thread.sleep.set_channel(0);
     let end = class::wakes(thread);
-    set_runnable(transit, end);
+    if stop::is_asked(thread) {
+        stop::instead_of_waking(transit);
+    } else {
+        set_runnable(transit, end);
+    }
 }
 
 /// Takes a thread, which sleeps in a wait queue and is locked by `guard`, out of its queue: `unsleep`. The
@@ -210,14 +263,20 @@ fn take_out(guard: &mut ThreadGuard<'_>) {
     count.store(count.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
 }
 
-/// Ends the sleep of a thread in a wait queue early. Says whether it slept; a thread that sleeps for a lock
-/// or on a door does not count, nor one that a signal may not wake if it is one that comes.
+/// Ends the sleep of a thread in a wait queue early. Says whether it did: a thread that sleeps for a lock or on a
+/// door does not count, nor does a sleep that this may not end.
 pub(crate) fn wake_early(mut guard: ThreadGuard<'_>, why: Woken) -> bool {
     let thread = guard.thread();
     if guard.state() != State::Sleep || guard.held().lock().class() != LockClass::Sleep {
         return false;
     }
-    if why == Woken::BySignal && !thread.sleep.interruptible.load(Ordering::Relaxed) {
+    let sleep = &thread.sleep;
+    let may = match why {
+        Woken::BySignal => sleep.interruptible.load(Ordering::Relaxed),
+        Woken::ByTime => sleep.timed.load(Ordering::Relaxed),
+        Woken::ByEvent | Woken::NotYet => false,
+    };
+    if !may {
         return false;
     }
     take_out(&mut guard);
@@ -225,7 +284,29 @@ pub(crate) fn wake_early(mut guard: ThreadGuard<'_>, why: Woken) -> bool {
     true
 }
 
-/// Changes the priority of a thread that sleeps in a wait queue or a turnstile: it takes its new place among the waiters.
+/// Interrupts a thread: its interruptible sleep ends, the one that it is in or else the next. Says whether it
+/// was in one. See the module.
+pub fn interrupt(thread: &'static Thread) -> bool {
+    let level = pil::raise_anywhere(Pil::DISP);
+    let Some(guard) = thread_lock::lock_if_alive(thread, level.atomic()) else { return false };
+    thread.sleep.interrupted.store(true, Ordering::Relaxed);
+    wake_early(guard, Woken::BySignal)
+}
+
+/// Whether somebody has interrupted the running thread. Takes the interruption back: the next sleep is an
+/// ordinary one.
+pub fn take_interrupt() -> bool {
+    let level = pil::raise_anywhere(Pil::DISP);
+    let thread = Thread::current(level.atomic());
+    let _locked = thread_lock::lock(thread, level.atomic());
+    let interrupted = &thread.sleep.interrupted;
+    let was = interrupted.load(Ordering::Relaxed);
+    interrupted.store(false, Ordering::Relaxed);
+    was
+}
+
+/// Changes the priority of a thread that sleeps in a wait queue or a turnstile: it takes its new place among
+/// the waiters.
 pub(crate) fn requeue(guard: &mut ThreadGuard<'_>, change: impl FnOnce(&Thread)) {
     let thread = guard.thread();
     let list = thread.sleep.list.load(Ordering::Relaxed);

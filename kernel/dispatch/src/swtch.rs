@@ -20,6 +20,7 @@ use crate::owner::Microstate;
 use crate::select;
 use crate::thread::{State, Thread};
 use crate::thread_lock::Committed;
+use crate::tick;
 use atomics::Ordering;
 use machine::pil::PilGuard;
 use machine::tracing::emit;
@@ -67,6 +68,7 @@ pub(crate) fn switch_to(cpu: &'static CpuDispatch, from: &'static Thread, next: 
         return;
     }
     count(&cpu.counts.switches);
+    tick::note_switch(cpu, to);
     let context = leave(cpu, from, to);
     // SAFETY: `from` runs here; `to` has been published by this processor alone, and nobody stands on
     // its stack. We are at `DISP_LEVEL`, and threads live for ever.
@@ -196,5 +198,6 @@ pub(crate) fn leave_for_ever(
     lock_order::assert_none_held(cpu);
     account(from, to, time::now(), next.atomic());
     count(&cpu.counts.switches);
+    tick::note_switch(cpu, to);
     leave(cpu, from, to)
 }

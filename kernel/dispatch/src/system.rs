@@ -37,6 +37,8 @@ pub struct Dispatch {
     /// While it stands, weak bindings turn preemption off instead.
     pub(crate) weak_binding_barrier: AtomicBool,
     pub(crate) hot_plug: crate::cpu_lock::CpuLock,
+    /// Ticks of the clock between two clock ticks; 0 for none ([`crate::tick`]).
+    pub(crate) tick_interval: core::sync::atomic::AtomicU64,
     next_thread_id: AtomicU64,
     /// How long a processor waits for a dispatcher lock before it concludes that it waits for ever, in
     /// ticks; 0: it never does. Core's atomic in every flavour.
@@ -59,6 +61,7 @@ impl Dispatch {
             in_motion: AtomicRef::new(None),
             weak_binding_barrier: AtomicBool::new(false),
             hot_plug: crate::cpu_lock::CpuLock::new(),
+            tick_interval: core::sync::atomic::AtomicU64::new(0),
             next_thread_id: AtomicU64::new(1),
             watchdog_limit: core::sync::atomic::AtomicU64::new(0),
         }

@@ -77,6 +77,8 @@ pub mod asynchronous {
     pub const CHANGE_BINDING: u32 = 1 << 1;
     /// A signal, or whatever else its owner has for it.
     pub const OWNER: u32 = 1 << 2;
+    /// It is to stop ([`crate::stop`]). Changed under the thread lock.
+    pub const STOP: u32 = 1 << 3;
 }
 
 /// The binding of a thread; see [`crate::binding`].

@@ -29,7 +29,9 @@ impl Hooks for DispatcherHooks {
         hooks::poked(cpu, atomic);
     }
 
-    fn timer(&self, _: &Cpu, _: &Atomic) {}
+    fn timer(&self, cpu: &Cpu, atomic: &Atomic) {
+        hooks::timer(cpu, atomic);
+    }
 
     fn preempt(&self) {
         hooks::preempt();
@@ -153,6 +155,25 @@ pub fn system(priority: u8) -> Attributes {
 /// Attributes of a thread of the real-time class.
 pub fn real_time(priority: u8) -> Attributes {
     Attributes::system("test").scheduled(Class::RealTime, Priority::new(priority))
+}
+
+/// Attributes of a thread of the system class that is bound to a processor.
+pub fn on(cpu: usize, priority: u8) -> Attributes {
+    system(priority).bound(Dispatch::current().cpu(cpu).expect("the machine has it"))
+}
+
+/// Moves the machine's time on.
+pub fn advance(ticks: u64) {
+    sim::advance(machine::System::current(), ticks);
+    sim::interrupt_point();
+}
+
+/// Lets others run until something is the case.
+pub fn wait_for(mut is_so: impl FnMut() -> bool) {
+    while !is_so() {
+        dispatch::preempt::yield_now();
+        machine::spin();
+    }
 }
 
 type Body = Box<dyn FnOnce(&mut MayFault) -> usize + Send>;
