@@ -8,7 +8,7 @@ use crate::{console, traps};
 use dispatch::interrupt_thread::{self, InterruptContext};
 use dispatch::kernel_thread::{self, Attributes};
 use dispatch::resources::{KernelStack, OutOfMemory, Resources, StackKind};
-use dispatch::{CpuDispatch, Dispatch, Priority, Thread, idle_loop, start};
+use dispatch::{CpuDispatch, Dispatch, Priority, Thread, idle_loop, start, tick};
 use machine::time::TIMER_LEVEL;
 use machine::{Cpu, MayFault, Pil};
 use memory::Slab;
@@ -24,6 +24,13 @@ const WATCHDOG_LIMIT: u64 = 10_000_000_000;
 pub fn set_watchdog(kernel: &Kernel, nanoseconds: u64) {
     if let Some(frequency) = kernel.system.backend.clock.frequency() {
         Dispatch::current().set_watchdog_limit(frequency.ticks(nanoseconds));
+    }
+}
+
+/// Sets the time between two clock ticks, in nanoseconds; 0: there are none.
+pub fn set_tick(kernel: &Kernel, nanoseconds: u64) {
+    if let Some(frequency) = kernel.system.backend.clock.frequency() {
+        Dispatch::current().set_tick_interval(frequency.ticks(nanoseconds));
     }
 }
 
@@ -63,6 +70,7 @@ pub fn begin_first(kernel: &'static Kernel, cpu: &'static Cpu) -> Result<(), NoS
     let cpu = CpuDispatch::of(cpu);
     prepare_interrupts(cpu)?;
     set_watchdog(kernel, WATCHDOG_LIMIT);
+    set_tick(kernel, tick::INTERVAL);
     start::begin_as_thread(cpu, boot, BOOT_PRIORITY, idle, 0).map_err(|_| NoSpace)
 }
 
