@@ -17,6 +17,10 @@ pub struct Options {
     pub check: Option<&'static str>,
     /// `bench=all` or `bench=GROUP`: measure parts of the kernel, after the program if there is one.
     pub bench: Option<&'static str>,
+    /// `scale=N`: how many times longer than usual the checks that are about chance go on.
+    pub scale: u64,
+    /// `counted=1`: one tick of the clock is one instruction, so checks may demand exact times.
+    pub counted: bool,
     /// `trace=GROUPS`: the groups of events that are noted; `all`, `none`, or names with commas.
     pub trace: Groups,
     /// `trace-dump=1`: at the end, put what is left of the trace on the report channel.
@@ -51,7 +55,8 @@ impl fmt::Display for BadOption {
             BadOption::Unknown(word) => {
                 write!(
                     f,
-                    "'{word}' is not known; there are log=, check=, bench=, panic=, cpus=, trace=, trace-dump="
+                    "'{word}' is not known; there are log=, check=, scale=, counted=, bench=, panic=, cpus=, trace=, \
+                     trace-dump="
                 )
             }
             BadOption::Value { word, expected } => write!(f, "'{word}': expected {expected}"),
@@ -74,6 +79,8 @@ impl Options {
         let mut options = Options {
             log: LevelFilter::Info,
             check: None,
+            scale: 1,
+            counted: false,
             bench: None,
             trace: TRACED,
             trace_dump: false,
@@ -113,6 +120,17 @@ impl Options {
                     ));
                 }
                 self.check = Some(value);
+            }
+            "scale" => {
+                let scale = value.parse().ok().filter(|scale| (1..=1_000_000).contains(scale));
+                self.scale = scale.ok_or(bad("scale=1 to scale=1000000"))?;
+            }
+            "counted" => {
+                self.counted = match value {
+                    "0" => false,
+                    "1" => true,
+                    _ => return Err(bad("counted=0 or counted=1")),
+                };
             }
             "bench" => {
                 if !bench::is_known(value) {

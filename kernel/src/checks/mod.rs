@@ -7,6 +7,7 @@
 //! Whoever adds a check writes a function `fn(&mut Run) -> Outcome` in the file of its subject and a
 //! line in [`CHECKS`].
 
+mod dispatcher;
 mod interrupts;
 mod memory;
 mod paging;
@@ -149,6 +150,15 @@ const CHECKS: &[(&str, Check)] = &[
     ("timer-can-be-stopped", time::timer_can_be_stopped),
     ("clock-agrees-across-processors", time::clock_agrees_across_processors),
     ("thread-stacks-run-out-and-come-back", stacks::thread_stacks_run_out_and_come_back),
+    ("threads-come-and-go", dispatcher::threads_come_and_go),
+    ("condvar-ping-pong", dispatcher::condvar_ping_pong),
+    ("semaphore-ping-pong", dispatcher::semaphore_ping_pong),
+    ("mutex-ping-pong", dispatcher::mutex_ping_pong),
+    ("sleeps-end-on-time", dispatcher::sleeps_end_on_time),
+    ("real-time-preempts-the-kernel", dispatcher::real_time_preempts_the_kernel),
+    ("preemption-is-deferred", dispatcher::preemption_is_deferred),
+    ("priority-inversion-is-bounded", dispatcher::priority_inversion_is_bounded),
+    ("work-spreads", dispatcher::work_spreads),
     ("context-switch", stacks::context_switch),
     ("stack-holes-are-filled", stacks::stack_holes_are_filled),
     ("interrupts-on-stack-holes", stacks::interrupts_on_stack_holes),

@@ -1,0 +1,84 @@
+//! Checks of the dispatcher on the real machine. Its logic is checked on the host; these show that the
+//! machine underneath does what that logic assumes, on as many processors as there are.
+
+mod hand_over;
+mod preemption;
+mod spreading;
+
+pub use hand_over::{
+    condvar_ping_pong, mutex_ping_pong, semaphore_ping_pong, sleeps_end_on_time,
+    threads_come_and_go,
+};
+pub use preemption::{
+    preemption_is_deferred, priority_inversion_is_bounded, real_time_preempts_the_kernel,
+};
+pub use spreading::work_spreads;
+
+use super::{Outcome, Wrong};
+use crate::kernel::Kernel;
+use dispatch::kernel_thread::{self, Attributes};
+use dispatch::{Class, CpuDispatch, Priority};
+use machine::MayFault;
+
+/// What a thread of a check does: it sees what all share, and its own number.
+type Body<S> = fn(&S, usize, &mut MayFault);
+
+/// What a thread finds through its argument.
+struct Job<S> {
+    shared: *const S,
+    body: Body<S>,
+    number: usize,
+}
+
+/// Most threads of a check.
+const THREADS_MAX: usize = 128;
+
+/// Runs a thread for each of `attributes`, and waits until all are over.
+fn run_threads<S: Sync>(
+    shared: &S,
+    attributes: impl Iterator<Item = Attributes>,
+    body: Body<S>,
+    may_fault: &mut MayFault,
+) -> Outcome {
+    fn entry<S>(argument: usize, may_fault: &mut MayFault) -> usize {
+        // SAFETY: `run_threads` passes the address of a job, which it keeps until this thread is over.
+        let job = unsafe { &*core::ptr::with_exposed_provenance::<Job<S>>(argument) };
+        // SAFETY: as above; what is shared outlives all jobs.
+        let shared = unsafe { &*job.shared };
+        (job.body)(shared, job.number, may_fault);
+        0
+    }
+    let jobs: [Job<S>; THREADS_MAX] =
+        core::array::from_fn(|number| Job { shared: core::ptr::from_ref(shared), body, number });
+    let mut threads = [const { None }; THREADS_MAX];
+    let mut failed = false;
+    for ((attributes, job), thread) in attributes.zip(&jobs).zip(&mut threads) {
+        let argument = core::ptr::from_ref(job).expose_provenance();
+        *thread = kernel_thread::create(&attributes, entry::<S>, argument).ok();
+        failed |= thread.is_none();
+    }
+    for thread in threads.into_iter().flatten() {
+        thread.join(may_fault);
+    }
+    if failed { Err(Wrong::new(format_args!("no memory for a thread"))) } else { Ok(()) }
+}
+
+/// A thread of the system class.
+fn system() -> Attributes {
+    Attributes::system("check")
+}
+
+/// A thread of the real-time class.
+fn real_time(priority: u8) -> Attributes {
+    Attributes::system("check").scheduled(Class::RealTime, Priority::new(priority))
+}
+
+/// The dispatcher's part of the processor with this index.
+fn cpu(kernel: &Kernel, index: usize) -> &'static CpuDispatch {
+    CpuDispatch::of(kernel.system.cpu(index).expect("there is such a processor"))
+}
+
+/// The dispatcher's part of the last processor.
+fn last_cpu(kernel: &Kernel) -> &'static CpuDispatch {
+    cpu(kernel, kernel.system.cpu_count() - 1)
+}
