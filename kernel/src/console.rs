@@ -8,7 +8,7 @@ use crate::kernel::Kernel;
 use crate::program;
 use core::fmt::{self, Write};
 use machine::pil::Pil;
-use machine::{Atomic, MayFault, SpinLock, idle};
+use machine::{MayFault, SpinLock};
 use uart_16550::backend::PioBackend;
 use uart_16550::spec::registers::IER;
 use uart_16550::{Config, Uart16550};
@@ -109,33 +109,32 @@ pub fn write_unlocked(text: fmt::Arguments<'_>) {
 /// The interrupt's handler, on its thread: takes what was typed.
 pub fn interrupt(kernel: &Kernel) {
     let mut console = kernel.console.lock_anywhere();
-    let console = &mut *console;
+    let mut came = 0;
     while let Ok(byte) = console.port.try_receive_byte() {
         if byte == CONTROL_C && program::interrupt_foreground(kernel) {
             continue;
         }
         // Whoever types faster than anybody reads loses what does not fit.
         if console.written - console.read < INPUT_MAX {
-            console.input[console.written % INPUT_MAX] = byte;
+            let place = console.written % INPUT_MAX;
+            console.input[place] = byte;
             console.written += 1;
+            came += 1;
         }
+    }
+    // Not with the spin lock held: that is above the dispatcher's level.
+    drop(console);
+    for _ in 0..came {
+        kernel.typed.v();
     }
 }
 
 /// Waits for a byte to be typed.
 pub fn read_byte(may_fault: &mut MayFault) -> u8 {
     let kernel = Kernel::current();
-    loop {
-        let mut console = kernel.console.lock(may_fault);
-        if console.read < console.written {
-            let byte = console.input[console.read % INPUT_MAX];
-            console.read += 1;
-            return byte;
-        }
-        drop(console);
-        idle::halt_unless(may_fault, |atomic| {
-            let console = kernel.console.lock_within(atomic);
-            console.read < console.written
-        });
-    }
+    kernel.typed.p(may_fault);
+    let mut console = kernel.console.lock(may_fault);
+    let byte = console.input[console.read % INPUT_MAX];
+    console.read += 1;
+    byte
 }

@@ -7,7 +7,7 @@ use crate::kernel_space::KernelSpace;
 use crate::options::Options;
 use crate::program::Program;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use dispatch::{DispLock, Thread};
+use dispatch::{DispLock, Semaphore, Thread};
 use linked_list_allocator::Heap;
 use machine::slot::{Layer, Slot};
 use machine::x86_64::descriptors::{EntryStacks, InterruptTable};
@@ -33,6 +33,8 @@ pub struct Kernel {
     pub interrupts: InterruptTable,
     /// The console.
     pub console: SpinLock<Console, 13>,
+    /// As many units as bytes have been typed and not read.
+    pub typed: Semaphore,
     /// Held while a line is sent on the report channel.
     pub report_lock: SpinLock<(), 13>,
     /// The heap.

@@ -56,7 +56,7 @@ use bootloader_api::{BootInfo, BootloaderConfig, entry_point};
 use console::Console;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use dispatch::disp_lock::LockClass;
-use dispatch::{CpuDispatch, DispLock, Dispatch};
+use dispatch::{CpuDispatch, DispLock, Dispatch, Semaphore};
 use ending::{end, refuse};
 use kernel::{Kernel, PerCpu};
 use kernel_space::{
@@ -139,6 +139,7 @@ fn start(info: &'static mut BootInfo) -> ! {
         root: paging::current_root(),
         interrupts: InterruptTable::new(),
         console: Console::new(),
+        typed: Semaphore::new(0),
         report_lock: SpinLock::new(()),
         heap: heap::new(),
         space: SpinLock::new(KernelSpace::new()),
