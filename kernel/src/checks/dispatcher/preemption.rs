@@ -26,7 +26,6 @@ fn loop_until(holds: impl Fn() -> bool) -> bool {
 struct Stage {
     wake: Semaphore,
     woken_at: AtomicU64,
-    ran_at: AtomicU64,
     rounds_done: AtomicU64,
     gave_up: AtomicBool,
     latency: AtomicU64,
@@ -37,7 +36,6 @@ impl Stage {
         Stage {
             wake: Semaphore::new(0),
             woken_at: AtomicU64::new(0),
-            ran_at: AtomicU64::new(0),
             rounds_done: AtomicU64::new(0),
             gave_up: AtomicBool::new(false),
             latency: AtomicU64::new(0),
