@@ -251,7 +251,7 @@ fn run_prepared(kernel: &Kernel, program: &Program, may_fault: &mut MayFault) ->
 }
 
 /// Where a program's thread begins: at the dispatcher's level, preemption off once.
-extern "C" fn begin(_: usize) -> &'static Context {
+extern "C-unwind" fn begin(_: usize) -> &'static Context {
     // SAFETY: the switch that came here raised the level, and nobody else restores it.
     drop(unsafe { PilGuard::adopt(Pil::NONE) });
     // SAFETY: a new context starts with preemption off once, and nobody else turns it on.
