@@ -9,13 +9,13 @@
 //!
 //! Solaris: `setbackdq`, `setfrontdq`, `setkpdq`, `cpu_choose`.
 
-use crate::cpu::CpuDispatch;
+use crate::Dispatch;
+use crate::cpu::{CpuDispatch, count};
 use crate::priority::Priority;
 use crate::resched;
 use crate::run_queue::End;
 use crate::thread::Thread;
 use crate::thread_lock::InTransit;
-use crate::Dispatch;
 use atomics::Ordering;
 use machine::tracing::emit;
 use machine::{Atomic, time};
@@ -45,6 +45,7 @@ pub(crate) fn set_front(transit: InTransit<'_>) {
 pub(crate) fn enqueue(transit: InTransit<'_>, end: End) {
     let (thread, atomic) = (transit.thread(), transit.atomic());
     let priority = thread.dispatch_priority();
+    count(&CpuDispatch::current(atomic).counts.enqueues);
     if let Some(cpu) = thread.bound_cpu() {
         let mut held = cpu.queue.lock.enter_high(atomic);
         cpu.queue.insert(&mut held, transit, end);
@@ -85,16 +86,16 @@ fn choose_cpu(
     let dispatch = Dispatch::of(atomic);
     let partition = partition_of(thread);
     let online = partition.online();
-    let last = thread.cpu.load(Ordering::Relaxed).filter(|cpu| {
-        online & cpu.bit() != 0 && !dispatch.is_in_motion(cpu)
-    });
+    let last = thread
+        .cpu
+        .load(Ordering::Relaxed)
+        .filter(|cpu| online & cpu.bit() != 0 && !dispatch.is_in_motion(cpu));
     if let Some(last) = last {
         // Nothing to choose from.
         if online == last.bit() {
             return last;
         }
-        let warm =
-            time::now().wrapping_sub(thread.ran_at.load(Ordering::Relaxed)) < WARM;
+        let warm = time::now().wrapping_sub(thread.ran_at.load(Ordering::Relaxed)) < WARM;
         // A thread that goes in front was preempted just now; it moves only if it would have to wait.
         let stays = match end {
             End::Front => warm || priority >= last.queue.highest(),

@@ -12,13 +12,13 @@
 //!
 //! Solaris: `disp`, `disp_ratify`, `disp_getwork`, `disp_getbest`.
 
+use crate::Dispatch;
 use crate::cpu::{CpuDispatch, count};
 use crate::dispatch_queue::DispatchQueue;
 use crate::enqueue;
 use crate::priority::Priority;
 use crate::thread::asynchronous;
 use crate::thread_lock::{Committed, InTransit, publish_on_processor};
-use crate::Dispatch;
 use atomics::{Ordering, fence};
 use machine::{Atomic, preempt};
 
@@ -73,7 +73,12 @@ fn take<'c>(
     publish_on_processor(transit, cpu, atomic)
 }
 
-fn publish_choice(cpu: &CpuDispatch, thread: &'static crate::Thread, priority: Priority) {
+/// Says what the processor runs from now on.
+pub(crate) fn publish_choice(
+    cpu: &CpuDispatch,
+    thread: &'static crate::Thread,
+    priority: Priority,
+) {
     cpu.dispatch_thread.store(Some(thread), Ordering::Relaxed);
     cpu.dispatch_priority.store(priority);
 }
@@ -117,9 +122,7 @@ fn ratify<'c>(cpu: &CpuDispatch, committed: Committed<'c>) -> Result<Committed<'
     committed.thread().asynchronous.fetch_and(!asynchronous::RUNRUN, Ordering::Relaxed);
     preempt::clear(committed.atomic());
     fence(Ordering::SeqCst);
-    let shared = partition_queue(cpu).map_or(Priority::NONE, DispatchQueue::highest);
-    let better = cpu.queue.highest().max(shared);
-    if better <= cpu.dispatch_priority.load() {
+    if best_waiting(cpu) <= cpu.dispatch_priority.load() {
         return Ok(committed);
     }
     if cpu.is_idle_thread(committed.thread()) {
@@ -130,10 +133,14 @@ fn ratify<'c>(cpu: &CpuDispatch, committed: Committed<'c>) -> Result<Committed<'
     Err(committed)
 }
 
+/// The highest priority among the threads that wait for this processor.
+pub(crate) fn best_waiting(cpu: &CpuDispatch) -> Priority {
+    let shared = partition_queue(cpu).map_or(Priority::NONE, DispatchQueue::highest);
+    cpu.queue.highest().max(shared)
+}
+
 /// Whether there is anything that the current processor could run: what the idle thread asks before it
 /// halts.
 pub(crate) fn is_any_work(cpu: &CpuDispatch, atomic: &Atomic) -> bool {
-    cpu.queue.highest() != Priority::NONE
-        || partition_queue(cpu).is_some_and(|queue| queue.highest() != Priority::NONE)
-        || busiest_other(cpu, atomic).is_some()
+    best_waiting(cpu) != Priority::NONE || busiest_other(cpu, atomic).is_some()
 }

@@ -230,4 +230,3 @@ pub(crate) fn requeue(guard: &mut ThreadGuard<'_>, change: impl FnOnce(&Thread))
     change(thread);
     list.insert_by_priority(thread);
 }
-

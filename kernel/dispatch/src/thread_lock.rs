@@ -23,9 +23,10 @@
 //! ```text
 //! lock() -> ThreadGuard -+-> sleep(queue lock)             asleep, in the queue's hands
 //!                        +-> stop(stop lock)               stopped
-//!                        +-> reserve(shuttle lock)         set aside
 //!                        +-> transition() -> InTransit -+-> enqueue (crate::enqueue)   runnable
 //!   from a queue, lock held: InTransit::of_queue -------+-> publish_on_processor       running
+//!                                                       +-> into_reserved              set aside
+//!                                                       +-> into_sleeping              asleep again
 //! ```
 //!
 //! [`ThreadGuard`] remembers the lock that it *took* and releases that one, wherever the pointer leads
@@ -195,11 +196,6 @@ impl<'a> ThreadGuard<'a> {
         self.give(State::Sleep, new);
     }
 
-    /// It is set aside for a hand-over from now on; `new` is the shuttle lock, which the caller holds.
-    pub(crate) fn reserve(self, new: &Held<'_>) {
-        self.give(State::Reserved, new);
-    }
-
     /// It is stopped from now on; `new` is the stop lock, which the caller holds.
     pub(crate) fn stop(self, new: &Held<'_>) {
         self.give(State::Stopped, new);
@@ -332,6 +328,17 @@ impl<'a> InTransit<'a> {
         self.thread
     }
 
+    /// It is set aside for a hand-over from now on; `held` is the shuttle lock.
+    #[cfg_attr(any(feature = "bug-5017148", feature = "bug-6294464"), allow(dead_code))]
+    pub(crate) fn into_reserved(self, held: &Held<'_>) {
+        self.thread.publish(State::Reserved, Some(held.lock()));
+    }
+
+    /// It sleeps on; `held` is the shuttle lock.
+    pub(crate) fn into_sleeping(self, held: &Held<'_>) {
+        self.thread.publish(State::Sleep, Some(held.lock()));
+    }
+
     /// It is stopped from now on; `held` is the stop lock.
     pub(crate) fn into_stopped(self, held: &Held<'_>) {
         self.thread.publish(State::Stopped, Some(held.lock()));
@@ -365,6 +372,13 @@ impl<'c> Committed<'c> {
     /// The processor's own idle thread, which always runs as far as anybody knows.
     pub(crate) fn idle(cpu: &CpuDispatch, atomic: &'c Atomic) -> Committed<'c> {
         Committed { thread: cpu.idle_thread(), atomic }
+    }
+
+    /// For a thread that has been published before, wherever that was: what the type is there to
+    /// prevent.
+    #[cfg(any(feature = "bug-5017148", feature = "bug-6294464"))]
+    pub(crate) fn out_of_nothing(thread: &'static Thread, atomic: &'c Atomic) -> Committed<'c> {
+        Committed { thread, atomic }
     }
 
     /// The thread.
