@@ -39,13 +39,13 @@
 //! level in between, and so perhaps the processor, does not compile. That it did was bug 5017148.
 
 use crate::cpu::CpuDispatch;
-use crate::disp_lock::{Held, LockClass};
+use crate::disp_lock::{DispLock, Held, LockClass};
 use crate::dispatch_queue::DispatchQueue;
 use crate::thread::{State, Thread};
 use atomics::Ordering;
 use core::mem::ManuallyDrop;
 use machine::pil::{self, PilGuard};
-use machine::{Atomic, MayFault, Pil};
+use machine::{Atomic, Cpu, MayFault, Pil};
 
 /// A locked thread, at a level that somebody else restores. Dropping it is `thread_unlock_high`.
 #[must_use = "the thread is unlocked when this is dropped"]
@@ -78,6 +78,10 @@ pub fn lock<'a>(thread: &'static Thread, atomic: &'a Atomic) -> ThreadGuard<'a> 
         if let Some(guard) = try_lock(thread, atomic) {
             return guard;
         }
+        debug_assert!(
+            thread.lock_pointer().and_then(DispLock::holder) != Some(Cpu::current(atomic).index()),
+            "a processor waits for a thread lock that it holds itself: {thread:?}"
+        );
         wait(thread);
     }
 }

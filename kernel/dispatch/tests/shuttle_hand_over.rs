@@ -7,12 +7,19 @@
 mod common;
 
 use common::{real_time, run, spawn, system};
+use dispatch::disp_lock::LockClass;
 use dispatch::kernel_thread::{Attributes, JoinHandle};
 use dispatch::shuttle::{self, Arrival, ShuttlePool, Sleeper};
-use dispatch::{Dispatch, State, Thread, preempt};
-use machine::MayFault;
+use dispatch::{DispLock, Dispatch, State, Thread, preempt, thread_lock};
+use machine::{MayFault, Pil, pil};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// Lets others run, here and elsewhere.
+fn give_way() {
+    machine::spin();
+    preempt::yield_now();
+}
 
 /// What a door would be: servers that wait, and a way to say that there will be no more calls.
 #[derive(Default)]
@@ -20,6 +27,10 @@ struct Door {
     servers: ShuttlePool,
     calls: AtomicUsize,
     closed: AtomicBool,
+    /// A lock that a server takes together with its own, its own last.
+    bucket: Option<&'static DispLock>,
+    /// It has done so.
+    bucket_was_taken: AtomicBool,
 }
 
 /// A thread that serves.
@@ -41,6 +52,10 @@ fn serve(door: &Door, may_fault: &mut MayFault) {
             }
         };
         door.calls.fetch_add(1, Ordering::SeqCst);
+        if let Some(bucket) = door.bucket {
+            own_lock_and(bucket, false);
+            door.bucket_was_taken.store(true, Ordering::SeqCst);
+        }
         arrival = match shuttle::reserve_sleeper(client, may_fault) {
             Some(client) => client.resume(Some(&door.servers), may_fault),
             // The client has been interrupted meanwhile.
@@ -53,7 +68,7 @@ fn serve(door: &Door, may_fault: &mut MayFault) {
 fn call(door: &Door, may_fault: &mut MayFault) -> bool {
     loop {
         let Some(server) = door.servers.reserve(may_fault) else {
-            preempt::yield_now();
+            give_way();
             continue;
         };
         return match server.resume(None, may_fault) {
@@ -136,10 +151,93 @@ fn clients_that_are_preempted_and_moved_are_all_served() {
     });
 }
 
+/// A thread that takes the second processor away from whoever has it. That one then goes on on the first.
+fn on_the_other() -> Attributes {
+    real_time(120).bound(Dispatch::current().cpu(1).expect("there are two"))
+}
+
+#[test]
+fn whoever_locks_a_server_unlocks_what_it_has_locked() {
+    common::model(|| {
+        run(2, |may_fault| {
+            let door = Arc::new(Door::default());
+            let servers = vec![server(&door, system(60))];
+            until_waiting(&door, 1);
+            let thread = servers[0].0;
+            let client = {
+                let door = Arc::clone(&door);
+                spawn(system(60), move |may_fault| assert!(call(&door, may_fault)))
+            };
+            // As a signal would, or a change of priority. It preempts the client, which then goes on
+            // elsewhere.
+            let locker = {
+                let door = Arc::clone(&door);
+                spawn(on_the_other(), move |may_fault| {
+                    while door.calls.load(Ordering::SeqCst) == 0 {
+                        drop(thread_lock::lock_thread(thread, may_fault));
+                        machine::spin();
+                    }
+                })
+            };
+            locker.join(may_fault);
+            client.join(may_fault);
+            close(&door, servers, may_fault);
+        });
+    });
+}
+
+/// Takes the lock of the running thread and then that of a bucket, as `cv_block` does; or the other way
+/// round, as `sema_p` does.
+fn own_lock_and(bucket: &'static DispLock, own_first: bool) {
+    let level = pil::raise_anywhere(Pil::DISP);
+    let atomic = level.atomic();
+    let me = Thread::current(atomic);
+    if own_first {
+        let own = thread_lock::lock(me, atomic);
+        let bucket = bucket.enter_high(atomic);
+        drop((bucket, own));
+    } else {
+        let bucket = bucket.enter_high(atomic);
+        let own = thread_lock::lock(me, atomic);
+        drop((own, bucket));
+    }
+}
+
+/// The deadlock of 5017148. It takes both orders and one bucket, and no other thread of the kernel does
+/// anything wrong. In a build with assertions the wrong lock is noticed before it does harm; for the
+/// deadlock itself, build without (`docs/history/5017148.md`).
+#[test]
+fn a_bucket_and_ones_own_lock_may_be_taken_in_either_order() {
+    common::model(|| {
+        let bucket: &'static DispLock = Box::leak(Box::new(DispLock::new(LockClass::Sleep)));
+        run(2, move |may_fault| {
+            let door = Arc::new(Door { bucket: Some(bucket), ..Door::default() });
+            let servers = vec![server(&door, system(60))];
+            until_waiting(&door, 1);
+            let client = {
+                let door = Arc::clone(&door);
+                spawn(system(60), move |may_fault| assert!(call(&door, may_fault)))
+            };
+            let other = {
+                let door = Arc::clone(&door);
+                spawn(on_the_other(), move |_| {
+                    while !door.bucket_was_taken.load(Ordering::SeqCst) {
+                        own_lock_and(bucket, true);
+                        machine::spin();
+                    }
+                })
+            };
+            other.join(may_fault);
+            client.join(may_fault);
+            close(&door, servers, may_fault);
+        });
+    });
+}
+
 /// Waits until so many servers wait.
 fn until_waiting(door: &Door, count: u32) {
     while door.servers.count() != count {
-        preempt::yield_now();
+        give_way();
     }
 }
 
@@ -212,7 +310,9 @@ fn a_client_that_is_interrupted_is_not_resumed_in_a_later_sleep() {
             preempt::yield_now();
             shuttle::interrupt(thread);
             client.join(may_fault);
-            assert_eq!(door.calls.load(Ordering::SeqCst), 3);
+            while door.calls.load(Ordering::SeqCst) != 3 {
+                give_way();
+            }
             close(&door, servers, may_fault);
         });
     });
