@@ -47,7 +47,7 @@ struct Flavour {
     bug: Option<(&'static str, &'static str, &'static str)>,
 }
 
-const FLAVOURS: [Flavour; 8] = [
+const FLAVOURS: [Flavour; 13] = [
     Flavour { name: "loom/trace", package: "trace", checker: "loom", bug: None },
     Flavour {
         name: "loom/finds-bug-trace-no-fence",
@@ -66,6 +66,39 @@ const FLAVOURS: [Flavour; 8] = [
     },
     Flavour { name: "shuttle/machine", package: "machine", checker: "shuttle", bug: None },
     Flavour { name: "shuttle/memory", package: "memory", checker: "shuttle", bug: None },
+    Flavour { name: "loom/dispatch", package: "dispatch", checker: "loom", bug: None },
+    Flavour { name: "shuttle/dispatch", package: "dispatch", checker: "shuttle", bug: None },
+    // History: docs/history tells of each.
+    Flavour {
+        name: "loom/finds-bug-4699850",
+        package: "dispatch",
+        checker: "loom",
+        bug: Some((
+            "bug-4699850",
+            "whoever_locks_a_thread_that_is_being_published_sees_that_it_runs",
+            "locked, and its state is old",
+        )),
+    },
+    Flavour {
+        name: "shuttle/finds-bug-5017148",
+        package: "dispatch",
+        checker: "shuttle",
+        bug: Some((
+            "bug-5017148",
+            "a_bucket_and_ones_own_lock_may_be_taken_in_either_order",
+            "and its lock is that of processor",
+        )),
+    },
+    Flavour {
+        name: "shuttle/finds-bug-6294464",
+        package: "dispatch",
+        checker: "shuttle",
+        bug: Some((
+            "bug-6294464",
+            "whoever_locks_a_server_unlocks_what_it_has_locked",
+            "a processor waits for a thread lock that it holds itself",
+        )),
+    },
 ];
 
 /// A trial for each.

@@ -82,6 +82,12 @@ pub struct Counts {
     pub steals: AtomicU64,
     /// Threads that came from the partition's queue.
     pub from_partition: AtomicU64,
+    /// Times that a thread was put into a run queue.
+    pub enqueues: AtomicU64,
+    /// Times that a thread handed the processor directly to another.
+    pub hand_overs: AtomicU64,
+    /// Hand-overs to a thread that had to run elsewhere, and was put into a run queue.
+    pub hand_overs_queued: AtomicU64,
     /// Switches that waited on the idle thread's stack until another processor had left the thread.
     pub deferred_switches: AtomicU64,
     /// Times that it halted.

@@ -10,7 +10,7 @@
 //! Solaris: `setbackdq`, `setfrontdq`, `setkpdq`, `cpu_choose`.
 
 use crate::Dispatch;
-use crate::cpu::CpuDispatch;
+use crate::cpu::{CpuDispatch, count};
 use crate::priority::Priority;
 use crate::resched;
 use crate::run_queue::End;
@@ -45,6 +45,7 @@ pub(crate) fn set_front(transit: InTransit<'_>) {
 pub(crate) fn enqueue(transit: InTransit<'_>, end: End) {
     let (thread, atomic) = (transit.thread(), transit.atomic());
     let priority = thread.dispatch_priority();
+    count(&CpuDispatch::current(atomic).counts.enqueues);
     if let Some(cpu) = thread.bound_cpu() {
         let mut held = cpu.queue.lock.enter_high(atomic);
         cpu.queue.insert(&mut held, transit, end);

@@ -187,7 +187,7 @@ fn pin_running(cpu: &'static CpuDispatch, thread: &'static Thread, atomic: &Atom
 
 /// Where an interrupt thread begins, and stays: it handles what has come, goes back, and is resumed
 /// here by the next interrupt.
-extern "C" fn begin(address: usize) -> &'static Context {
+extern "C-unwind" fn begin(address: usize) -> &'static Context {
     // SAFETY: `kernel_thread::prepare_bare` gave the address of this thread, which lives for ever.
     let thread: &'static Thread =
         unsafe { &*core::ptr::with_exposed_provenance::<Thread>(address) };

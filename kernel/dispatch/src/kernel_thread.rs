@@ -351,7 +351,7 @@ pub(crate) fn recycle(thread: &'static Thread, atomic: &Atomic) {
 }
 
 /// Where every thread begins: at `DISP_LEVEL`, with preemption off.
-extern "C" fn begin(address: usize) -> &'static Context {
+extern "C-unwind" fn begin(address: usize) -> &'static Context {
     // SAFETY: `prepare` gave the address of this thread, which lives for ever.
     let thread: &'static Thread =
         unsafe { &*core::ptr::with_exposed_provenance::<Thread>(address) };

@@ -35,6 +35,7 @@ mod run_queue;
 pub mod rwlock;
 mod select;
 pub mod semaphore;
+pub mod shuttle;
 pub mod sleep;
 pub mod sleep_queue;
 pub mod start;

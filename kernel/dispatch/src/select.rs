@@ -73,6 +73,7 @@ fn take<'c>(
     publish_on_processor(transit, cpu, atomic)
 }
 
+/// Says what the processor runs from now on.
 pub(crate) fn publish_choice(
     cpu: &CpuDispatch,
     thread: &'static crate::Thread,
@@ -121,9 +122,7 @@ fn ratify<'c>(cpu: &CpuDispatch, committed: Committed<'c>) -> Result<Committed<'
     committed.thread().asynchronous.fetch_and(!asynchronous::RUNRUN, Ordering::Relaxed);
     preempt::clear(committed.atomic());
     fence(Ordering::SeqCst);
-    let shared = partition_queue(cpu).map_or(Priority::NONE, DispatchQueue::highest);
-    let better = cpu.queue.highest().max(shared);
-    if better <= cpu.dispatch_priority.load() {
+    if best_waiting(cpu) <= cpu.dispatch_priority.load() {
         return Ok(committed);
     }
     if cpu.is_idle_thread(committed.thread()) {
@@ -134,10 +133,14 @@ fn ratify<'c>(cpu: &CpuDispatch, committed: Committed<'c>) -> Result<Committed<'
     Err(committed)
 }
 
+/// The highest priority among the threads that wait for this processor.
+pub(crate) fn best_waiting(cpu: &CpuDispatch) -> Priority {
+    let shared = partition_queue(cpu).map_or(Priority::NONE, DispatchQueue::highest);
+    cpu.queue.highest().max(shared)
+}
+
 /// Whether there is anything that the current processor could run: what the idle thread asks before it
 /// halts.
 pub(crate) fn is_any_work(cpu: &CpuDispatch, atomic: &Atomic) -> bool {
-    cpu.queue.highest() != Priority::NONE
-        || partition_queue(cpu).is_some_and(|queue| queue.highest() != Priority::NONE)
-        || busiest_other(cpu, atomic).is_some()
+    best_waiting(cpu) != Priority::NONE || busiest_other(cpu, atomic).is_some()
 }

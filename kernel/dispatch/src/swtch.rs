@@ -41,6 +41,29 @@ pub(crate) fn swtch(level: PilGuard<'_>) {
             switch_to(cpu, thread, next);
         }
     }
+    come_back(level, previous);
+}
+
+/// Gives up the processor to whom `choose` says, which also puts the running thread where it belongs. Not
+/// for interrupt threads: what they have pinned goes nowhere. Otherwise as [`swtch`].
+pub(crate) fn hand_over(
+    level: PilGuard<'_>,
+    choose: impl for<'c> FnOnce(&'static CpuDispatch, &'c Atomic) -> Committed<'c>,
+) {
+    let previous = level.previous();
+    {
+        let atomic = level.atomic();
+        let cpu = CpuDispatch::current(atomic);
+        let thread = cpu.thread();
+        count_voluntary(thread);
+        let next = choose(cpu, atomic);
+        switch_to(cpu, thread, next);
+    }
+    come_back(level, previous);
+}
+
+/// The running thread has been switched to again: restores its level, which was `previous`.
+fn come_back(level: PilGuard<'_>, previous: Pil) {
     // The level was kept by whoever switched back here, perhaps on another processor.
     let _ = level.leave_raised();
     // SAFETY: the level is `DISP` still, and this thread's to restore.

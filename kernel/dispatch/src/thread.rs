@@ -25,6 +25,7 @@ use crate::kernel_thread::Life;
 use crate::owner::ThreadOwner;
 use crate::partition::Partition;
 use crate::priority::{AtomicPriority, Priority};
+use crate::shuttle::ShuttlePart;
 use crate::sleep_queue::Sleep;
 use crate::thread_list::Links;
 use crate::turnstile::Donation;
@@ -132,6 +133,8 @@ pub struct Thread {
     pub(crate) links: SharedCell<Links>,
     /// How it sleeps.
     pub(crate) sleep: Sleep,
+    /// Its part in hand-overs.
+    pub(crate) shuttle: ShuttlePart,
     /// Its part in turnstiles.
     pub(crate) donation: Donation,
     /// What its scheduling class keeps.
@@ -175,6 +178,7 @@ impl Thread {
             on_cpu: AtomicBool::new(false),
             links: SharedCell::new(Links::NONE),
             sleep: Sleep::new(),
+            shuttle: ShuttlePart::new(),
             donation: Donation::new(),
             class: ClassData::new(),
             interrupt: InterruptPart::new(),

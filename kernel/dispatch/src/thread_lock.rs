@@ -24,9 +24,10 @@
 //! ```text
 //! lock() -> ThreadGuard -+-> sleep(queue lock)             asleep, in the queue's hands
 //!                        +-> stop(stop lock)               stopped
-//!                        +-> reserve(shuttle lock)         set aside
 //!                        +-> transition() -> InTransit -+-> enqueue (crate::enqueue)   runnable
 //!   from a queue, lock held: InTransit::of_queue -------+-> publish_on_processor       running
+//!                                                       +-> into_reserved              set aside
+//!                                                       +-> into_sleeping              asleep again
 //! ```
 //!
 //! [`ThreadGuard`] remembers the lock that it *took* and releases that one, wherever the pointer leads
@@ -46,7 +47,7 @@ use crate::watchdog::Watch;
 use atomics::Ordering;
 use core::mem::ManuallyDrop;
 use machine::pil::{self, PilGuard};
-use machine::{Atomic, MayFault, Pil};
+use machine::{Atomic, Cpu, MayFault, Pil};
 
 /// A locked thread, at a level that somebody else restores. Dropping it is `thread_unlock_high`.
 #[must_use = "the thread is unlocked when this is dropped"]
@@ -89,6 +90,10 @@ fn wait_within(thread: &'static Thread, atomic: &Atomic) {
     while let Some(lock) = thread.lock_pointer()
         && lock.is_held()
     {
+        debug_assert!(
+            lock.holder() != Some(Cpu::current(atomic).index()),
+            "a processor waits for a thread lock that it holds itself: {thread:?}"
+        );
         let mut watch = Watch::begin(lock, atomic);
         while lock.is_held() && thread.is_locked_by(lock) {
             watch.turn(atomic);
@@ -224,11 +229,6 @@ impl<'a> ThreadGuard<'a> {
     #[inline]
     pub(crate) fn sleep(self, new: &Held<'_>) {
         self.give(State::Sleep, new);
-    }
-
-    /// It is set aside for a hand-over from now on; `new` is the shuttle lock, which the caller holds.
-    pub(crate) fn reserve(self, new: &Held<'_>) {
-        self.give(State::Reserved, new);
     }
 
     /// It is stopped from now on; `new` is the stop lock, which the caller holds.
@@ -371,6 +371,17 @@ impl<'a> InTransit<'a> {
         self.thread
     }
 
+    /// It is set aside for a hand-over from now on; `held` is the shuttle lock.
+    #[cfg_attr(any(feature = "bug-5017148", feature = "bug-6294464"), allow(dead_code))]
+    pub(crate) fn into_reserved(self, held: &Held<'_>) {
+        self.thread.publish(State::Reserved, Some(held.lock()));
+    }
+
+    /// It sleeps on; `held` is the shuttle lock.
+    pub(crate) fn into_sleeping(self, held: &Held<'_>) {
+        self.thread.publish(State::Sleep, Some(held.lock()));
+    }
+
     /// It is stopped from now on; `held` is the stop lock.
     pub(crate) fn into_stopped(self, held: &Held<'_>) {
         self.thread.publish(State::Stopped, Some(held.lock()));
@@ -404,6 +415,13 @@ impl<'c> Committed<'c> {
     /// The processor's own idle thread, which always runs as far as anybody knows.
     pub(crate) fn idle(cpu: &CpuDispatch, atomic: &'c Atomic) -> Committed<'c> {
         Committed { thread: cpu.idle_thread(), atomic }
+    }
+
+    /// For a thread that has been published before, wherever that was: what the type is there to
+    /// prevent.
+    #[cfg(any(feature = "bug-5017148", feature = "bug-6294464"))]
+    pub(crate) fn out_of_nothing(thread: &'static Thread, atomic: &'c Atomic) -> Committed<'c> {
+        Committed { thread, atomic }
     }
 
     /// The thread.

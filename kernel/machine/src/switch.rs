@@ -16,7 +16,7 @@ use core::sync::atomic::AtomicU32;
 
 /// Where a new context starts: at the interrupt level of the switch that started it, preemption
 /// turned off once. It returns the context that the processor goes to when this one is over.
-pub type Entry = extern "C" fn(argument: usize) -> &'static Context;
+pub type Entry = extern "C-unwind" fn(argument: usize) -> &'static Context;
 
 /// A thread that does not run. See the module.
 pub struct Context {

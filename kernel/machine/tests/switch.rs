@@ -84,7 +84,7 @@ fn end() {
 
 #[test]
 fn ping_pong() {
-    extern "C" fn entry(argument: usize) -> &'static Context {
+    extern "C-unwind" fn entry(argument: usize) -> &'static Context {
         let stage = Stage::of(argument);
         begin();
         for _ in 0..2 {
@@ -115,7 +115,7 @@ fn ping_pong() {
 
 #[test]
 fn a_context_moves_to_another_processor() {
-    extern "C" fn entry(argument: usize) -> &'static Context {
+    extern "C-unwind" fn entry(argument: usize) -> &'static Context {
         let stage = Stage::of(argument);
         begin();
         assert_eq!(Cpu::current_index_hint(), 0);
@@ -144,7 +144,7 @@ fn a_context_moves_to_another_processor() {
 
 #[test]
 fn the_preemption_count_is_the_threads_own() {
-    extern "C" fn entry(argument: usize) -> &'static Context {
+    extern "C-unwind" fn entry(argument: usize) -> &'static Context {
         let stage = Stage::of(argument);
         begin();
         // This count is 1, whatever the other thread's was; and now 0.
@@ -188,7 +188,7 @@ fn the_preemption_count_is_the_threads_own() {
 
 #[test]
 fn a_context_that_nobody_switches_to_costs_nothing() {
-    extern "C" fn entry(_: usize) -> &'static Context {
+    extern "C-unwind" fn entry(_: usize) -> &'static Context {
         panic!("nobody switches here");
     }
 
@@ -202,14 +202,14 @@ fn a_context_that_nobody_switches_to_costs_nothing() {
 
 #[test]
 fn a_context_that_is_over_begins_anew() {
-    extern "C" fn once(argument: usize) -> &'static Context {
+    extern "C-unwind" fn once(argument: usize) -> &'static Context {
         let stage = Stage::of(argument);
         begin();
         stage.log("once");
         end();
         &stage.first[0]
     }
-    extern "C" fn again(argument: usize) -> &'static Context {
+    extern "C-unwind" fn again(argument: usize) -> &'static Context {
         let stage = Stage::of(argument);
         begin();
         stage.log("again");
@@ -247,7 +247,7 @@ fn a_context_that_is_over_begins_anew() {
 #[should_panic(expected = "a context is restarted that is not over")]
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 fn a_context_that_is_restarted_too_early_is_found() {
-    extern "C" fn entry(_: usize) -> &'static Context {
+    extern "C-unwind" fn entry(_: usize) -> &'static Context {
         unreachable!("nobody switches here");
     }
 
@@ -382,7 +382,7 @@ fn a_handler_switches_away_and_back() {
 #[cfg(any(feature = "loom", feature = "shuttle"))]
 #[should_panic(expected = "a context is resumed that is running, being left, or over")]
 fn announcing_a_context_too_early_is_found() {
-    extern "C" fn entry(argument: usize) -> &'static Context {
+    extern "C-unwind" fn entry(argument: usize) -> &'static Context {
         let stage = Stage::of(argument);
         begin();
         // Too early: it still runs.
@@ -408,7 +408,7 @@ fn announcing_a_context_too_early_is_found() {
 #[should_panic(expected = "contexts were left and never resumed")]
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 fn a_context_that_is_left_for_ever_is_found() {
-    extern "C" fn entry(argument: usize) -> &'static Context {
+    extern "C-unwind" fn entry(argument: usize) -> &'static Context {
         let stage = Stage::of(argument);
         begin();
         go(&stage.other, &stage.first[0]);

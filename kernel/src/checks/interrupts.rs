@@ -175,7 +175,7 @@ fn go_on_an_excursion(cpu: &Cpu, atomic: &Atomic, level: Pil) {
 }
 
 /// Where the handler goes: down to the excursion's level, until another interrupt has come.
-extern "C" fn wait_for_another(argument: usize) -> &'static Context {
+extern "C-unwind" fn wait_for_another(argument: usize) -> &'static Context {
     // SAFETY: the handler that came here passed the address of an excursion, which the check keeps.
     let excursion = unsafe { &*(argument as *const Excursion) };
     // SAFETY: the switch that came here raised the level, and nobody else restores it.

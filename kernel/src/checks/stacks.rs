@@ -117,7 +117,7 @@ pub fn thread_stacks_run_out_and_come_back(run: &mut Run<'_>) -> Outcome {
 
 pub fn context_switch(run: &mut Run<'_>) -> Outcome {
     const TURNS: u64 = 1000;
-    extern "C" fn entry(argument: usize) -> &'static Context {
+    extern "C-unwind" fn entry(argument: usize) -> &'static Context {
         for turn in 1..=TURNS {
             // SAFETY: `context_switch` keeps the pair and waits.
             let pair = unsafe { pair(argument) };
@@ -180,7 +180,7 @@ fn as_thread(argument: usize, body: impl FnOnce(&mut Pair)) -> &'static Context 
 }
 
 pub fn stack_holes_are_filled(run: &mut Run<'_>) -> Outcome {
-    extern "C" fn entry(argument: usize) -> &'static Context {
+    extern "C-unwind" fn entry(argument: usize) -> &'static Context {
         as_thread(argument, |pair| pair.result = deepen(pair.turns))
     }
     let stack = lazy_stack(run)?;
@@ -220,7 +220,7 @@ pub fn interrupts_on_stack_holes(run: &mut Run<'_>) -> Outcome {
         poke::poke(own);
         if turns > 1 { poke_all_the_way(own, turns - 1) + 1 } else { u64::from(page[0]) }
     }
-    extern "C" fn entry(argument: usize) -> &'static Context {
+    extern "C-unwind" fn entry(argument: usize) -> &'static Context {
         as_thread(argument, |pair| {
             // SAFETY: contexts start with preemption off once.
             drop(unsafe { machine::preempt::PreemptGuard::adopt() });
@@ -252,7 +252,7 @@ pub fn user_faults_on_stack_holes(run: &mut Run<'_>) -> Outcome {
         let refused = u64::from(copy_in(black_box(&mut page[..8]), NOWHERE, may_fault).is_err());
         if turns > 1 { fault_all_the_way(turns - 1, may_fault) + refused } else { refused }
     }
-    extern "C" fn entry(argument: usize) -> &'static Context {
+    extern "C-unwind" fn entry(argument: usize) -> &'static Context {
         as_thread(argument, |pair| {
             // SAFETY: contexts start with preemption off once, and where it is off nobody may fault.
             drop(unsafe { machine::preempt::PreemptGuard::adopt() });

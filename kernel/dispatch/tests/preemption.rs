@@ -1,0 +1,159 @@
+//! Wake-ups, preemption and migration at the same time: nobody is lost, and the better thread runs.
+
+#![cfg(not(feature = "loom"))]
+
+mod common;
+
+use common::{real_time, run, spawn, system};
+use dispatch::cpu::Counts;
+use dispatch::{Dispatch, Mutex, Thread, preempt};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+fn total(of: impl Fn(&Counts) -> &AtomicU64) -> u64 {
+    Dispatch::current().cpus().map(|cpu| of(cpu.counts()).load(Ordering::Relaxed)).sum()
+}
+
+/// What all rounds of a test have seen together: a branch that no schedule reaches is not tested.
+#[derive(Default)]
+struct Seen {
+    preemptions: AtomicU64,
+    ratify_retries: AtomicU64,
+    steals: AtomicU64,
+    deferred: AtomicU64,
+    halts: AtomicU64,
+}
+
+impl Seen {
+    fn add(&self) {
+        let add = |to: &AtomicU64, count| to.fetch_add(count, Ordering::Relaxed);
+        add(&self.preemptions, total(|counts| &counts.preemptions));
+        add(&self.ratify_retries, total(|counts| &counts.ratify_retries));
+        add(&self.steals, total(|counts| &counts.steals));
+        add(&self.deferred, total(|counts| &counts.deferred_switches));
+        add(&self.halts, total(|counts| &counts.halts));
+    }
+
+    fn assert_reached(&self, what: &str, count: &AtomicU64) {
+        let count = count.load(Ordering::Relaxed);
+        // Plain threads reach what the host's schedules let them reach.
+        assert!(!cfg!(feature = "shuttle") || count > 0, "no schedule had {what}");
+    }
+}
+
+/// Threads of mixed priorities that wait for each other and give way to each other.
+fn mix(cpus: usize, seen: &Arc<Seen>) {
+    let seen = Arc::clone(seen);
+    run(cpus, move |may_fault| {
+        let mutex = Arc::new(Mutex::new(0));
+        let threads: Vec<_> = [system(60), system(61), real_time(110), real_time(120)]
+            .into_iter()
+            .map(|attributes| {
+                let mutex = Arc::clone(&mutex);
+                spawn(attributes, move |may_fault| {
+                    for _ in 0..2 {
+                        *mutex.lock(may_fault) += 1;
+                        preempt::yield_now();
+                    }
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join(may_fault);
+        }
+        assert_eq!(*mutex.lock(may_fault), 8);
+        seen.add();
+    });
+}
+
+#[test]
+fn nobody_is_lost_on_one_processor() {
+    let seen = Arc::new(Seen::default());
+    common::model({
+        let seen = Arc::clone(&seen);
+        move || mix(1, &seen)
+    });
+    seen.assert_reached("a preemption", &seen.preemptions);
+}
+
+#[test]
+fn nobody_is_lost_on_two_processors() {
+    let seen = Arc::new(Seen::default());
+    common::model({
+        let seen = Arc::clone(&seen);
+        move || mix(2, &seen)
+    });
+    seen.assert_reached("a preemption", &seen.preemptions);
+    seen.assert_reached("a theft", &seen.steals);
+    seen.assert_reached("a choice that was revised", &seen.ratify_retries);
+    seen.assert_reached("a thread that was chosen while its stack was in use", &seen.deferred);
+    seen.assert_reached("a halt", &seen.halts);
+}
+
+#[test]
+fn nobody_is_lost_on_three_processors() {
+    let seen = Arc::new(Seen::default());
+    common::model({
+        let seen = Arc::clone(&seen);
+        move || mix(3, &seen)
+    });
+    seen.assert_reached("a preemption", &seen.preemptions);
+    seen.assert_reached("a theft", &seen.steals);
+}
+
+#[test]
+fn a_real_time_thread_takes_the_processor_from_one_that_runs_in_the_kernel() {
+    common::model(|| {
+        run(1, |may_fault| {
+            let stop = Arc::new(AtomicBool::new(false));
+            let urgent = {
+                let stop = Arc::clone(&stop);
+                spawn(real_time(120), move |_| stop.store(true, Ordering::SeqCst))
+            };
+            // It has run before `spawn` returned: nobody else had a reason to give way.
+            assert!(stop.load(Ordering::SeqCst));
+            urgent.join(may_fault);
+            assert!(Thread::running().switches().1 > 0, "the main thread was preempted");
+        });
+    });
+}
+
+#[test]
+fn a_preemption_waits_until_it_is_allowed_and_no_longer() {
+    common::model(|| {
+        run(1, |may_fault| {
+            let ran = Arc::new(AtomicBool::new(false));
+            let off = machine::preempt::disable_anywhere();
+            let urgent = {
+                let ran = Arc::clone(&ran);
+                spawn(real_time(120), move |_| ran.store(true, Ordering::SeqCst))
+            };
+            assert!(!ran.load(Ordering::SeqCst), "preemption is off");
+            drop(off);
+            assert!(ran.load(Ordering::SeqCst), "preemption is on");
+            urgent.join(may_fault);
+        });
+    });
+}
+
+/// On one processor, where nobody else could help: the queue's order alone decides.
+#[test]
+fn the_more_important_of_two_runs_first() {
+    common::model(|| {
+        run(1, |may_fault| {
+            let turn = Arc::new(AtomicUsize::new(0));
+            let threads: Vec<_> = [(system(60), 2), (system(70), 1), (system(90), 0)]
+                .into_iter()
+                .map(|(attributes, place)| {
+                    let turn = Arc::clone(&turn);
+                    spawn(attributes, move |_| {
+                        assert_eq!(turn.fetch_add(1, Ordering::SeqCst), place);
+                    })
+                })
+                .collect();
+            for thread in threads {
+                thread.join(may_fault);
+            }
+        });
+    });
+}
