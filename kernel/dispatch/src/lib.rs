@@ -5,16 +5,20 @@
 #[cfg(test)]
 extern crate std;
 
+mod all_threads;
 mod atomic_ref;
+pub mod binding;
 pub mod callout;
 pub mod class;
 pub mod cpu;
-mod cpu_lock;
+pub mod cpu_lock;
 pub mod disp_lock;
 pub mod dispatch_queue;
 mod enqueue;
 pub mod hooks;
+pub mod hot_plug;
 pub mod idle;
+mod in_motion;
 pub mod interrupt_thread;
 pub mod kernel_thread;
 mod lock_order;
@@ -25,6 +29,7 @@ pub mod mutex;
 mod pause;
 pub mod preempt;
 pub mod priority;
+pub mod processor_set;
 mod resched;
 pub mod resources;
 mod run_queue;
@@ -35,8 +40,10 @@ mod swtch;
 pub mod system;
 pub mod thread;
 mod thread_list;
+pub mod thread_snapshot;
 pub mod thread_lock;
 mod turnstile;
+pub mod weak_binding;
 
 pub use class::Class;
 pub use cpu::CpuDispatch;

@@ -53,6 +53,7 @@ pub fn begin_as_thread(
 
 fn set_up(thread: &'static Thread, cpu: &'static CpuDispatch, class: Class, priority: Priority) {
     let dispatch = Dispatch::current();
+    dispatch.all_threads.join(thread);
     thread.id.store(dispatch.take_thread_id(), Ordering::Relaxed);
     class::enter(thread, class, priority);
     thread.partition.store(Some(cpu.partition()), Ordering::Relaxed);
@@ -70,5 +71,5 @@ fn make_idle(cpu: &'static CpuDispatch, idle: &'static Thread) {
 
 fn go_on_line(cpu: &'static CpuDispatch, _: &Atomic) {
     cpu.online.store(true, Ordering::Release);
-    cpu.partition().online.fetch_or(cpu.bit(), Ordering::AcqRel);
+    cpu.partition().enter(cpu);
 }
