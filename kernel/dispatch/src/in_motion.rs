@@ -23,8 +23,9 @@ use core::ptr;
 use core::sync::atomic::AtomicU64;
 use machine::{Atomic, MayFault};
 
-/// How often others are let run before the bindings that there are count as lasting.
-const PATIENCE: u32 = if cfg!(feature = "shuttle") { 20 } else { 2000 };
+/// How often others are let run before the bindings that there are count as lasting. Model checkers pay for
+/// each.
+const PATIENCE: u32 = if cfg!(target_os = "none") { 2000 } else { 20 };
 
 /// How many late binders there may be in a row.
 const LATE_BINDERS: u32 = 10;
