@@ -93,8 +93,7 @@ pub(crate) fn is_processors_own(thread: &Thread) -> bool {
 /// operation has set for itself.
 fn strong_of(thread: &Thread, operator: &Thread) -> Option<&'static CpuDispatch> {
     let binding = &thread.binding;
-    let by_operation =
-        ptr::eq(thread, operator) && binding.affinity.load(Ordering::Relaxed) == 1;
+    let by_operation = ptr::eq(thread, operator) && binding.affinity.load(Ordering::Relaxed) == 1;
     let strong = if by_operation { &binding.requested } else { &binding.strong };
     strong.load(Ordering::Relaxed)
 }

@@ -78,11 +78,7 @@ impl DispLock {
 
     /// The lock that is never free.
     pub(crate) fn held_for_ever() -> DispLock {
-        DispLock {
-            holder: AtomicU8::new(FOR_EVER),
-            class: LockClass::Transition,
-            cpu: u8::MAX,
-        }
+        DispLock { holder: AtomicU8::new(FOR_EVER), class: LockClass::Transition, cpu: u8::MAX }
     }
 
     /// Its class.
@@ -156,13 +152,12 @@ impl DispLock {
     pub fn try_enter_high<'a>(&'static self, atomic: &'a Atomic) -> Option<Held<'a>> {
         debug_assert!(Pil::current() == Pil::DISP, "rule D1: dispatcher locks are for DISP_LEVEL");
         let mark = Cpu::current(atomic).index() as u8 + 1;
-        self.holder
-            .compare_exchange(FREE, mark, Ordering::Acquire, Ordering::Relaxed)
-            .is_ok()
-            .then(|| {
+        self.holder.compare_exchange(FREE, mark, Ordering::Acquire, Ordering::Relaxed).is_ok().then(
+            || {
                 lock_order::entered(self, atomic);
                 Held { lock: self, atomic }
-            })
+            },
+        )
     }
 
     /// Releases the lock.

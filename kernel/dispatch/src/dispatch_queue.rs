@@ -130,8 +130,7 @@ impl DispatchQueue {
                 queue.remove(thread);
             }
             let next = queue.find(is_unbound);
-            self.highest_unbound
-                .store(next.map_or(Priority::NONE, Thread::dispatch_priority));
+            self.highest_unbound.store(next.map_or(Priority::NONE, Thread::dispatch_priority));
             thread
         })?;
         Some(InTransit::of_queue(found, held))

@@ -9,13 +9,13 @@
 //!
 //! Solaris: `setbackdq`, `setfrontdq`, `setkpdq`, `cpu_choose`.
 
+use crate::Dispatch;
 use crate::cpu::CpuDispatch;
 use crate::priority::Priority;
 use crate::resched;
 use crate::run_queue::End;
 use crate::thread::Thread;
 use crate::thread_lock::InTransit;
-use crate::Dispatch;
 use atomics::Ordering;
 use machine::tracing::emit;
 use machine::{Atomic, time};
@@ -85,16 +85,16 @@ fn choose_cpu(
     let dispatch = Dispatch::of(atomic);
     let partition = partition_of(thread);
     let online = partition.online();
-    let last = thread.cpu.load(Ordering::Relaxed).filter(|cpu| {
-        online & cpu.bit() != 0 && !cpu.is_in_motion()
-    });
+    let last = thread
+        .cpu
+        .load(Ordering::Relaxed)
+        .filter(|cpu| online & cpu.bit() != 0 && !cpu.is_in_motion());
     if let Some(last) = last {
         // Nothing to choose from.
         if online == last.bit() {
             return last;
         }
-        let warm =
-            time::now().wrapping_sub(thread.ran_at.load(Ordering::Relaxed)) < WARM;
+        let warm = time::now().wrapping_sub(thread.ran_at.load(Ordering::Relaxed)) < WARM;
         // A thread that goes in front was preempted just now; it moves only if it would have to wait.
         let stays = match end {
             End::Front => warm || priority >= last.queue.highest(),

@@ -4,9 +4,9 @@
 //!
 //! Solaris: `cpupart_t`.
 
+use crate::Dispatch;
 use crate::cpu::CpuDispatch;
 use crate::dispatch_queue::DispatchQueue;
-use crate::Dispatch;
 use atomics::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// A set of processors. See the module.

@@ -68,15 +68,21 @@ pub fn destroy(
     let all = &dispatch.partitions[0];
     let affinity = affinity_here();
     // Nothing is in the way, ever: no thread has to leave its processor.
-    let done = when_quiet(lock, may_fault, &Default::default(), || false, |atomic| {
-        for cpu in dispatch.cpus().filter(|cpu| ptr::eq(cpu.partition(), set)) {
-            put_into(cpu, all);
-        }
-        for thread in threads_of(set, lock) {
-            give_to(thread, all, atomic);
-        }
-        set.in_use.store(false, Ordering::Release);
-    });
+    let done = when_quiet(
+        lock,
+        may_fault,
+        &Default::default(),
+        || false,
+        |atomic| {
+            for cpu in dispatch.cpus().filter(|cpu| ptr::eq(cpu.partition(), set)) {
+                put_into(cpu, all);
+            }
+            for thread in threads_of(set, lock) {
+                give_to(thread, all, atomic);
+            }
+            set.in_use.store(false, Ordering::Release);
+        },
+    );
     drop(affinity);
     resched::reconsider(all);
     Ok(done?)

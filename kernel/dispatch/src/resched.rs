@@ -20,13 +20,13 @@
 //!
 //! Solaris: `cpu_resched`, `cpu_wakeup`, `cpu_surrender`, `poke_cpu`.
 
+use crate::Dispatch;
 use crate::binding;
 use crate::cpu::{CpuDispatch, count};
 use crate::partition::Partition;
 use crate::priority::Priority;
 use crate::thread::{Thread, asynchronous};
 use crate::thread_lock::ThreadGuard;
-use crate::Dispatch;
 use atomics::{Ordering, fence};
 use machine::{Atomic, poke, preempt};
 

@@ -12,6 +12,7 @@
 //!
 //! Solaris: `disp`, `disp_ratify`, `disp_getwork`, `disp_getbest`.
 
+use crate::Dispatch;
 use crate::binding;
 use crate::cpu::{CpuDispatch, count};
 use crate::dispatch_queue::DispatchQueue;
@@ -19,7 +20,6 @@ use crate::enqueue;
 use crate::priority::Priority;
 use crate::thread::asynchronous;
 use crate::thread_lock::{Committed, InTransit, publish_on_processor};
-use crate::Dispatch;
 use atomics::{Ordering, fence};
 use machine::{Atomic, preempt};
 

@@ -229,4 +229,3 @@ pub(crate) fn requeue(guard: &mut ThreadGuard<'_>, change: impl FnOnce(&Thread))
     change(thread);
     list.insert_by_priority(thread);
 }
-

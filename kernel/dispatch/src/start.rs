@@ -70,6 +70,7 @@ fn make_idle(cpu: &'static CpuDispatch, idle: &'static Thread) {
 }
 
 fn go_on_line(cpu: &'static CpuDispatch, _: &Atomic) {
-    cpu.online.store(true, Ordering::Release);
+    // In this order: whoever sees that it is on line finds it in its partition.
     cpu.partition().enter(cpu);
+    cpu.online.store(true, Ordering::Release);
 }

@@ -256,7 +256,9 @@ pub(crate) fn assert_may_sleep(thread: &Thread) {
 
 #[cold]
 fn sleeps_weakly_bound(thread: &Thread) -> ! {
-    panic!("rule B1: {thread:?} sleeps while it is weakly bound: who can sleep can afford affinity");
+    panic!(
+        "rule B1: {thread:?} sleeps while it is weakly bound: who can sleep can afford affinity"
+    );
 }
 
 /// While this stands, who asks not to migrate has preemption turned off instead: weak bindings that there are
@@ -283,5 +285,166 @@ fn set_barrier(on: bool, lock: &CpuLockGuard) {
 impl Drop for WeakBindingBarrier<'_> {
     fn drop(&mut self) {
         set_barrier(false, self.lock);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{bound_to, depth, nomigrate};
+    use crate::binding::{Strength, request};
+    use crate::resources::{KernelStack, OutOfMemory, StackKind};
+    use crate::{CpuDispatch, Dispatch, Resources, Thread, start};
+    use atomics::{AtomicBool, Ordering, fence};
+    use machine::sim::{self, Machine};
+    use machine::{Atomic, Cpu, Hooks, Pil, preempt};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::string::String;
+    use std::sync::Arc;
+
+    struct NoMemory;
+
+    impl Resources for NoMemory {
+        fn new_thread(&self) -> Result<&'static Thread, OutOfMemory> {
+            Err(OutOfMemory)
+        }
+
+        fn take_stack(&self, _: StackKind) -> Result<KernelStack, OutOfMemory> {
+            Err(OutOfMemory)
+        }
+
+        fn give_stack(&self, _: KernelStack) {}
+    }
+
+    /// A machine on which `body` runs as the only thread of processor 0, and bound to nothing.
+    fn run(
+        cpus: usize,
+        hooks: impl Hooks + Send + 'static,
+        body: impl FnOnce(&Machine, &'static Dispatch) + Send,
+    ) {
+        sim::run(cpus, hooks, |machine| {
+            let dispatch: &'static Dispatch = machine.keep(Dispatch::new(&NoMemory));
+            dispatch.install(machine.system());
+            for index in 0..cpus {
+                dispatch.add_cpu(machine.keep(CpuDispatch::new(machine.cpu(index))));
+            }
+            body(machine, dispatch);
+        });
+    }
+
+    /// The code that runs becomes the thread of a processor.
+    fn become_thread(machine: &Machine, dispatch: &'static Dispatch, index: usize) {
+        let thread: &'static Thread = machine.keep(Thread::of_running_code());
+        start::begin_as_idle(dispatch.cpu(index).expect("added"), thread);
+        thread.binding.begin(None);
+    }
+
+    #[test]
+    fn row_03_bound_elsewhere_is_a_panic_unless_there_is_one_already() {
+        sim::once(|| {
+            run(2, sim::Quiet, |machine, dispatch| {
+                machine.on(0, |_| {
+                    become_thread(machine, dispatch, 0);
+                    let outer = nomigrate();
+                    let weak = &Thread::running().binding.weak;
+                    weak.store(dispatch.cpu(1), Ordering::Relaxed);
+                    let nested = AssertUnwindSafe(|| core::mem::forget(nomigrate()));
+                    let panic = catch_unwind(nested).expect_err("bound elsewhere");
+                    let text = panic.downcast_ref::<String>().expect("a message");
+                    assert!(text.contains("is weakly bound to processor Some(1)"), "{text}");
+                    Thread::running().binding.set_count(1);
+                    dispatch.note_panic();
+                    drop(nomigrate());
+                    drop(outer);
+                    assert_eq!(depth(), 0);
+                });
+            });
+        });
+    }
+
+    #[test]
+    fn row_04_an_interrupt_between_the_two_stores_leaves_what_it_found() {
+        sim::once(|| {
+            run(1, sim::Quiet, |machine, dispatch| {
+                machine.on(0, |_| {
+                    become_thread(machine, dispatch, 0);
+                    let thread = Thread::running();
+                    // Binding: the count is there, the processor is not yet.
+                    let off = preempt::disable_anywhere();
+                    thread.binding.set_count(1);
+                    let inner = nomigrate();
+                    assert_eq!(bound_to(thread).map(CpuDispatch::index), Some(0));
+                    drop(inner);
+                    assert_eq!(depth(), 1);
+                    thread.binding.weak.store(dispatch.cpu(0), Ordering::Release);
+                    drop(off);
+                    // Ending: the count is gone, the processor is there still.
+                    thread.binding.set_count(0);
+                    let inner = nomigrate();
+                    assert_eq!((depth(), bound_to(thread).is_some()), (1, true));
+                    drop(inner);
+                    assert_eq!((depth(), bound_to(thread).is_none()), (0, true));
+                });
+            });
+        });
+    }
+
+    /// Hooks that only note whether preemption would have taken the thread to another processor.
+    struct Moved(Arc<AtomicBool>);
+
+    impl Hooks for Moved {
+        fn interrupt(&self, _: &Cpu, _: &Atomic, _: Pil, _: u8) {}
+
+        fn poked(&self, cpu: &Cpu, atomic: &Atomic) {
+            crate::hooks::poked(cpu, atomic);
+        }
+
+        fn timer(&self, _: &Cpu, _: &Atomic) {}
+
+        fn preempt(&self) {
+            let off = preempt::disable_anywhere();
+            let cpu = CpuDispatch::current(off.atomic());
+            cpu.kprunrun.store(false, Ordering::Relaxed);
+            preempt::clear(off.atomic());
+            fence(Ordering::SeqCst);
+            if !cpu.thread().bound_cpu().is_none_or(|bound| core::ptr::eq(bound, cpu)) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    #[test]
+    fn a_strong_binding_is_noticed_whenever_the_weak_one_ends() {
+        sim::model(|| {
+            let moved = Arc::new(AtomicBool::new(false));
+            let hooks = Moved(Arc::clone(&moved));
+            run(2, hooks, move |machine, dispatch| {
+                let thread: &'static Thread = machine.keep(Thread::of_running_code());
+                let (started, bound) =
+                    (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+                {
+                    let (started, bound) = (Arc::clone(&started), Arc::clone(&bound));
+                    machine.start(0, move |_| {
+                        start::begin_as_idle(dispatch.cpu(0).expect("added"), thread);
+                        thread.binding.begin(None);
+                        let binding = nomigrate();
+                        started.store(true, Ordering::Release);
+                        drop(binding);
+                        while !bound.load(Ordering::Acquire) {
+                            machine::spin();
+                        }
+                        sim::interrupt_point();
+                        assert!(moved.load(Ordering::Relaxed), "the binding has no effect");
+                    });
+                }
+                machine.start(1, move |_| {
+                    while !started.load(Ordering::Acquire) {
+                        machine::spin();
+                    }
+                    let to = dispatch.cpu(1).map(|cpu| (cpu, Strength::Hard));
+                    request(thread, to).expect("the thread runs");
+                    bound.store(true, Ordering::Release);
+                });
+            });
+        });
     }
 }

@@ -5,7 +5,9 @@
 
 mod common;
 
-use common::{Flag, cpu, go_to, here, real_time, run, run_with, spawn, system, wait_for_processors};
+use common::{
+    Flag, cpu, go_to, here, real_time, run, run_with, spawn, system, wait_for_processors,
+};
 use dispatch::binding::{Strength, affinity_here, processor_bind};
 use dispatch::cpu_lock::lock_processors;
 use dispatch::hot_plug::{NoDuties, cpu_offline};
