@@ -16,10 +16,10 @@ use crate::dispatch_queue::DispatchQueue;
 use crate::interrupt_thread::Interrupts;
 use crate::lock_order::HeldLocks;
 use crate::partition::Partition;
-use crate::pause::PausePart;
 use crate::priority::{AtomicPriority, Priority};
 use crate::thread::Thread;
 use crate::tick::Tick;
+use crate::weak_binding::Obstacles;
 use atomics::{AtomicBool, Ordering};
 use core::sync::atomic::{AtomicU32, AtomicU64};
 use machine::slot::{Layer, Slot};
@@ -56,8 +56,9 @@ pub struct CpuDispatch {
     /// The thread that it will switch to from the idle thread's stack, once the processor on which that
     /// thread still stands has left it.
     pub(crate) deferred: AtomicRef<Thread>,
+    /// What is in the way of weak bindings.
+    pub(crate) obstacles: Obstacles,
     pub(crate) interrupts: Interrupts,
-    pub(crate) pause: PausePart,
     pub(crate) callouts: CalloutQueue,
     pub(crate) tick: Tick,
     pub(crate) held_locks: HeldLocks,
@@ -102,6 +103,16 @@ pub struct Counts {
     pub ticks: AtomicU64,
     /// Handlers of callouts that were called.
     pub callouts: AtomicU64,
+    /// Weak bindings that went to another processor first, because this one was in motion.
+    pub weak_retries: AtomicU64,
+    /// Weak bindings to this processor although it was in motion.
+    pub weak_in_motion: AtomicU64,
+    /// Weak bindings in whose place preemption was turned off, because the barrier stood.
+    pub weak_without_preemption: AtomicU64,
+    /// Weak bindings that ended on another processor than that of the strong one.
+    pub weak_went_home: AtomicU64,
+    /// Times that threads were found bound here only when all processors were paused.
+    pub late_binders: AtomicU64,
 }
 
 /// Adds 1 to a count. A lost addition does no harm where another processor counts too.
@@ -129,8 +140,8 @@ impl CpuDispatch {
             idle_thread: AtomicRef::new(None),
             previous: AtomicRef::new(None),
             deferred: AtomicRef::new(None),
+            obstacles: Obstacles::new(),
             interrupts: Interrupts::new(),
-            pause: PausePart::new(),
             callouts: CalloutQueue::new(),
             tick: Tick::new(),
             held_locks: HeldLocks::new(),
@@ -241,6 +252,23 @@ impl CpuDispatch {
             Some(partition) => partition,
             None => panic!("the processor belongs to no partition yet"),
         }
+    }
+
+    /// Whether it has been started: it has an idle thread.
+    pub fn is_ready(&self) -> bool {
+        self.idle_thread.load(Ordering::Acquire).is_some()
+    }
+
+    /// Whether it is being taken off line, or moved to another partition.
+    #[inline]
+    pub fn is_in_motion(&self) -> bool {
+        self.obstacles.in_motion()
+    }
+
+    /// Whether it takes threads that may run elsewhere.
+    #[inline]
+    pub(crate) fn takes_unbound(&self) -> bool {
+        self.is_online() && !self.is_in_motion()
     }
 
     /// Whether it runs threads.

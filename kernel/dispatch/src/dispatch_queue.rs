@@ -136,6 +136,11 @@ impl DispatchQueue {
         Some(InTransit::of_queue(found, held))
     }
 
+    /// The best thread that is bound to no processor; it stays where it is.
+    pub(crate) fn first_unbound(&self, held: &mut Held<'_>) -> Option<&'static Thread> {
+        self.with(held, |queue| queue.find(|thread| thread.bound_cpu().is_none()))
+    }
+
     /// Does something with every thread that waits here.
     pub(crate) fn each(&self, held: &mut Held<'_>, act: impl FnMut(&'static Thread)) {
         self.with(held, |queue| queue.each(act));

@@ -89,7 +89,7 @@ fn choose_cpu(
     let last = thread
         .cpu
         .load(Ordering::Relaxed)
-        .filter(|cpu| online & cpu.bit() != 0 && !dispatch.is_in_motion(cpu));
+        .filter(|cpu| online & cpu.bit() != 0 && !cpu.is_in_motion());
     if let Some(last) = last {
         // Nothing to choose from.
         if online == last.bit() {
@@ -128,7 +128,7 @@ fn least_busy(
     let load = |cpu: &CpuDispatch| {
         let busy = cpu.dispatch_priority.load().max(cpu.queue.highest());
         let elsewhere = !last.is_some_and(|last| core::ptr::eq(last, cpu));
-        (dispatch.is_in_motion(cpu), busy, cpu.queue.count(), elsewhere)
+        (cpu.is_in_motion(), busy, cpu.queue.count(), elsewhere)
     };
     let best = crate::partition::Bits(online)
         .filter_map(|index| dispatch.cpu(index))

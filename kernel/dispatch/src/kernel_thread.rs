@@ -234,7 +234,11 @@ pub(crate) fn prepare_bare(
     let dispatch = Dispatch::current();
     let thread = match dispatch.threads.take() {
         Some(thread) => thread,
-        None => dispatch.resources.new_thread()?,
+        None => {
+            let new = dispatch.resources.new_thread()?;
+            dispatch.all_threads.join(new);
+            new
+        }
     };
     let life = &thread.life;
     // SAFETY: the thread is in no queue and not running: it is the caller's alone.
@@ -275,8 +279,7 @@ fn set_up(thread: &'static Thread, attributes: &Attributes, dispatch: &'static D
     let partition = attributes.partition.unwrap_or(&dispatch.partitions[0]);
     thread.partition.store(Some(partition), Ordering::Relaxed);
     partition.threads.fetch_add(1, Ordering::Relaxed);
-    thread.binding.strong.store(attributes.bound_to, Ordering::Relaxed);
-    thread.binding.requested.store(attributes.bound_to, Ordering::Relaxed);
+    thread.binding.begin(attributes.bound_to);
     thread.cpu.store(attributes.bound_to, Ordering::Relaxed);
     thread.woken_by.store(0, Ordering::Relaxed);
     thread.ran_at.store(0, Ordering::Relaxed);

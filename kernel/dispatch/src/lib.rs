@@ -5,18 +5,22 @@
 #[cfg(test)]
 extern crate std;
 
+mod all_threads;
 mod atomic_ref;
+pub mod binding;
 pub mod callout;
 pub mod change_priority;
 pub mod class;
 pub mod condvar;
 pub mod cpu;
-mod cpu_lock;
+pub mod cpu_lock;
 pub mod disp_lock;
 pub mod dispatch_queue;
 mod enqueue;
 pub mod hooks;
+pub mod hot_plug;
 pub mod idle;
+mod in_motion;
 pub mod interrupt_thread;
 pub mod kernel_thread;
 mod lock_order;
@@ -29,6 +33,7 @@ mod pause;
 pub mod preempt;
 pub mod priority;
 mod priority_inheritance;
+pub mod processor_set;
 mod resched;
 pub mod resources;
 mod run_queue;
@@ -45,9 +50,11 @@ pub mod system;
 pub mod thread;
 mod thread_list;
 pub mod thread_lock;
+pub mod thread_snapshot;
 pub mod tick;
 pub mod turnstile;
 pub mod watchdog;
+pub mod weak_binding;
 
 pub use callout::Callout;
 pub use change_priority::set_priority;

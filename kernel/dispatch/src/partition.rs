@@ -48,6 +48,21 @@ impl Partition {
         self.online.load(Ordering::Relaxed)
     }
 
+    /// Whether it exists.
+    pub fn exists(&self) -> bool {
+        self.in_use.load(Ordering::Relaxed)
+    }
+
+    /// A processor comes on line here. All processors are paused, or it has just been started.
+    pub(crate) fn enter(&self, cpu: &CpuDispatch) {
+        self.online.fetch_or(cpu.bit(), Ordering::AcqRel);
+    }
+
+    /// A processor is on line here no longer. All processors are paused.
+    pub(crate) fn leave(&self, cpu: &CpuDispatch) {
+        self.online.fetch_and(!cpu.bit(), Ordering::AcqRel);
+    }
+
     /// Its processors that are on line.
     pub(crate) fn each_online(
         &self,

@@ -21,6 +21,7 @@
 //! Solaris: `cpu_resched`, `cpu_wakeup`, `cpu_surrender`, `poke_cpu`.
 
 use crate::Dispatch;
+use crate::binding;
 use crate::cpu::{CpuDispatch, count};
 use crate::partition::Partition;
 use crate::priority::Priority;
@@ -52,6 +53,7 @@ pub(crate) fn tell_partition(
     // important thing.
     if let Some(last) = thread.cpu.load(Ordering::Relaxed)
         && core::ptr::eq(last.partition(), partition)
+        && last.takes_unbound()
         && wake(last, atomic)
     {
         return;
@@ -61,6 +63,7 @@ pub(crate) fn tell_partition(
     }
     let lowest = partition
         .each_online(Dispatch::of(atomic))
+        .filter(|cpu| !cpu.is_in_motion())
         .min_by_key(|cpu| cpu.dispatch_priority.load().max(cpu.chosen.load()));
     if let Some(cpu) = lowest
         && priority > cpu.dispatch_priority.load().max(cpu.chosen.load())
@@ -122,9 +125,8 @@ pub(crate) fn wake_any(partition: &Partition, atomic: &Atomic) -> bool {
     let dispatch = Dispatch::of(atomic);
     loop {
         let halted = partition.halted.load(Ordering::Relaxed) & partition.online();
-        let Some(cpu) = crate::partition::Bits(halted).find_map(|index| dispatch.cpu(index)) else {
-            return false;
-        };
+        let mut candidates = crate::partition::Bits(halted).filter_map(|index| dispatch.cpu(index));
+        let Some(cpu) = candidates.find(|cpu| !cpu.is_in_motion()) else { return false };
         if wake(cpu, atomic) {
             return true;
         }
@@ -136,10 +138,22 @@ pub(crate) fn wake_any(partition: &Partition, atomic: &Atomic) -> bool {
 pub(crate) fn surrender(guard: &ThreadGuard<'_>) {
     let Some(cpu) = guard.processor() else { return };
     let waiting = cpu.queue.highest().max(cpu.partition().queue.highest());
-    let must_leave = guard.thread().bound_cpu().is_some_and(|bound| !core::ptr::eq(bound, cpu));
+    let must_leave = binding::is_misplaced(guard.thread(), cpu);
     let priority = if must_leave { Priority::KERNEL_PREEMPT } else { waiting };
     if must_leave || waiting > guard.thread().dispatch_priority() {
         ask_to_choose(cpu, priority, guard.atomic());
+    }
+}
+
+/// Which processors of a partition take threads that may run on any has changed: those that do look again.
+pub(crate) fn reconsider(partition: &'static Partition) {
+    let guard = machine::preempt::disable_anywhere();
+    let atomic = guard.atomic();
+    let waiting = partition.queue.highest();
+    for cpu in partition.each_online(Dispatch::of(atomic)) {
+        if !wake(cpu, atomic) && waiting > cpu.dispatch_priority.load() && !is_idle(cpu) {
+            ask_to_choose(cpu, waiting, atomic);
+        }
     }
 }
 

@@ -13,6 +13,7 @@
 //! Solaris: `disp`, `disp_ratify`, `disp_getwork`, `disp_getbest`.
 
 use crate::Dispatch;
+use crate::binding;
 use crate::cpu::{CpuDispatch, count};
 use crate::dispatch_queue::DispatchQueue;
 use crate::enqueue;
@@ -85,7 +86,7 @@ pub(crate) fn publish_choice(
 
 /// The partition's queue, which a processor serves while it is on line and stays so.
 fn partition_queue(cpu: &CpuDispatch) -> Option<&'static DispatchQueue> {
-    cpu.is_online().then(|| &cpu.partition().queue)
+    cpu.takes_unbound().then(|| &cpu.partition().queue)
 }
 
 /// Takes the best thread that waits for another processor and may run on any.
@@ -104,7 +105,7 @@ fn steal<'c>(cpu: &'static CpuDispatch, atomic: &'c Atomic) -> Option<Committed<
 /// The processor of the same partition in whose queue the best thread waits that others may take.
 fn busiest_other(cpu: &CpuDispatch, atomic: &Atomic) -> Option<&'static CpuDispatch> {
     let dispatch = Dispatch::of(atomic);
-    if !cpu.is_online() || dispatch.is_in_motion(cpu) {
+    if !cpu.takes_unbound() {
         return None;
     }
     cpu.partition()
@@ -122,6 +123,9 @@ fn ratify<'c>(cpu: &CpuDispatch, committed: Committed<'c>) -> Result<Committed<'
     committed.thread().asynchronous.fetch_and(!asynchronous::RUNRUN, Ordering::Relaxed);
     preempt::clear(committed.atomic());
     fence(Ordering::SeqCst);
+    if binding::has_to_leave(committed.thread(), cpu) {
+        return Err(committed);
+    }
     if best_waiting(cpu) <= cpu.dispatch_priority.load() {
         return Ok(committed);
     }

@@ -27,6 +27,7 @@ use crate::enqueue::set_runnable;
 use crate::thread::{State, Thread};
 use crate::thread_list::ThreadList;
 use crate::thread_lock::{InTransit, ThreadGuard};
+use crate::weak_binding::assert_may_sleep;
 use crate::{Dispatch, class};
 use crate::{stop, thread_lock};
 use atomics::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering};
@@ -195,10 +196,8 @@ impl WaitQueue {
         manner: Manner,
     ) {
         let thread = guard.thread();
-        debug_assert!(
-            thread.binding.nomigrate.load(Ordering::Relaxed) == 0,
-            "{thread:?} sleeps while it is weakly bound: whoever can sleep can afford affinity"
-        );
+        // Before anything has changed: `ThreadGuard::sleep` would be too late.
+        assert_may_sleep(thread);
         let sleep = &thread.sleep;
         sleep.set_channel(self.address());
         sleep.list.store(ptr::from_ref(&self.threads).cast_mut(), Ordering::Relaxed);

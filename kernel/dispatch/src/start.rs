@@ -62,6 +62,7 @@ fn set_up(
 ) {
     let dispatch = Dispatch::current();
     thread.life.set_name(name);
+    dispatch.all_threads.join(thread);
     thread.id.store(dispatch.take_thread_id(), Ordering::Relaxed);
     class::enter(thread, Class::System, priority);
     thread.partition.store(Some(cpu.partition()), Ordering::Relaxed);
@@ -78,6 +79,7 @@ fn make_idle(cpu: &'static CpuDispatch, idle: &'static Thread) {
 }
 
 fn go_on_line(cpu: &'static CpuDispatch, _: &Atomic) {
+    // In this order: whoever sees that it is on line finds it in its partition.
+    cpu.partition().enter(cpu);
     cpu.online.store(true, Ordering::Release);
-    cpu.partition().online.fetch_or(cpu.bit(), Ordering::AcqRel);
 }

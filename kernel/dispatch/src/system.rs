@@ -1,5 +1,6 @@
 //! The dispatcher of one system: what its processors share.
 
+use crate::all_threads::AllThreads;
 use crate::atomic_ref::AtomicRef;
 use crate::cpu::CpuDispatch;
 use crate::disp_lock::{DispLock, LockClass};
@@ -32,10 +33,8 @@ pub struct Dispatch {
     pub(crate) sleep_queues: SleepQueues,
     pub(crate) turnstiles: TurnstileTable,
     pub(crate) threads: ThreadCache,
-    /// The processor that is being taken off line, or moved to another partition.
-    pub(crate) in_motion: AtomicRef<CpuDispatch>,
-    /// While it stands, weak bindings turn preemption off instead.
-    pub(crate) weak_binding_barrier: AtomicBool,
+    pub(crate) all_threads: AllThreads,
+    panicking: AtomicBool,
     pub(crate) hot_plug: crate::cpu_lock::CpuLock,
     /// Ticks of the clock between two clock ticks; 0 for none ([`crate::tick`]).
     pub(crate) tick_interval: core::sync::atomic::AtomicU64,
@@ -58,8 +57,8 @@ impl Dispatch {
             sleep_queues: SleepQueues::new(),
             turnstiles: TurnstileTable::new(),
             threads: ThreadCache::new(),
-            in_motion: AtomicRef::new(None),
-            weak_binding_barrier: AtomicBool::new(false),
+            all_threads: AllThreads::new(),
+            panicking: AtomicBool::new(false),
             hot_plug: crate::cpu_lock::CpuLock::new(),
             tick_interval: core::sync::atomic::AtomicU64::new(0),
             next_thread_id: AtomicU64::new(1),
@@ -130,9 +129,13 @@ impl Dispatch {
         self.next_thread_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Whether that processor is being taken off line, or moved.
-    #[inline]
-    pub(crate) fn is_in_motion(&self, cpu: &CpuDispatch) -> bool {
-        self.in_motion.is(cpu, Ordering::Relaxed)
+    /// The system panics: what is inconsistent from now on is no news.
+    pub fn note_panic(&self) {
+        self.panicking.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the system panics.
+    pub(crate) fn is_panicking(&self) -> bool {
+        self.panicking.load(Ordering::Relaxed)
     }
 }

@@ -128,6 +128,8 @@ pub struct Thread {
     /// The partition of processors that it may run on.
     pub(crate) partition: AtomicRef<Partition>,
     pub(crate) binding: Binding,
+    /// The next in the list of all threads.
+    pub(crate) next_of_all: AtomicRef<Thread>,
     /// Some processor still stands on its stack.
     pub(crate) on_cpu: AtomicBool,
     pub(crate) links: SharedCell<Links>,
@@ -175,6 +177,7 @@ impl Thread {
             dispatch_queue: AtomicRef::new(None),
             partition: AtomicRef::new(None),
             binding: Binding::new(),
+            next_of_all: AtomicRef::new(None),
             on_cpu: AtomicBool::new(false),
             links: SharedCell::new(Links::NONE),
             sleep: Sleep::new(),

@@ -237,6 +237,7 @@ impl<'a> ThreadGuard<'a> {
     }
 
     fn give(self, state: State, new: &Held<'_>) {
+        crate::weak_binding::assert_may_sleep(self.thread);
         debug_assert!(fits(state, new.lock().class()));
         let (thread, held) = self.take_apart();
         thread.publish(state, Some(new.lock()));
@@ -300,6 +301,26 @@ pub fn lock_thread_anywhere<'a>(thread: &'static Thread) -> LockedThread<'a> {
         }
         drop(level);
         wait(thread);
+    }
+}
+
+/// Locks a thread wherever the caller comes from, unless it is over or has not begun: nobody can lock such
+/// a thread.
+pub(crate) fn lock_thread_if_begun<'a>(thread: &'static Thread) -> Option<LockedThread<'a>> {
+    loop {
+        let level = pil::raise_anywhere(Pil::DISP);
+        let lock = thread.lock_pointer()?;
+        // SAFETY: as in `lock_thread_anywhere`.
+        if let Some(held) = lock.try_enter_high(unsafe { Atomic::assume() })
+            && thread.is_locked_by(lock)
+        {
+            return Some(LockedThread { guard: ThreadGuard::new(thread, held), level });
+        }
+        if thread.state() == State::Free {
+            return None;
+        }
+        drop(level);
+        machine::spin();
     }
 }
 

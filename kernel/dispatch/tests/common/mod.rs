@@ -204,3 +204,68 @@ pub fn spawn_returning(
     let argument = Box::into_raw(body).expose_provenance();
     kernel_thread::create(&attributes, entry, argument).expect("the host has memory")
 }
+
+/// A processor of the running machine.
+pub fn cpu(index: usize) -> &'static CpuDispatch {
+    Dispatch::current().cpu(index).expect("the test knows how many there are")
+}
+
+/// Lets others run until this is so.
+pub fn wait_until(is_so: impl Fn() -> bool) {
+    while !is_so() {
+        dispatch::preempt::yield_now();
+        machine::spin();
+    }
+}
+
+/// Waits until this many processors have been started.
+pub fn wait_for_processors(count: usize) {
+    wait_until(|| (0..count).all(|index| cpu(index).is_online()));
+}
+
+/// The index of the processor that the running thread is on at this moment.
+pub fn here() -> usize {
+    Cpu::current_index_hint()
+}
+
+/// The running thread goes to a processor, and is bound to it while the guard lives.
+pub fn go_to(index: usize, may_fault: &mut MayFault) -> dispatch::binding::AffinityGuard {
+    let lock = dispatch::cpu_lock::lock_processors(may_fault);
+    let guard = dispatch::binding::affinity_set(Thread::running(), cpu(index), &lock);
+    drop(lock);
+    assert_eq!(here(), index);
+    guard.expect("the thread runs")
+}
+
+/// Something that has happened or not.
+#[derive(Clone, Default)]
+pub struct Flag(Arc<AtomicBool>);
+
+impl Flag {
+    /// Not yet.
+    pub fn new() -> Flag {
+        Flag::default()
+    }
+
+    /// It has happened.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it has.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// Lets others run until it has.
+    pub fn wait(&self) {
+        wait_until(|| self.is_set());
+    }
+
+    /// Keeps the processor until it has.
+    pub fn spin(&self) {
+        while !self.is_set() {
+            machine::spin();
+        }
+    }
+}

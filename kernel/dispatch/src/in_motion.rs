@@ -1,0 +1,146 @@
+//! Waiting until no thread is bound where one must not be, and then changing something for everybody at once:
+//! what going off line, moving a processor and binding to a set have in common.
+//!
+//! 1. New weak bindings are kept away: the processor is *in motion*, or the barrier is raised.
+//! 2. Those that are there are given a little time to end.
+//! 3. All processors are paused.
+//! 4. The look is repeated. A *late binder*, who had looked for obstacles before there were any, may have
+//!    bound itself meanwhile; then everybody goes on, and it begins again at 2.
+//! 5. Otherwise the change is made.
+//!
+//! Solaris: `cpu_inmotion` and the loop in `cpu_offline`.
+
+use crate::binding::{AffinityGuard, affinity_set};
+use crate::cpu::{CpuDispatch, count};
+use crate::cpu_lock::CpuLockGuard;
+use crate::pause::with_all_paused;
+use crate::preempt::yield_now;
+use crate::resched;
+use crate::resources::OutOfMemory;
+use crate::thread::Thread;
+use atomics::{Ordering, fence};
+use core::ptr;
+use core::sync::atomic::AtomicU64;
+use machine::{Atomic, MayFault};
+
+/// How often others are let run before the bindings that there are count as lasting. Model checkers pay for
+/// each.
+const PATIENCE: u32 = if cfg!(target_os = "none") { 2000 } else { 20 };
+
+/// How many late binders there may be in a row.
+const LATE_BINDERS: u32 = 10;
+
+/// Why a change was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotQuiet {
+    /// Threads stay bound.
+    Bound,
+    /// There is no memory for the pause threads.
+    OutOfMemory,
+}
+
+impl From<OutOfMemory> for NotQuiet {
+    fn from(_: OutOfMemory) -> NotQuiet {
+        NotQuiet::OutOfMemory
+    }
+}
+
+/// A processor that is being taken off line or moved: it takes no thread that may run elsewhere, and threads
+/// that want to be bound weakly go elsewhere first.
+pub(crate) struct InMotion<'a> {
+    cpu: &'static CpuDispatch,
+    lock: &'a CpuLockGuard,
+}
+
+impl<'a> InMotion<'a> {
+    pub(crate) fn begin(cpu: &'static CpuDispatch, lock: &'a CpuLockGuard) -> InMotion<'a> {
+        cpu.obstacles.set_in_motion(true, lock);
+        // Whoever tells a processor of a thread in the partition's queue either sees that this one is in
+        // motion, or has put the thread there already: then the others are told now.
+        fence(Ordering::SeqCst);
+        resched::reconsider(cpu.partition());
+        InMotion { cpu, lock }
+    }
+}
+
+impl Drop for InMotion<'_> {
+    fn drop(&mut self) {
+        self.cpu.obstacles.set_in_motion(false, self.lock);
+        fence(Ordering::SeqCst);
+        resched::reconsider(self.cpu.partition());
+    }
+}
+
+/// Lets other threads run for a moment.
+fn let_others_run() {
+    yield_now();
+    machine::spin();
+}
+
+/// Waits a little for bindings to end. Says whether they have.
+fn wait_until_none(is_in_the_way: &impl Fn() -> bool) -> bool {
+    for _ in 0..PATIENCE {
+        if !is_in_the_way() {
+            return true;
+        }
+        let_others_run();
+    }
+    !is_in_the_way()
+}
+
+/// Makes a change, all processors paused, when nothing is in the way. The caller has affinity for a
+/// processor that the change does not concern. `late` counts late binders.
+pub(crate) fn when_quiet(
+    lock: &CpuLockGuard,
+    may_fault: &mut MayFault,
+    late: &AtomicU64,
+    is_in_the_way: impl Fn() -> bool,
+    mut change: impl FnMut(&Atomic),
+) -> Result<(), NotQuiet> {
+    for _ in 0..LATE_BINDERS {
+        if !wait_until_none(&is_in_the_way) {
+            return Err(NotQuiet::Bound);
+        }
+        let is_done = with_all_paused(lock, may_fault, |atomic| {
+            if is_in_the_way() {
+                return false;
+            }
+            change(atomic);
+            true
+        })?;
+        if is_done {
+            return Ok(());
+        }
+        count(late);
+    }
+    Err(NotQuiet::Bound)
+}
+
+/// The caller goes to a processor other than this and stays there: where it has to be anyway, or any of its
+/// partition, or any.
+pub(crate) fn stay_off(cpu: &'static CpuDispatch, lock: &CpuLockGuard) -> AffinityGuard {
+    let me = Thread::running();
+    let is_other = |other: &CpuDispatch| !ptr::eq(other, cpu) && other.is_online();
+    let bound = me.binding.strong.load(Ordering::Relaxed);
+    let partition = crate::enqueue::partition_of(me);
+    let target = bound
+        .filter(|bound| is_other(bound))
+        .or_else(|| partition.each_online(lock.dispatch()).find(|other| is_other(other)))
+        .or_else(|| lock.dispatch().cpus().find(|other| is_other(other)));
+    let Some(target) = target else { panic!("the last processor does not go") };
+    match affinity_set(me, target, lock) {
+        Some(guard) => guard,
+        None => panic!("the running thread has begun and is not over"),
+    }
+}
+
+/// The threads that wait in a processor's queue and may run elsewhere go there. All processors are paused.
+pub(crate) fn empty_queue(cpu: &'static CpuDispatch, atomic: &Atomic) {
+    loop {
+        let mut held = cpu.queue.lock.enter_high(atomic);
+        let first = cpu.queue.first_unbound(&mut held);
+        drop(held);
+        let Some(thread) = first else { return };
+        crate::binding::rebound(crate::thread_lock::lock(thread, atomic));
+    }
+}
