@@ -23,7 +23,6 @@
 //! [`transition_lock`](crate::Dispatch::transition_lock) is held from its making on and never
 //! released: who finds a thread's lock pointer there spins until the pointer moves.
 
-use crate::cpu::CpuDispatch;
 use crate::lock_order;
 use crate::watchdog::Watch;
 use atomics::cell::{Access, SharedCell};
@@ -271,10 +270,4 @@ impl<T> Guarded<T> {
         // SAFETY: the lock is held, and lent out once.
         unsafe { self.0.access() }
     }
-}
-
-/// The current processor of the dispatcher. Shorthand.
-#[inline]
-pub(crate) fn here(atomic: &Atomic) -> &'static CpuDispatch {
-    CpuDispatch::current(atomic)
 }

@@ -7,7 +7,7 @@
 //!    serves;
 //! 3. otherwise the queue of the processor that [`choose_cpu`] chooses.
 //!
-//! Solaris: `setbackdq`, `setfrontdq`, `setkpdq`, `cpu_choose`.
+//! Solaris: `setbackdq`, `setfrontdq` (here one function and an end of the list), `setkpdq`, `cpu_choose`.
 
 use crate::Dispatch;
 use crate::cpu::{CpuDispatch, count};
@@ -28,12 +28,6 @@ const WARM: u64 = 30_000_000;
 /// How many threads more than the least loaded processor a thread's own may have before the thread
 /// goes elsewhere.
 const IMBALANCE: u32 = 2;
-
-/// Makes a thread runnable, behind its equals: `setbackdq`.
-#[inline]
-pub(crate) fn set_back(transit: InTransit<'_>) {
-    enqueue(transit, End::Back);
-}
 
 /// Makes a thread runnable, before its equals: `setfrontdq`.
 #[inline]

@@ -128,7 +128,7 @@ impl PauseThreads {
         let others = dispatch.cpus().filter(|cpu| !core::ptr::eq(*cpu, here));
         for cpu in others.filter(|cpu| cpu.is_ready()) {
             let attributes = Attributes { stack: StackKind::Eager, ..Attributes::system("pause") }
-                .scheduled(Class::System, Priority::MAX)
+                .scheduled(Class::Interrupt, Priority::MAX)
                 .bound(cpu);
             match kernel_thread::create(&attributes, pause_thread, 0) {
                 Ok(thread) => made.threads[cpu.index()] = Some(thread),

@@ -64,11 +64,6 @@ impl Priority {
         debug_assert!(self.0 >= 0, "a thread has a priority");
         self.0 as usize
     }
-
-    /// As a word, for a trace.
-    pub(crate) fn word(self) -> u64 {
-        (self.0 + 1) as u64
-    }
 }
 
 /// A priority that others read without a lock.

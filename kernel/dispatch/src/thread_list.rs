@@ -47,10 +47,6 @@ impl ThreadList {
         self.first
     }
 
-    pub(crate) fn last(&self) -> Option<&'static Thread> {
-        self.last
-    }
-
     /// The thread after this one, which is in the list.
     pub(crate) fn after(thread: &Thread) -> Option<&'static Thread> {
         links(thread, |links| links.next)

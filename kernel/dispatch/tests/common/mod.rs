@@ -14,6 +14,7 @@ use machine::{Atomic, Cpu, Hooks, MayFault, Pil};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+#[allow(unused_imports, reason = "each test uses its part")]
 pub use machine::sim::{model, once};
 
 /// The hooks of a kernel that is nothing but a dispatcher.
