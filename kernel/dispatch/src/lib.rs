@@ -23,6 +23,7 @@ pub mod may_block;
 pub mod owner;
 pub mod partition;
 pub mod mutex;
+mod patience;
 mod pause;
 pub mod preempt;
 pub mod priority;

@@ -5,8 +5,8 @@
 //! compare-and-exchange each.
 //!
 //! Who finds it held looks at what the owner does. While that runs, on another processor, the mutex will be
-//! free in a moment, sooner than a sleep would take: so one spins. If the owner does not run, one sleeps
-//! in the mutex' turnstile, and the owner inherits one's priority.
+//! free in a moment, so one spins for a while ([`crate::patience`]). If the owner does not run, one sleeps in the
+//! mutex' turnstile, and the owner inherits one's priority.
 //!
 //! Whoever releases the mutex wakes all sleepers, and they try again. Handing it to one of them
 //! would make everybody else wait until that one has got a processor.
@@ -23,6 +23,7 @@
 //! Solaris: `mutex_enter`, `mutex_vector_enter`, `mutex_exit`.
 
 use crate::may_block::MayBlock;
+use crate::patience::Patience;
 use crate::swtch::swtch;
 use crate::thread::Thread;
 use crate::turnstile::{LockedChain, Queue, WAITERS, mark_of, owner_of};
@@ -87,6 +88,7 @@ impl<T> Mutex<T> {
 
     #[cold]
     fn lock_contended(&self, me: &'static Thread, may_block: &mut impl MayBlock) {
+        let mut patience = Patience::new();
         loop {
             let owner = self.owner();
             if owner.is_none() && self.word.try_take(mark_of(me)) {
@@ -97,15 +99,16 @@ impl<T> Mutex<T> {
                 "{me:?} takes a mutex that it already has, at {:p}",
                 &self.word
             );
-            if may_get_soon(owner) {
-                machine::spin();
+            if patience.suffices_for(owner) {
+                patience.spin();
                 continue;
             }
             let level = may_block.raise();
             let chain = LockedChain::of(&self.word.0, level.atomic());
-            if self.word.announce_waiter(|owner| !may_get_soon(Some(owner))) {
+            if self.word.announce_waiter(|owner| !patience.suffices_for(Some(owner))) {
                 chain.sleep(Queue::Writers);
                 swtch(level);
+                patience = Patience::new();
             }
         }
     }
@@ -121,11 +124,6 @@ impl<T> Mutex<T> {
         chain.waive();
         chain.wake_all();
     }
-}
-
-/// Whether it is better to spin: the mutex is free, or its owner runs.
-fn may_get_soon(owner: Option<&'static Thread>) -> bool {
-    owner.is_none_or(Thread::is_running)
 }
 
 /// The word of a mutex. See the module.

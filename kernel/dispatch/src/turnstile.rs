@@ -323,6 +323,12 @@ pub(crate) fn wake(transit: InTransit<'_>) {
     sleep_queue::wake(transit, Woken::ByEvent);
 }
 
+/// The number of the chain to which the lock at this address belongs: for whoever looks at a sleeping thread,
+/// and for tests.
+pub fn chain_of<T>(lock: &T) -> usize {
+    TurnstileTable::number(ptr::from_ref(lock).addr())
+}
+
 /// How many turnstiles are in use at this moment: how many locks have somebody asleep. For the watchdog,
 /// and for tests.
 pub fn in_use() -> usize {
