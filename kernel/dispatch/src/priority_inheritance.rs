@@ -93,10 +93,16 @@ fn lock_owner<'a>(waiter: ThreadGuard<'a>, owner: &'static Thread) -> Option<Bot
     let ours = waiter.lock();
     loop {
         let Some(theirs) = owner.lock_pointer() else {
-            panic!("{owner:?} is over and still holds a lock, for which {:?} waits", waiter.thread());
+            panic!(
+                "{owner:?} is over and still holds a lock, for which {:?} waits",
+                waiter.thread()
+            );
         };
         if ptr::eq(ours, theirs) {
-            return Some(Both { behind: None, owner: ThreadGuard::of_queue(owner, waiter.into_held()) });
+            return Some(Both {
+                behind: None,
+                owner: ThreadGuard::of_queue(owner, waiter.into_held()),
+            });
         }
         if let Some(owner) = thread_lock::try_lock(owner, waiter.atomic()) {
             return Some(Both { behind: Some(waiter), owner });
@@ -163,8 +169,8 @@ pub(crate) fn waive(turnstile: &'static Turnstile, atomic: &Atomic) {
     let Some(heir) = turnstile.inheritor.load(Ordering::Relaxed) else { return };
     let guard = thread_lock::lock(heir, atomic);
     let next = turnstile.next_inherited.load(Ordering::Relaxed);
-    let before =
-        inherited_through(heir).find(|before| before.next_inherited.is(turnstile, Ordering::Relaxed));
+    let before = inherited_through(heir)
+        .find(|before| before.next_inherited.is(turnstile, Ordering::Relaxed));
     before
         .map_or(&heir.donation.inherits_from, |before| &before.next_inherited)
         .store(next, Ordering::Relaxed);

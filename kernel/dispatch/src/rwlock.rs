@@ -168,7 +168,10 @@ impl<T> RwLock<T> {
                 chain.sleep(queue);
                 swtch(level);
                 // Whoever woke us has written us into the word.
-                debug_assert!(self.word.load(Ordering::Relaxed) != FREE, "the lock was handed over");
+                debug_assert!(
+                    self.word.load(Ordering::Relaxed) != FREE,
+                    "the lock was handed over"
+                );
                 return;
             }
         }

@@ -56,7 +56,8 @@ pub(crate) const WRITER_WAITS: usize = 1 << 1;
 pub(crate) const READERS: usize = 1 << 2;
 const FLAGS: usize = WAITERS | WRITER_WAITS | READERS;
 
-const _: () = assert!(align_of::<Thread>() > FLAGS, "the address of a thread leaves room for flags");
+const _: () =
+    assert!(align_of::<Thread>() > FLAGS, "the address of a thread leaves room for flags");
 
 /// The one thread that holds the lock with this word, if it is one.
 #[inline]
@@ -294,7 +295,8 @@ impl<'a> LockedChain<'a> {
     pub(crate) fn take_first(&mut self, queue: Queue) -> Option<InTransit<'a>> {
         let turnstile = self.turnstile()?;
         // SAFETY: the chain's lock is held, and the turnstile is in this chain.
-        let thread = unsafe { turnstile.queues[queue as usize].access(&mut self.held) }.pop_front()?;
+        let thread =
+            unsafe { turnstile.queues[queue as usize].access(&mut self.held) }.pop_front()?;
         self.take_along(thread, turnstile);
         Some(InTransit::of_queue(thread, &self.held))
     }

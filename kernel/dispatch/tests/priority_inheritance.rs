@@ -311,11 +311,11 @@ mod circles {
                     let cpu = dispatch.cpu(index).expect("added before");
                     start::begin_as_thread(cpu, thread, priority(60 + index as u8), idle, 0)
                         .expect("the host has memory");
-                    let held = mutexes.get(index).map(|mutex| mutex.lock(may_fault));
+                    // Never released: the kernel would not unwind.
+                    std::mem::forget(mutexes.get(index).map(|mutex| mutex.lock(may_fault)));
                     holding.fetch_add(1, Ordering::SeqCst);
                     until(|| holding.load(Ordering::SeqCst) == cpus);
                     drop(mutexes[(index + 1) % members].lock(may_fault));
-                    drop(held);
                 });
             }
         });
