@@ -118,7 +118,7 @@ impl<T> Mutex<T> {
     fn unlock_contended(&self) {
         let level = pil::raise_anywhere(Pil::DISP);
         let mut chain = LockedChain::of(&self.word.0, level.atomic());
-        self.word.0.store(FREE, Ordering::Release);
+        self.word.release_with_waiters();
         // From here on the mutex may be another's, and gone as soon as the sleepers are awake: only the
         // turnstile is looked at.
         chain.waive();
@@ -145,6 +145,12 @@ impl Word {
         // The caller is the owner: nobody changes the word but for the bit.
         let mark = self.0.load(Ordering::Relaxed) & !WAITERS;
         self.0.compare_exchange(mark, FREE, Ordering::Release, Ordering::Relaxed).is_ok()
+    }
+
+    /// Releases the mutex and takes the bit back. The caller holds the turnstile chain's lock, and wakes
+    /// the sleepers before it releases that.
+    fn release_with_waiters(&self) {
+        self.0.store(FREE, Ordering::Release);
     }
 
     /// Says in the word that somebody sleeps for the mutex. Not if it is free, or `is_to_sleep` thinks
@@ -214,5 +220,89 @@ impl<T> Drop for MutexGuard<'_, T> {
         if !self.mutex.word.try_release() {
             self.mutex.unlock_contended();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! The protocol of the word alone, without a dispatcher: so loom can look at all of it.
+
+    use super::*;
+    use machine::SpinLock;
+    use machine::sim::{self, Quiet};
+
+    struct Model {
+        word: Word,
+        value: SharedCell<u32>,
+        /// The turnstile chain: whether somebody sleeps.
+        chain: SpinLock<bool, 11>,
+    }
+
+    // SAFETY: the value is reached with the word taken; that it is so is what the model shows.
+    unsafe impl Sync for Model {}
+
+    impl Model {
+        fn with_value(&self) {
+            // SAFETY: the caller has taken the word, or is alone.
+            *unsafe { self.value.access() } += 1;
+        }
+
+        /// Takes the word, or falls asleep; and that is all that happens to who does.
+        fn lock(&self, mark: usize) -> bool {
+            loop {
+                if self.word.try_take(mark) {
+                    return true;
+                }
+                let mut asleep = self.chain.lock_anywhere();
+                if self.word.announce_waiter(|_| true) {
+                    *asleep = true;
+                    return false;
+                }
+            }
+        }
+
+        fn unlock(&self) {
+            if !self.word.try_release() {
+                let mut asleep = self.chain.lock_anywhere();
+                self.word.release_with_waiters();
+                *asleep = false;
+            }
+        }
+    }
+
+    #[test]
+    fn no_wake_up_is_lost_and_each_holder_sees_what_the_last_has_written() {
+        sim::model(|| {
+            sim::run(3, Quiet, |machine| {
+                let model = machine.keep(Model {
+                    word: Word::new(),
+                    value: SharedCell::new(0),
+                    chain: SpinLock::new(false),
+                });
+                let mark = || mark_of(machine.keep(Thread::unused()));
+                let (owner, waiter, passer_by) = (mark(), mark(), mark());
+                assert!(model.word.try_take(owner));
+                machine.start(0, move |_| {
+                    model.with_value();
+                    model.unlock();
+                });
+                machine.start(1, move |_| {
+                    if model.lock(waiter) {
+                        model.with_value();
+                        model.unlock();
+                    }
+                });
+                machine.start(2, move |_| {
+                    if model.word.try_take(passer_by) {
+                        model.with_value();
+                        model.unlock();
+                    }
+                });
+                machine.join();
+                let asleep = machine.on(0, |_| *model.chain.lock_anywhere());
+                assert!(!asleep, "a wake-up was lost");
+                assert_eq!(model.word.0.load(Ordering::Relaxed), FREE);
+            });
+        });
     }
 }

@@ -260,7 +260,7 @@ impl<T> RwLock<T> {
         let readers = chain.count(Queue::Readers, writer);
         let rest = if writer == Priority::NONE { 0 } else { WAITERS | WRITER_WAITS };
         // Before they are woken, for the same reason.
-        self.word.store((readers + already) * READER | READERS | rest, Ordering::Release);
+        self.word.store(((readers + already) * READER) | READERS | rest, Ordering::Release);
         for _ in 0..readers {
             chain.take_first(Queue::Readers).into_iter().for_each(wake);
         }
