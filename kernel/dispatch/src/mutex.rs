@@ -176,7 +176,8 @@ impl Word {
     }
 }
 
-/// A held mutex; dropping it releases the mutex. The thread that took it is the one that releases it:
+/// A held mutex; dropping it releases the mutex, at any level and even on the way to sleep for something else,
+/// but not while a dispatcher lock is held. The thread that took it is the one that releases it:
 ///
 /// ```compile_fail,E0277
 /// fn needs_send<T: Send>() {}

@@ -6,7 +6,8 @@
 
 use crate::thread::Thread;
 
-/// How often one looks. Several times what a sleep costs; model checkers pay for each look.
+/// How often one looks: for longer than anybody keeps a lock who does not sleep with it. Model checkers pay
+/// for each look.
 const LOOKS: u32 = if cfg!(any(feature = "loom", feature = "shuttle")) { 4 } else { 10_000 };
 
 /// What is left of a waiting thread's patience.

@@ -28,8 +28,8 @@
 //! Invariant, whenever the chain's lock is free: `WAITERS` is set if and only if the lock has a turnstile
 //! in the table; and while it is set, the owner changes only under the chain's lock.
 //!
-//! Who may touch what: everything belongs to the chain's lock, except `willed` and `next_inherited`, which belong to
-//! the inheritor's thread lock.
+//! Who may touch what: everything belongs to the chain's lock, except `willed` and `next_inherited`, which
+//! belong to the inheritor's thread lock. `inheritor` changes with both locks held.
 //!
 //! Solaris: `turnstile_t`, `turnstile_block`, `turnstile_wakeup`.
 

@@ -189,6 +189,78 @@ fn locks_may_be_released_in_any_order() {
     }
 }
 
+#[test]
+fn the_best_of_several_waiters_counts() {
+    model(|| {
+        run(1, |may_fault| {
+            let (one, two) = (new(), new());
+            let held = (one.lock(may_fault), two.lock(may_fault));
+            let waiters =
+                [(120, &one), (130, &two), (140, &one)].map(|(at, mutex)| taker(at, mutex, |_| {}));
+            drop(held.1);
+            assert_eq!(Thread::running().inherited_priority(), priority(140));
+            drop(held.0);
+            assert_eq!(Thread::running().inherited_priority(), Priority::NONE);
+            for waiter in waiters {
+                waiter.join(may_fault);
+            }
+        });
+    });
+}
+
+/// A thread that holds a mutex and sleeps, until the flag is set, for something that is no lock.
+fn sleeping_owner(at: u8, mutex: &Arc<Mutex<()>>, go: &Arc<AtomicBool>) -> JoinHandle {
+    let go = Arc::clone(go);
+    let gate = spawn(system(20), move |_| {
+        until(|| {
+            preempt::yield_now();
+            go.load(Ordering::SeqCst)
+        });
+    });
+    let owner = taker(at, mutex, |may_fault| {
+        gate.join(may_fault);
+    });
+    until(|| owner.thread().state() == State::Sleep);
+    owner
+}
+
+/// Two walks through the same two chains in opposite directions: one of them has to back out.
+#[test]
+fn walks_that_meet_both_come_to_their_ends() {
+    model(|| {
+        run(2, |may_fault| {
+            let mut mutexes: Vec<_> = (0..2000).map(|_| new()).collect();
+            let chain = |mutex: &Arc<Mutex<()>>| turnstile::chain_of(&**mutex);
+            let first = chain(&mutexes[0]);
+            let other = mutexes.iter().map(chain).find(|&other| other != first);
+            let mut take = |from| {
+                let index = mutexes.iter().position(|mutex| Some(chain(mutex)) == from);
+                mutexes.swap_remove(index.expect("2000 in at most 128 chains"))
+            };
+            let (a, b) = ([take(Some(first)), take(other)], [take(other), take(Some(first))]);
+            let go = Arc::new(AtomicBool::new(false));
+            let (mut ends, mut threads) = (Vec::new(), Vec::new());
+            for [inner, outer] in [&a, &b] {
+                let end = sleeping_owner(110, inner, &go);
+                let inner = Arc::clone(inner);
+                let middle = taker(115, outer, move |may_fault| drop(inner.lock(may_fault)));
+                until(|| end.thread().inherited_priority() == priority(115));
+                ends.push(end.thread());
+                threads.extend([end, middle]);
+            }
+            threads.push(taker(130, &a[1], |_| {}));
+            threads.push(taker(131, &b[1], |_| {}));
+            until(|| ends[0].inherited_priority() == priority(130));
+            until(|| ends[1].inherited_priority() == priority(131));
+            go.store(true, Ordering::SeqCst);
+            for thread in threads {
+                thread.join(may_fault);
+            }
+            assert_eq!(turnstile::in_use(), 0);
+        });
+    });
+}
+
 /// A chain of threads, each of which holds a mutex and waits for the next one's.
 #[test]
 fn chains_that_grow_at_both_ends_are_walked_and_dissolve() {

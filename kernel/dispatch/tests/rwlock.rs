@@ -195,6 +195,21 @@ fn a_writer_lets_in_the_readers_that_are_not_below_the_best_writer() {
 }
 
 #[test]
+fn a_writer_hands_over_to_readers_among_equals() {
+    once(|| {
+        run(1, |may_fault| {
+            let both = lock_and_log();
+            let held = both.0.write(may_fault);
+            let threads = [writer(115, "writer", &both), reader(120, "reader", &both)];
+            set_priority(threads[0].thread(), Priority::new(120));
+            drop(held);
+            join_all(threads, may_fault);
+            assert_eq!(*both.1.lock().unwrap(), ["reader", "writer"]);
+        });
+    });
+}
+
+#[test]
 fn a_writer_hands_over_to_a_writer_that_is_above_all_readers() {
     once(|| {
         run(1, |may_fault| {
