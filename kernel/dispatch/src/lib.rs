@@ -29,6 +29,7 @@ pub mod measure;
 pub mod mutex;
 pub mod owner;
 pub mod partition;
+mod patience;
 mod pause;
 pub mod preempt;
 pub mod priority;

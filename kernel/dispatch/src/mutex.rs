@@ -5,8 +5,8 @@
 //! compare-and-exchange each.
 //!
 //! Who finds it held looks at what the owner does. While that runs, on another processor, the mutex will be
-//! free in a moment, sooner than a sleep would take: so one spins. If the owner does not run, one sleeps
-//! in the mutex' turnstile, and the owner inherits one's priority.
+//! free in a moment, so one spins for a while ([`crate::patience`]). If the owner does not run, one sleeps in the
+//! mutex' turnstile, and the owner inherits one's priority.
 //!
 //! Whoever releases the mutex wakes all sleepers, and they try again. Handing it to one of them
 //! would make everybody else wait until that one has got a processor.
@@ -23,6 +23,7 @@
 //! Solaris: `mutex_enter`, `mutex_vector_enter`, `mutex_exit`.
 
 use crate::may_block::MayBlock;
+use crate::patience::Patience;
 use crate::swtch::swtch;
 use crate::thread::Thread;
 use crate::turnstile::{LockedChain, Queue, WAITERS, mark_of, owner_of};
@@ -87,6 +88,7 @@ impl<T> Mutex<T> {
 
     #[cold]
     fn lock_contended(&self, me: &'static Thread, may_block: &mut impl MayBlock) {
+        let mut patience = Patience::new();
         loop {
             let owner = self.owner();
             if owner.is_none() && self.word.try_take(mark_of(me)) {
@@ -97,15 +99,16 @@ impl<T> Mutex<T> {
                 "{me:?} takes a mutex that it already has, at {:p}",
                 &self.word
             );
-            if may_get_soon(owner) {
-                machine::spin();
+            if patience.suffices_for(owner) {
+                patience.spin();
                 continue;
             }
             let level = may_block.raise();
             let chain = LockedChain::of(&self.word.0, level.atomic());
-            if self.word.announce_waiter(|owner| !may_get_soon(Some(owner))) {
+            if self.word.announce_waiter(|owner| !patience.suffices_for(Some(owner))) {
                 chain.sleep(Queue::Writers);
                 swtch(level);
+                patience = Patience::new();
             }
         }
     }
@@ -115,17 +118,12 @@ impl<T> Mutex<T> {
     fn unlock_contended(&self) {
         let level = pil::raise_anywhere(Pil::DISP);
         let mut chain = LockedChain::of(&self.word.0, level.atomic());
-        self.word.0.store(FREE, Ordering::Release);
+        self.word.release_with_waiters();
         // From here on the mutex may be another's, and gone as soon as the sleepers are awake: only the
         // turnstile is looked at.
         chain.waive();
         chain.wake_all();
     }
-}
-
-/// Whether it is better to spin: the mutex is free, or its owner runs.
-fn may_get_soon(owner: Option<&'static Thread>) -> bool {
-    owner.is_none_or(Thread::is_running)
 }
 
 /// The word of a mutex. See the module.
@@ -147,6 +145,12 @@ impl Word {
         // The caller is the owner: nobody changes the word but for the bit.
         let mark = self.0.load(Ordering::Relaxed) & !WAITERS;
         self.0.compare_exchange(mark, FREE, Ordering::Release, Ordering::Relaxed).is_ok()
+    }
+
+    /// Releases the mutex and takes the bit back. The caller holds the turnstile chain's lock, and wakes
+    /// the sleepers before it releases that.
+    fn release_with_waiters(&self) {
+        self.0.store(FREE, Ordering::Release);
     }
 
     /// Says in the word that somebody sleeps for the mutex. Not if it is free, or `is_to_sleep` thinks
@@ -172,7 +176,8 @@ impl Word {
     }
 }
 
-/// A held mutex; dropping it releases the mutex. The thread that took it is the one that releases it:
+/// A held mutex; dropping it releases the mutex, at any level and even on the way to sleep for something else,
+/// but not while a dispatcher lock is held. The thread that took it is the one that releases it:
 ///
 /// ```compile_fail,E0277
 /// fn needs_send<T: Send>() {}
@@ -216,5 +221,89 @@ impl<T> Drop for MutexGuard<'_, T> {
         if !self.mutex.word.try_release() {
             self.mutex.unlock_contended();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! The protocol of the word alone, without a dispatcher: so loom can look at all of it.
+
+    use super::*;
+    use machine::SpinLock;
+    use machine::sim::{self, Quiet};
+
+    struct Model {
+        word: Word,
+        value: SharedCell<u32>,
+        /// The turnstile chain: whether somebody sleeps.
+        chain: SpinLock<bool, 11>,
+    }
+
+    // SAFETY: the value is reached with the word taken; that it is so is what the model shows.
+    unsafe impl Sync for Model {}
+
+    impl Model {
+        fn with_value(&self) {
+            // SAFETY: the caller has taken the word, or is alone.
+            *unsafe { self.value.access() } += 1;
+        }
+
+        /// Takes the word, or falls asleep; and that is all that happens to who does.
+        fn lock(&self, mark: usize) -> bool {
+            loop {
+                if self.word.try_take(mark) {
+                    return true;
+                }
+                let mut asleep = self.chain.lock_anywhere();
+                if self.word.announce_waiter(|_| true) {
+                    *asleep = true;
+                    return false;
+                }
+            }
+        }
+
+        fn unlock(&self) {
+            if !self.word.try_release() {
+                let mut asleep = self.chain.lock_anywhere();
+                self.word.release_with_waiters();
+                *asleep = false;
+            }
+        }
+    }
+
+    #[test]
+    fn no_wake_up_is_lost_and_each_holder_sees_what_the_last_has_written() {
+        sim::model(|| {
+            sim::run(3, Quiet, |machine| {
+                let model = machine.keep(Model {
+                    word: Word::new(),
+                    value: SharedCell::new(0),
+                    chain: SpinLock::new(false),
+                });
+                let mark = || mark_of(machine.keep(Thread::unused()));
+                let (owner, waiter, passer_by) = (mark(), mark(), mark());
+                assert!(model.word.try_take(owner));
+                machine.start(0, move |_| {
+                    model.with_value();
+                    model.unlock();
+                });
+                machine.start(1, move |_| {
+                    if model.lock(waiter) {
+                        model.with_value();
+                        model.unlock();
+                    }
+                });
+                machine.start(2, move |_| {
+                    if model.word.try_take(passer_by) {
+                        model.with_value();
+                        model.unlock();
+                    }
+                });
+                machine.join();
+                let asleep = machine.on(0, |_| *model.chain.lock_anywhere());
+                assert!(!asleep, "a wake-up was lost");
+                assert_eq!(model.word.0.load(Ordering::Relaxed), FREE);
+            });
+        });
     }
 }

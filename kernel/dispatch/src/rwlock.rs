@@ -24,6 +24,7 @@
 //! Solaris: `rw_enter`, `rw_exit`, `rw_tryenter`, `rw_downgrade`.
 
 use crate::may_block::MayBlock;
+use crate::patience::Patience;
 use crate::priority::Priority;
 use crate::swtch::swtch;
 use crate::thread::Thread;
@@ -146,6 +147,7 @@ impl<T> RwLock<T> {
         may_block: &mut impl MayBlock,
     ) {
         let me = Thread::running();
+        let mut patience = Patience::new();
         loop {
             if self.try_take(&with) {
                 return;
@@ -156,13 +158,13 @@ impl<T> RwLock<T> {
                 "{me:?} takes a readers-writer lock in which it writes, at {:p}",
                 &self.word
             );
-            if writer.is_some_and(Thread::is_running) {
-                machine::spin();
+            if writer.is_some() && patience.suffices_for(writer) {
+                patience.spin();
                 continue;
             }
             let level = may_block.raise();
             let chain = LockedChain::of(&self.word, level.atomic());
-            if self.announce_waiter(queue, &with) {
+            if self.announce_waiter(queue, &with, &patience) {
                 chain.sleep(queue);
                 swtch(level);
                 // Whoever woke us has written us into the word.
@@ -175,16 +177,22 @@ impl<T> RwLock<T> {
         }
     }
 
-    /// Says in the word that somebody sleeps for the lock. Not if it could be had, or the writer runs. The
+    /// Says in the word that somebody sleeps for the lock. Not if it could be had, or it is worth while to spin. The
     /// caller holds the turnstile chain's lock.
-    fn announce_waiter(&self, queue: Queue, with: impl Fn(usize) -> Option<usize>) -> bool {
+    fn announce_waiter(
+        &self,
+        queue: Queue,
+        with: impl Fn(usize) -> Option<usize>,
+        patience: &Patience,
+    ) -> bool {
         let bits = match queue {
             Queue::Readers => WAITERS,
             Queue::Writers => WAITERS | WRITER_WAITS,
         };
         loop {
             let word = self.word.load(Ordering::Relaxed);
-            if with(word).is_some() || owner_of(word).is_some_and(Thread::is_running) {
+            let writer = owner_of(word);
+            if with(word).is_some() || writer.is_some() && patience.suffices_for(writer) {
                 return false;
             }
             if word & bits == bits || self.change(word, word | bits, Ordering::Relaxed).is_ok() {
@@ -252,7 +260,7 @@ impl<T> RwLock<T> {
         let readers = chain.count(Queue::Readers, writer);
         let rest = if writer == Priority::NONE { 0 } else { WAITERS | WRITER_WAITS };
         // Before they are woken, for the same reason.
-        self.word.store((readers + already) * READER | READERS | rest, Ordering::Release);
+        self.word.store(((readers + already) * READER) | READERS | rest, Ordering::Release);
         for _ in 0..readers {
             chain.take_first(Queue::Readers).into_iter().for_each(wake);
         }

@@ -28,8 +28,8 @@
 //! Invariant, whenever the chain's lock is free: `WAITERS` is set if and only if the lock has a turnstile
 //! in the table; and while it is set, the owner changes only under the chain's lock.
 //!
-//! Who may touch what: everything belongs to the chain's lock, except `willed` and `next_inherited`, which belong to
-//! the inheritor's thread lock.
+//! Who may touch what: everything belongs to the chain's lock, except `willed` and `next_inherited`, which
+//! belong to the inheritor's thread lock. `inheritor` changes with both locks held.
 //!
 //! Solaris: `turnstile_t`, `turnstile_block`, `turnstile_wakeup`.
 
@@ -323,6 +323,12 @@ impl<'a> LockedChain<'a> {
 /// Makes a thread runnable that was taken out.
 pub(crate) fn wake(transit: InTransit<'_>) {
     sleep_queue::wake(transit, Woken::ByEvent);
+}
+
+/// The number of the chain to which the lock at this address belongs: for whoever looks at a sleeping thread,
+/// and for tests.
+pub fn chain_of<T>(lock: &T) -> usize {
+    TurnstileTable::number(ptr::from_ref(lock).addr())
 }
 
 /// How many turnstiles are in use at this moment: how many locks have somebody asleep. For the watchdog,

@@ -1,6 +1,6 @@
 //! What the tests share: a machine whose processors run the dispatcher, and threads from closures.
 
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test uses its part")]
 
 use dispatch::interrupt_thread::{self, InterruptContext};
 use dispatch::kernel_thread::{self, Attributes, JoinHandle};
