@@ -151,6 +151,9 @@ impl Condvar {
 
 impl Drop for Condvar {
     fn drop(&mut self) {
-        debug_assert!(self.waiters.count() == 0, "a condition variable goes while threads wait for it");
+        debug_assert!(
+            self.waiters.count() == 0,
+            "a condition variable goes while threads wait for it"
+        );
     }
 }

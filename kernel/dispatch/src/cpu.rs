@@ -10,13 +10,13 @@
 //! Solaris: `cpu_t`.
 
 use crate::atomic_ref::AtomicRef;
+use crate::callout::CalloutQueue;
 use crate::disp_lock::DispLock;
 use crate::dispatch_queue::DispatchQueue;
 use crate::interrupt_thread::Interrupts;
 use crate::lock_order::HeldLocks;
 use crate::partition::Partition;
 use crate::pause::PausePart;
-use crate::callout::CalloutQueue;
 use crate::priority::{AtomicPriority, Priority};
 use crate::thread::Thread;
 use crate::tick::Tick;

@@ -11,10 +11,12 @@
 //! A thread's stack is free only when the processor has left it: `on_cpu` is cleared by the next
 //! thread on the processor ([`crate::swtch`]), which also puts a detached thread into the cache.
 
+use crate::Dispatch;
 use crate::class::{self, Class};
 use crate::cpu::CpuDispatch;
 use crate::disp_lock::Held;
 use crate::enqueue;
+use crate::may_block::MayBlock;
 use crate::owner::ThreadOwner;
 use crate::partition::Partition;
 use crate::priority::Priority;
@@ -26,8 +28,6 @@ use crate::swtch::{self, swtch};
 use crate::thread::{State, Thread};
 use crate::thread_list::ThreadList;
 use crate::thread_lock::{self, InTransit};
-use crate::may_block::MayBlock;
-use crate::Dispatch;
 use atomics::cell::SharedCell;
 use atomics::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use machine::pil::{self, PilGuard};

@@ -7,13 +7,13 @@
 //!
 //! Solaris: `preempt`, `kpreempt`.
 
-use crate::{class, stop};
 use crate::cpu::{CpuDispatch, count};
 use crate::enqueue;
 use crate::run_queue::End;
 use crate::swtch::{count_here, swtch};
 use crate::thread::{State, Thread, asynchronous};
 use crate::thread_lock;
+use crate::{class, stop};
 use atomics::Ordering;
 use machine::pil::{self, PilGuard};
 use machine::tracing::emit;

@@ -23,8 +23,7 @@ pub(crate) fn limit(callout: Pin<&Callout>, thread: &'static Thread, deadline: u
 
 fn time_is_up(thread: usize, atomic: &Atomic) {
     // SAFETY: `limit` gave the address of a thread, which lives for ever.
-    let thread: &'static Thread =
-        unsafe { &*core::ptr::with_exposed_provenance::<Thread>(thread) };
+    let thread: &'static Thread = unsafe { &*core::ptr::with_exposed_provenance::<Thread>(thread) };
     let level = pil::raise_within(Pil::DISP, atomic);
     // It does nothing if the event was first. The thread cannot be in another sleep, nor over: it waits
     // for this handler.

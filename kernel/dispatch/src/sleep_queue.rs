@@ -31,8 +31,8 @@ use crate::{Dispatch, class};
 use crate::{stop, thread_lock};
 use atomics::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use core::ptr;
-use machine::{Atomic, Pil, pil};
 use machine::tracing::emit;
+use machine::{Atomic, Pil, pil};
 use trace::{EventId, Kind};
 
 /// How many locks the table has. Model checkers pay for each; few make collisions likely.
@@ -310,4 +310,3 @@ pub(crate) fn requeue(guard: &mut ThreadGuard<'_>, change: impl FnOnce(&Thread))
     change(thread);
     list.insert_by_priority(thread);
 }
-

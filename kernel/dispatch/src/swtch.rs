@@ -157,7 +157,8 @@ pub(crate) fn arrive() {
 
 /// The running thread's lock is that of its own processor. What bug 5017148 broke.
 fn assert_own_lock(cpu: &'static CpuDispatch, thread: &Thread) {
-    if cfg!(debug_assertions) && !cpu.is_idle_thread(thread) && thread.state() == State::OnProcessor {
+    if cfg!(debug_assertions) && !cpu.is_idle_thread(thread) && thread.state() == State::OnProcessor
+    {
         assert!(
             thread.is_locked_by(&cpu.thread_lock),
             "{thread:?} runs on processor {} and its lock is that of processor {:?}",

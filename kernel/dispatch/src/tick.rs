@@ -25,6 +25,7 @@ use crate::run_queue::End;
 use crate::thread::Thread;
 use crate::thread_lock;
 use atomics::Ordering;
+use core::mem::ManuallyDrop;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use machine::{Atomic, Pil, pil, time};
@@ -41,7 +42,8 @@ const LIFTED_MAX: usize = 16;
 /// A processor's tick. Core's atomics in every flavour: the processor's own, but for the flag, which may be
 /// late.
 pub(crate) struct Tick {
-    callout: Callout,
+    /// Goes with the processor, whose queue it is in: there is nothing to wait for.
+    callout: ManuallyDrop<Callout>,
     /// The next switch to a thread starts the tick.
     starts_at_switch: AtomicBool,
     /// Ticks until the next look at the starving.
@@ -51,7 +53,7 @@ pub(crate) struct Tick {
 impl Tick {
     pub(crate) fn new() -> Tick {
         Tick {
-            callout: Callout::new(),
+            callout: ManuallyDrop::new(Callout::new()),
             starts_at_switch: AtomicBool::new(false),
             until_second: AtomicU64::new(PER_SECOND),
         }
@@ -93,7 +95,7 @@ fn start(cpu: &'static CpuDispatch, to: &Thread) {
 
 fn arm(cpu: &'static CpuDispatch, deadline: u64) {
     let argument = usize::try_from(deadline).unwrap_or(usize::MAX);
-    Pin::static_ref(&cpu.tick.callout).arm(deadline, tick, argument);
+    Pin::static_ref(&*cpu.tick.callout).arm(deadline, tick, argument);
 }
 
 /// Takes the tick away from a processor that goes off line. Once it is on line again, its next switch to a thread brings it

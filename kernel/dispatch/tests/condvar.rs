@@ -189,7 +189,9 @@ fn signal_against(
             let shared = shared();
             let first = {
                 let shared = Arc::clone(&shared);
-                common::spawn_returning(on(0, 62), move |may_fault| wait(&shared, may_fault) as usize)
+                common::spawn_returning(on(0, 62), move |may_fault| {
+                    wait(&shared, may_fault) as usize
+                })
             };
             let plain = Arc::new(AtomicU32::new(0));
             let second = {
@@ -327,8 +329,10 @@ fn the_timer_of_one_sleep_does_not_end_the_next() {
             };
             advance(10);
             signaller.join(may_fault);
-            wait_for(|| dispatch::callout::pending_callouts(Dispatch::current().cpu(1).unwrap()) == 1
-                && sleeper.thread().state() == dispatch::State::Sleep);
+            wait_for(|| {
+                dispatch::callout::pending_callouts(Dispatch::current().cpu(1).unwrap()) == 1
+                    && sleeper.thread().state() == dispatch::State::Sleep
+            });
             advance(10);
             sleeper.join(may_fault);
         });

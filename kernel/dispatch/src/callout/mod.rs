@@ -193,12 +193,7 @@ impl Callout {
 
     /// Lets `handler(argument)` be called at `deadline`, in ticks of the clock; at once if that is past.
     /// Takes the place of what was armed before, and says whether that was still to come.
-    pub fn arm(
-        self: Pin<&Self>,
-        deadline: u64,
-        handler: Handler,
-        argument: usize,
-    ) -> bool {
+    pub fn arm(self: Pin<&Self>, deadline: u64, handler: Handler, argument: usize) -> bool {
         let level = pil::raise_anywhere(Pil::DISP);
         let atomic = level.atomic();
         let here = CpuDispatch::current(atomic);

@@ -4,7 +4,9 @@
 
 use dispatch::kernel_thread::{self, Attributes, JoinHandle};
 use dispatch::resources::{KernelStack, OutOfMemory, StackKind};
-use dispatch::{Class, CpuDispatch, Dispatch, Priority, Resources, Thread, hooks, idle_loop, start};
+use dispatch::{
+    Class, CpuDispatch, Dispatch, Priority, Resources, Thread, hooks, idle_loop, start,
+};
 use machine::sim::baton::Stack;
 use machine::sim::{self, Machine};
 use machine::{Atomic, Cpu, Hooks, MayFault, Pil};
