@@ -169,6 +169,63 @@ fn cancelling_with_waiting_leaves_no_handler_running() {
 }
 
 #[test]
+fn a_callout_is_dropped_only_when_its_handler_is_done() {
+    common::model(|| {
+        run(2, |may_fault| {
+            let slow = Arc::new(Slow { begun: false.into(), done: false.into() });
+            let callout = Arc::pin(Callout::new());
+            let armed = Arc::new(AtomicBool::new(false));
+            let arms = {
+                let (slow, armed, callout) =
+                    (Arc::clone(&slow), Arc::clone(&armed), Pin::clone(&callout));
+                spawn(on(1, 61), move |_| {
+                    callout.as_ref().arm(10, takes_its_time, argument(&*slow));
+                    drop(callout);
+                    armed.store(true, Ordering::SeqCst);
+                    advance(10);
+                })
+            };
+            let drops = {
+                let slow = Arc::clone(&slow);
+                spawn(on(0, 61), move |_| {
+                    wait_for(|| armed.load(Ordering::SeqCst));
+                    drop(callout);
+                    let begun = slow.begun.load(Ordering::SeqCst);
+                    assert_eq!(slow.done.load(Ordering::SeqCst), begun, "the handler still runs");
+                })
+            };
+            drops.join(may_fault);
+            arms.join(may_fault);
+        });
+    });
+}
+
+#[test]
+fn arming_elsewhere_does_not_hide_a_handler_that_runs() {
+    common::model(|| {
+        run(2, |may_fault| {
+            let slow = Arc::new(Slow { begun: false.into(), done: false.into() });
+            let callout = Arc::pin(Callout::new());
+            let arms = {
+                let (slow, callout) = (Arc::clone(&slow), Pin::clone(&callout));
+                spawn(on(1, 61), move |_| {
+                    callout.as_ref().arm(10, takes_its_time, argument(&*slow));
+                    advance(10);
+                })
+            };
+            let arms_again = spawn(on(0, 61), move |_| {
+                wait_for(|| slow.begun.load(Ordering::SeqCst));
+                callout.as_ref().arm(u64::MAX - 1, takes_its_time, argument(&*slow));
+                assert!(callout.cancel_and_wait());
+                assert!(slow.done.load(Ordering::SeqCst), "the handler still runs");
+            });
+            arms_again.join(may_fault);
+            arms.join(may_fault);
+        });
+    });
+}
+
+#[test]
 fn a_handler_that_waits_for_itself_is_told() {
     common::once(|| {
         run(1, |_| {

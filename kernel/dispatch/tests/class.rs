@@ -8,8 +8,7 @@ use common::{advance, on, real_time, run, spawn, system, wait_for};
 use dispatch::class::time_sharing::{LEVELS, TABLE, of_nice};
 use dispatch::class::{INFINITE, OutOfRange, Parameters, set};
 use dispatch::kernel_thread::Attributes;
-use dispatch::{Class, Dispatch, Priority, Semaphore, State, Thread, preempt};
-use proptest::prelude::*;
+use dispatch::{Class, Dispatch, Priority, Thread};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -43,110 +42,118 @@ fn the_table_makes_sense() {
     assert_eq!((of_nice(-20), of_nice(0), of_nice(19), of_nice(-100)), (60, 0, -57, 60));
 }
 
-/// What happens to a thread.
-#[derive(Clone, Copy, Debug)]
-enum Step {
-    Ticks(u32),
-    Preempted,
-    /// Sleeps for so many hundredths of a second.
-    Sleeps(u64),
-    Wish(i8),
-}
+/// The rules of time sharing against a model of them. Nothing happens at the same time here, so the checkers need not
+/// see it.
+#[cfg(not(feature = "shuttle"))]
+mod rules {
+    use super::*;
+    use dispatch::{Semaphore, preempt};
+    use proptest::prelude::*;
 
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        (1u32..30).prop_map(Step::Ticks),
-        Just(Step::Preempted),
-        (0u64..250).prop_map(Step::Sleeps),
-        (-60i8..=60).prop_map(Step::Wish),
-    ]
-}
-
-/// The rules of time sharing, in their simplest form.
-struct Model {
-    level: u8,
-    left: u32,
-    began: u64,
-    wish: i8,
-}
-
-impl Model {
-    fn begin(&mut self, level: u8, now: u64) {
-        (self.level, self.left, self.began) = (level, TABLE[usize::from(level)].quantum, now);
+    /// What happens to a thread.
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Ticks(u32),
+        Preempted,
+        /// Sleeps for so many hundredths of a second.
+        Sleeps(u64),
+        Wish(i8),
     }
 
-    fn rise_if_overdue(&mut self, now: u64) {
-        let row = TABLE[usize::from(self.level)];
-        if now - self.began >= u64::from(row.patience) * SECOND {
-            self.begin(row.after_sleep, now);
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (1u32..30).prop_map(Step::Ticks),
+            Just(Step::Preempted),
+            (0u64..250).prop_map(Step::Sleeps),
+            (-60i8..=60).prop_map(Step::Wish),
+        ]
+    }
+
+    /// The rules of time sharing, in their simplest form.
+    struct Model {
+        level: u8,
+        left: u32,
+        began: u64,
+        wish: i8,
+    }
+
+    impl Model {
+        fn begin(&mut self, level: u8, now: u64) {
+            (self.level, self.left, self.began) = (level, TABLE[usize::from(level)].quantum, now);
+        }
+
+        fn rise_if_overdue(&mut self, now: u64) {
+            let row = TABLE[usize::from(self.level)];
+            if now - self.began >= u64::from(row.patience) * SECOND {
+                self.begin(row.after_sleep, now);
+            }
+        }
+
+        fn priority(&self) -> i32 {
+            (i32::from(self.level) + i32::from(self.wish)).clamp(0, 59)
         }
     }
 
-    fn priority(&self) -> i32 {
-        (i32::from(self.level) + i32::from(self.wish)).clamp(0, 59)
-    }
-}
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100))]
 
-#[cfg(not(feature = "shuttle"))]
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
-
-    #[test]
-    fn time_sharing_follows_its_rules(
-        first in 0u8..60,
-        steps in prop::collection::vec(step(), 1..30),
-    ) {
-        run(1, move |may_fault| {
-            Dispatch::current().set_tick_interval(TICK);
-            let thread = spawn(time_sharing(first), move |may_fault| {
-                let me = Thread::running();
-                let mut model = Model { level: 0, left: 0, began: 0, wish: 0 };
-                model.begin(first, 0);
-                for step in steps {
-                    match step {
-                        Step::Ticks(ticks) => {
-                            for _ in 0..ticks {
-                                let counted = me.ticks();
-                                tick(1);
-                                // The first tick after an idle time is the next one.
-                                if me.ticks() > counted {
-                                    model.left -= 1;
-                                }
-                                if model.left == 0 {
-                                    let level = TABLE[usize::from(model.level)].after_turn;
-                                    model.begin(level, machine::time::now());
+        #[test]
+        fn time_sharing_follows_its_rules(
+            first in 0u8..60,
+            steps in prop::collection::vec(step(), 1..30),
+        ) {
+            run(1, move |may_fault| {
+                Dispatch::current().set_tick_interval(TICK);
+                let thread = spawn(time_sharing(first), move |may_fault| {
+                    let me = Thread::running();
+                    let mut model = Model { level: 0, left: 0, began: 0, wish: 0 };
+                    model.begin(first, 0);
+                    for step in steps {
+                        match step {
+                            Step::Ticks(ticks) => {
+                                for _ in 0..ticks {
+                                    let counted = me.ticks();
+                                    tick(1);
+                                    // The first tick after an idle time is the next one.
+                                    if me.ticks() > counted {
+                                        model.left -= 1;
+                                    }
+                                    if model.left == 0 {
+                                        let level = TABLE[usize::from(model.level)].after_turn;
+                                        model.begin(level, machine::time::now());
+                                    }
                                 }
                             }
+                            Step::Preempted => {
+                                preempt::kernel_preempt();
+                                model.rise_if_overdue(machine::time::now());
+                            }
+                            Step::Sleeps(hundredths) => {
+                                let semaphore = Arc::new(Semaphore::new(0));
+                                let wakes = Arc::clone(&semaphore);
+                                let waker = spawn(system(60), move |_| {
+                                    wait_for(|| wakes.waiters() == 1);
+                                    advance(hundredths * TICK);
+                                    wakes.v();
+                                });
+                                // The waker has the higher priority: it may preempt, but only when asked to.
+                                semaphore.p(may_fault);
+                                model.rise_if_overdue(machine::time::now());
+                                waker.join(may_fault);
+                                // Joining may have been another sleep.
+                                model.rise_if_overdue(machine::time::now());
+                            }
+                            Step::Wish(user_priority) => {
+                                set(me, Parameters::TimeSharing { user_priority }).unwrap();
+                                model.wish = user_priority;
+                            }
                         }
-                        Step::Preempted => {
-                            preempt::kernel_preempt();
-                            model.rise_if_overdue(machine::time::now());
-                        }
-                        Step::Sleeps(hundredths) => {
-                            let semaphore = Arc::new(Semaphore::new(0));
-                            let wakes = Arc::clone(&semaphore);
-                            let waker = spawn(system(60), move |_| {
-                                wait_for(|| wakes.waiters() == 1);
-                                advance(hundredths * TICK);
-                                wakes.v();
-                            });
-                            // The waker has the higher priority: it may preempt, but only when asked to.
-                            semaphore.p(may_fault);
-                            model.rise_if_overdue(machine::time::now());
-                            waker.join(may_fault);
-                            // Joining may have been another sleep.
-                            model.rise_if_overdue(machine::time::now());
-                        }
-                        Step::Wish(user_priority) => {
-                            set(me, Parameters::TimeSharing { user_priority }).unwrap();
-                            model.wish = user_priority;
-                        }
+                        assert_eq!(me.own_priority(), Priority::new(model.priority() as u8), "{step:?}");
                     }
-                    assert_eq!(me.own_priority(), Priority::new(model.priority() as u8), "{step:?}");
-                }
+                });
+                thread.join(may_fault);
             });
-            thread.join(may_fault);
-        });
+        }
     }
 }
 
