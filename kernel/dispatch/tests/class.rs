@@ -42,8 +42,8 @@ fn the_table_makes_sense() {
     assert_eq!((of_nice(-20), of_nice(0), of_nice(19), of_nice(-100)), (60, 0, -57, 60));
 }
 
-/// The rules of time sharing against a model of them. Nothing happens at the same time here, so the checkers need not
-/// see it.
+/// The rules of time sharing against a model of them. Nothing happens at the same time here, so the
+/// checkers need not see it.
 #[cfg(not(feature = "shuttle"))]
 mod rules {
     use super::*;
@@ -136,7 +136,8 @@ mod rules {
                                     advance(hundredths * TICK);
                                     wakes.v();
                                 });
-                                // The waker has the higher priority: it may preempt, but only when asked to.
+                                // The waker has the higher priority: it may preempt, but only when
+                                // asked to.
                                 semaphore.p(may_fault);
                                 model.rise_if_overdue(machine::time::now());
                                 waker.join(may_fault);
