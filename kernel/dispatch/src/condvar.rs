@@ -1,5 +1,5 @@
-//! Condition variables: threads wait, with a mutex released meanwhile, until somebody says that what the
-//! mutex protects has changed.
+//! Condition variables: threads wait, with a mutex released meanwhile, until somebody says that
+//! what the mutex protects has changed.
 //!
 //! # One wait, step by step
 //!
@@ -17,13 +17,15 @@
 //!
 //! # What is promised
 //!
-//! - A wait that reports [`Woken::ByEvent`] has been the target of one `signal`, or one of those of a `broadcast`:
-//!   there are no spurious wake-ups. But other threads may have had the mutex in between, so the
-//!   condition is to be looked at again all the same.
-//! - A `signal` wakes the first of the waiters with the highest priority. It is never lost to a waiter whose
-//!   time is up or who was interrupted: such a one has left the queue, and the next gets the signal.
-//! - `signal` and `broadcast` look at the number of waiters without a lock. Nobody is overlooked as long
-//!   as the condition is changed with the mutex held: the waiter counted itself before it released the mutex.
+//! - A wait that reports [`Woken::ByEvent`] has been the target of one `signal`, or one of those of
+//!   a `broadcast`: there are no spurious wake-ups. But other threads may have had the mutex in
+//!   between, so the condition is to be looked at again all the same.
+//! - A `signal` wakes the first of the waiters with the highest priority. It is never lost to a
+//!   waiter whose time is up or who was interrupted: such a one has left the queue, and the next
+//!   gets the signal.
+//! - `signal` and `broadcast` look at the number of waiters without a lock. Nobody is overlooked as
+//!   long as the condition is changed with the mutex held: the waiter counted itself before it
+//!   released the mutex.
 //!
 //! Solaris: `kcondvar_t`, `cv_block`, `cv_wait`, `cv_timedwait_sig`, `cv_signal`.
 

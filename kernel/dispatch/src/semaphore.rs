@@ -1,15 +1,17 @@
 //! Semaphores: a count of units that threads take, waiting while there are none, and give back.
 //!
-//! A unit that is given back while threads wait is handed to the first of those with the highest priority,
-//! under the sleep queue's lock: the count stays 0, and nobody who comes later can snatch the unit. So a thread that is
-//! woken *by the event* has its unit. One whose time is up or who was interrupted has left the queue
-//! before, under the same lock, and a unit given back from then on goes to the next: no unit is lost between
-//! the two. A thread that was handed its unit and interrupted an instant later keeps the unit, and the
-//! interruption stays pending for its next sleep.
+//! A unit that is given back while threads wait is handed to the first of those with the highest
+//! priority, under the sleep queue's lock: the count stays 0, and nobody who comes later can snatch
+//! the unit. So a thread that is woken *by the event* has its unit. One whose time is up or who was
+//! interrupted has left the queue before, under the same lock, and a unit given back from then on
+//! goes to the next: no unit is lost between the two. A thread that was handed its unit and
+//! interrupted an instant later keeps the unit, and the interruption stays pending for its next
+//! sleep.
 //!
-//! The locks are taken in the order sleep queue, own thread lock: the count has to be looked at first. A
-//! condition variable takes them the other way round. That this is no deadlock rests on the own thread lock being that of the
-//! own processor ([`crate::lock_order`]); where it was not, the two orders met: bug 5017148.
+//! The locks are taken in the order sleep queue, own thread lock: the count has to be looked at
+//! first. A condition variable takes them the other way round. That this is no deadlock rests on
+//! the own thread lock being that of the own processor ([`crate::lock_order`]); where it was not,
+//! the two orders met: bug 5017148.
 //!
 //! Solaris: `ksema_t`, `sema_p`, `sema_p_sig`, `sema_v`.
 
@@ -25,7 +27,8 @@ use machine::{Pil, pil};
 
 /// A semaphore. See the module.
 pub struct Semaphore {
-    /// The units that nobody has. Protected by the wait queue's lock; above 0 only while nobody waits.
+    /// The units that nobody has. Protected by the wait queue's lock; above 0 only while nobody
+    /// waits.
     units: AtomicU32,
     waiters: WaitQueue,
 }
@@ -42,8 +45,8 @@ impl Semaphore {
         debug_assert!(why == Woken::ByEvent, "nothing else ends this sleep");
     }
 
-    /// The same until the thread is interrupted ([`crate::sleep_queue::interrupt`]) at the latest. The unit has been
-    /// taken if the answer is [`Woken::ByEvent`].
+    /// The same until the thread is interrupted ([`crate::sleep_queue::interrupt`]) at the latest.
+    /// The unit has been taken if the answer is [`Woken::ByEvent`].
     pub fn p_interruptible(&self, may_block: &mut impl MayBlock) -> Woken {
         self.p_as(None, true, may_block)
     }
@@ -113,8 +116,8 @@ impl Semaphore {
         thread.sleep.woken()
     }
 
-    /// Gives a unit back: to who waits, if somebody does. Anywhere, also in handlers up to the clock's
-    /// level.
+    /// Gives a unit back: to who waits, if somebody does. Anywhere, also in handlers up to the
+    /// clock's level.
     pub fn v(&self) {
         let level = pil::raise_anywhere(Pil::DISP);
         let mut held = self.waiters.lock(level.atomic()).enter_high(level.atomic());

@@ -1,8 +1,9 @@
 //! Sleeping for a time, and what all sleeps have in common.
 //!
-//! A sleep with a time limit has a callout on the sleeper's stack. It is armed *after* the thread has been put
-//! to sleep, still at `DISP_LEVEL`: a timer that runs out sooner would find nobody to wake. And it is
-//! gone, its handler done, before the thread does anything else: a late one would end the wrong sleep.
+//! A sleep with a time limit has a callout on the sleeper's stack. It is armed *after* the thread
+//! has been put to sleep, still at `DISP_LEVEL`: a timer that runs out sooner would find nobody to
+//! wake. And it is gone, its handler done, before the thread does anything else: a late one would
+//! end the wrong sleep.
 //!
 //! Solaris: `delay`, `t_wait_mutex` (whose place the order of the two steps takes).
 
@@ -15,8 +16,8 @@ use crate::thread_lock;
 use core::pin::{Pin, pin};
 use machine::{Atomic, Pil, pil, time};
 
-/// Lets the sleep of a thread end at `deadline`: the thread has been put to sleep as a timed one, and still
-/// runs.
+/// Lets the sleep of a thread end at `deadline`: the thread has been put to sleep as a timed one,
+/// and still runs.
 pub(crate) fn limit(callout: Pin<&Callout>, thread: &'static Thread, deadline: u64) {
     callout.arm(deadline, time_is_up, core::ptr::from_ref(thread).expose_provenance());
 }
@@ -25,8 +26,8 @@ fn time_is_up(thread: usize, atomic: &Atomic) {
     // SAFETY: `limit` gave the address of a thread, which lives for ever.
     let thread: &'static Thread = unsafe { &*core::ptr::with_exposed_provenance::<Thread>(thread) };
     let level = pil::raise_within(Pil::DISP, atomic);
-    // It does nothing if the event was first. The thread cannot be in another sleep, nor over: it waits
-    // for this handler.
+    // It does nothing if the event was first. The thread cannot be in another sleep, nor over: it
+    // waits for this handler.
     wake_early(thread_lock::lock(thread, level.atomic()), Woken::ByTime);
 }
 
@@ -51,8 +52,8 @@ pub fn sleep_until(deadline: u64, may_block: &mut impl MayBlock) {
     sleep(deadline, false, may_block);
 }
 
-/// The same until the thread is interrupted ([`crate::sleep_queue::interrupt`]) at the latest. Says which it was:
-/// [`Woken::ByTime`] or [`Woken::BySignal`].
+/// The same until the thread is interrupted ([`crate::sleep_queue::interrupt`]) at the latest. Says
+/// which it was: [`Woken::ByTime`] or [`Woken::BySignal`].
 pub fn sleep_until_interruptible(deadline: u64, may_block: &mut impl MayBlock) -> Woken {
     sleep(deadline, true, may_block)
 }

@@ -1,24 +1,26 @@
 //! Sleeping: hashed dispatcher locks, and queues of waiting threads in order of priority.
 //!
-//! What threads wait for (a condition variable, a semaphore, the end of a thread) holds a [`WaitQueue`].
-//! The lock of a wait queue is not in it but in a table, chosen by the queue's address: a sleeping
-//! thread's lock pointer leads there, and whoever follows it must find a lock even if what the thread
-//! waited for is gone by then.
+//! What threads wait for (a condition variable, a semaphore, the end of a thread) holds a
+//! [`WaitQueue`]. The lock of a wait queue is not in it but in a table, chosen by the queue's
+//! address: a sleeping thread's lock pointer leads there, and whoever follows it must find a lock
+//! even if what the thread waited for is gone by then.
 //!
 //! Two wait queues may share a lock. That is harmless, and it is half of bug 5017148.
 //!
 //! # One sleep, one end
 //!
-//! A sleep ends in one of three ways ([`Woken`]): by the event, by its time, by an interruption. Each takes the
-//! thread out of its queue under the queue's lock, so exactly one of them happens, and the thread learns
-//! which. An event that comes after one of the others finds the *next* waiter: nothing is swallowed.
+//! A sleep ends in one of three ways ([`Woken`]): by the event, by its time, by an interruption.
+//! Each takes the thread out of its queue under the queue's lock, so exactly one of them happens,
+//! and the thread learns which. An event that comes after one of the others finds the *next*
+//! waiter: nothing is swallowed.
 //!
 //! # Interrupting a sleep
 //!
-//! [`interrupt`] leaves a flag in the thread, under the thread lock; an interruptible sleep looks at the
-//! flag under the same lock, on its way to sleep. So the interruption finds either a thread that sleeps, and wakes
-//! it, or one that will look. The flag stays until the thread takes it back itself ([`take_interrupt`]): until
-//! then each of its interruptible sleeps is over before it has begun.
+//! [`interrupt`] leaves a flag in the thread, under the thread lock; an interruptible sleep looks
+//! at the flag under the same lock, on its way to sleep. So the interruption finds either a thread
+//! that sleeps, and wakes it, or one that will look. The flag stays until the thread takes it back
+//! itself ([`take_interrupt`]): until then each of its interruptible sleeps is over before it has
+//! begun.
 //!
 //! Solaris: `sleepq_head`, `SQHASH`, `t_wchan`, `setrun`, `t_sig_check`.
 
@@ -182,8 +184,8 @@ impl WaitQueue {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Puts the running thread to sleep, which is locked by `guard`. It still runs until it calls `swtch`, and
-    /// may be woken and chosen elsewhere before. `held` is this queue's lock.
+    /// Puts the running thread to sleep, which is locked by `guard`. It still runs until it calls
+    /// `swtch`, and may be woken and chosen elsewhere before. `held` is this queue's lock.
     pub(crate) fn put_to_sleep(&self, guard: ThreadGuard<'_>, held: &mut Held<'_>) {
         self.put_to_sleep_as(guard, held, Manner::default());
     }
@@ -232,8 +234,8 @@ impl WaitQueue {
     }
 }
 
-/// Makes a thread runnable that has been taken from its queue; or stops it, if somebody has asked for that
-/// while it slept.
+/// Makes a thread runnable that has been taken from its queue; or stops it, if somebody has asked
+/// for that while it slept.
 pub(crate) fn wake(transit: InTransit<'_>, why: Woken) {
     let thread = transit.thread();
     thread.sleep.set_woken(why);
@@ -246,14 +248,14 @@ pub(crate) fn wake(transit: InTransit<'_>, why: Woken) {
     }
 }
 
-/// Takes a thread, which sleeps in a wait queue and is locked by `guard`, out of its queue: `unsleep`. The
-/// queue's lock, which is the thread's, stays held.
+/// Takes a thread, which sleeps in a wait queue and is locked by `guard`, out of its queue:
+/// `unsleep`. The queue's lock, which is the thread's, stays held.
 fn take_out(guard: &mut ThreadGuard<'_>) {
     let thread = guard.thread();
     let list = thread.sleep.list.load(Ordering::Relaxed);
     let count = thread.sleep.count.load(Ordering::Relaxed);
-    // SAFETY: the thread sleeps there, and its lock, which is the queue's, is held: what it waits for
-    // cannot go away before the thread has been taken out.
+    // SAFETY: the thread sleeps there, and its lock, which is the queue's, is held: what it waits
+    // for cannot go away before the thread has been taken out.
     let list = unsafe { &*list };
     // SAFETY: as above.
     let count = unsafe { &*count };
@@ -262,8 +264,8 @@ fn take_out(guard: &mut ThreadGuard<'_>) {
     count.store(count.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
 }
 
-/// Ends the sleep of a thread in a wait queue early. Says whether it did: a thread that sleeps for a lock or on a
-/// door does not count, nor does a sleep that this may not end.
+/// Ends the sleep of a thread in a wait queue early. Says whether it did: a thread that sleeps for
+/// a lock or on a door does not count, nor does a sleep that this may not end.
 pub(crate) fn wake_early(mut guard: ThreadGuard<'_>, why: Woken) -> bool {
     let thread = guard.thread();
     if guard.state() != State::Sleep || guard.held().lock().class() != LockClass::Sleep {
@@ -283,8 +285,8 @@ pub(crate) fn wake_early(mut guard: ThreadGuard<'_>, why: Woken) -> bool {
     true
 }
 
-/// Interrupts a thread: its interruptible sleep ends, the one that it is in or else the next. Says whether it
-/// was in one. See the module.
+/// Interrupts a thread: its interruptible sleep ends, the one that it is in or else the next. Says
+/// whether it was in one. See the module.
 pub fn interrupt(thread: &'static Thread) -> bool {
     let level = pil::raise_anywhere(Pil::DISP);
     let Some(guard) = thread_lock::lock_if_alive(thread, level.atomic()) else { return false };
@@ -292,8 +294,8 @@ pub fn interrupt(thread: &'static Thread) -> bool {
     wake_early(guard, Woken::BySignal)
 }
 
-/// Whether somebody has interrupted the running thread. Takes the interruption back: the next sleep is an
-/// ordinary one.
+/// Whether somebody has interrupted the running thread. Takes the interruption back: the next sleep
+/// is an ordinary one.
 pub fn take_interrupt() -> bool {
     let level = pil::raise_anywhere(Pil::DISP);
     let thread = Thread::current(level.atomic());

@@ -7,11 +7,11 @@
 //! | sleeps in a wait queue | asks it: it is stopped instead of woken, and the event is not lost on the way |
 //! | sleeps for a lock or on a door | asks it: it stops on its way to user mode, not with the lock in its hand |
 //!
-//! The wish is a bit of the asynchronous word that is changed under the thread lock, so stop and continue
-//! come one after the other. Stops do not nest: one continue undoes them all.
+//! The wish is a bit of the asynchronous word that is changed under the thread lock, so stop and
+//! continue come one after the other. Stops do not nest: one continue undoes them all.
 //!
-//! A runnable thread is stopped wherever it is, perhaps in the kernel with a mutex held. Who stops threads for
-//! a user asks those that are in user mode, or means what it does.
+//! A runnable thread is stopped wherever it is, perhaps in the kernel with a mutex held. Who stops
+//! threads for a user asks those that are in user mode, or means what it does.
 //!
 //! Solaris: `thread_stop`, `stop_lock`, `TS_XSTART`.
 
@@ -27,8 +27,8 @@ use atomics::Ordering;
 use machine::pil::{self, PilGuard};
 use machine::{Pil, poke};
 
-/// Stops a thread, or asks it to stop; see the module. Says whether it is stopped when this returns. Who
-/// stops itself uses [`stop_self`].
+/// Stops a thread, or asks it to stop; see the module. Says whether it is stopped when this
+/// returns. Who stops itself uses [`stop_self`].
 pub fn stop(thread: &'static Thread) -> bool {
     let level = pil::raise_anywhere(Pil::DISP);
     let atomic = level.atomic();
@@ -92,7 +92,8 @@ pub(crate) fn instead_of_waking(transit: InTransit<'_>) {
     transit.into_stopped(&held);
 }
 
-/// Lets a thread continue; takes the wish back if it has not stopped yet. Says whether it was stopped.
+/// Lets a thread continue; takes the wish back if it has not stopped yet. Says whether it was
+/// stopped.
 pub fn continue_thread(thread: &'static Thread) -> bool {
     let level = pil::raise_anywhere(Pil::DISP);
     let Some(guard) = thread_lock::lock_if_alive(thread, level.atomic()) else { return false };

@@ -1,18 +1,20 @@
-//! The clock tick: a processor that runs a thread counts the time that the thread takes, and asks the
-//! thread's class what that means.
+//! The clock tick: a processor that runs a thread counts the time that the thread takes, and asks
+//! the thread's class what that means.
 //!
-//! The tick is a callout of each processor's own, once per interval (10 ms by [`INTERVAL`]), and it comes only while
-//! something runs: the tick that finds the idle thread is the last, until the processor switches to a thread
-//! again. So a switch has one test to make, of a flag of the processor's own that is nearly always false
-//! ([`note_switch`]), and an idle processor is left alone after one interval at most.
+//! The tick is a callout of each processor's own, once per interval (10 ms by [`INTERVAL`]), and it
+//! comes only while something runs: the tick that finds the idle thread is the last, until the
+//! processor switches to a thread again. So a switch has one test to make, of a flag of the
+//! processor's own that is nearly always false ([`note_switch`]), and an idle processor is left
+//! alone after one interval at most.
 //!
-//! Without an interval (the default: the dispatcher does not know how long a tick of the clock is) there is no
-//! tick at all, and everybody's turn is without end.
+//! Without an interval (the default: the dispatcher does not know how long a tick of the clock is)
+//! there is no tick at all, and everybody's turn is without end.
 //!
-//! Once a second the tick also lifts the threads that starve in the processor's queue. A processor with threads in its queue is not idle,
-//! so it has a tick.
+//! Once a second the tick also lifts the threads that starve in the processor's queue. A processor
+//! with threads in its queue is not idle, so it has a tick.
 //!
-//! Solaris: `clock_tick`, `CL_TICK`; there the walk over the starving is `ts_update`, for all processors at once.
+//! Solaris: `clock_tick`, `CL_TICK`; there the walk over the starving is `ts_update`, for all
+//! processors at once.
 
 use crate::Dispatch;
 use crate::callout::Callout;
@@ -25,6 +27,7 @@ use crate::run_queue::End;
 use crate::thread::Thread;
 use crate::thread_lock;
 use atomics::Ordering;
+use core::mem::ManuallyDrop;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use machine::{Atomic, Pil, pil, time};
@@ -38,10 +41,11 @@ const PER_SECOND: u64 = 1_000_000_000 / INTERVAL;
 /// How many starving threads a tick lifts at most: the queue's lock is held meanwhile.
 const LIFTED_MAX: usize = 16;
 
-/// A processor's tick. Core's atomics in every flavour: the processor's own, but for the flag, which may be
-/// late.
+/// A processor's tick. Core's atomics in every flavour: the processor's own, but for the flag,
+/// which may be late.
 pub(crate) struct Tick {
-    callout: Callout,
+    /// Goes with the processor, whose queue it is in: there is nothing to wait for.
+    callout: ManuallyDrop<Callout>,
     /// The next switch to a thread starts the tick.
     starts_at_switch: AtomicBool,
     /// Ticks until the next look at the starving.
@@ -51,7 +55,7 @@ pub(crate) struct Tick {
 impl Tick {
     pub(crate) fn new() -> Tick {
         Tick {
-            callout: Callout::new(),
+            callout: ManuallyDrop::new(Callout::new()),
             starts_at_switch: AtomicBool::new(false),
             until_second: AtomicU64::new(PER_SECOND),
         }
@@ -59,8 +63,8 @@ impl Tick {
 }
 
 impl Dispatch {
-    /// Turns the clock tick of all processors on, with so many ticks of the clock between two, or off, with 0.
-    /// A processor that runs a thread now has its first when it next switches.
+    /// Turns the clock tick of all processors on, with so many ticks of the clock between two, or
+    /// off, with 0. A processor that runs a thread now has its first when it next switches.
     pub fn set_tick_interval(&'static self, ticks: u64) {
         self.tick_interval.store(ticks, Relaxed);
         for cpu in self.cpus() {
@@ -93,11 +97,11 @@ fn start(cpu: &'static CpuDispatch, to: &Thread) {
 
 fn arm(cpu: &'static CpuDispatch, deadline: u64) {
     let argument = usize::try_from(deadline).unwrap_or(usize::MAX);
-    Pin::static_ref(&cpu.tick.callout).arm(deadline, tick, argument);
+    Pin::static_ref(&*cpu.tick.callout).arm(deadline, tick, argument);
 }
 
-/// Takes the tick away from a processor that goes off line. Once it is on line again, its next switch to a thread brings it
-/// back.
+/// Takes the tick away from a processor that goes off line. Once it is on line again, its next
+/// switch to a thread brings it back.
 pub(crate) fn stop(cpu: &CpuDispatch) {
     if cpu.tick.callout.cancel_and_wait() {
         cpu.tick.starts_at_switch.store(true, Relaxed);

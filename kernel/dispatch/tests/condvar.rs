@@ -118,7 +118,8 @@ fn a_preemption_between_going_to_sleep_and_switching_comes_too_late() {
             let important = {
                 let shared = Arc::clone(&shared);
                 spawn(real_time(120), move |may_fault| {
-                    // Has to wait; is made runnable when the other releases the mutex on its way to sleep.
+                    // Has to wait; is made runnable when the other releases the mutex on its way to
+                    // sleep.
                     *shared.value.lock(may_fault) = 1;
                     shared.changed.signal();
                 })
@@ -177,8 +178,8 @@ fn a_deadline_in_the_past_releases_the_mutex_and_takes_it_again() {
     });
 }
 
-/// Two threads wait; one of them may also be woken otherwise, which happens at the same time as one signal. If
-/// the signal did not reach the first, it must have reached the second.
+/// Two threads wait; one of them may also be woken otherwise, which happens at the same time as one
+/// signal. If the signal did not reach the first, it must have reached the second.
 fn signal_against(
     wait: fn(&Shared, &mut MayFault) -> Woken,
     other: fn(&'static dispatch::Thread),

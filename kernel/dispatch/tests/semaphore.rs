@@ -117,7 +117,8 @@ fn waiting_ends_at_the_deadline() {
     });
 }
 
-/// A unit is given back while a waiter is disturbed: either it has the unit, or the next waiter has.
+/// A unit is given back while a waiter is disturbed: either it has the unit, or the next waiter
+/// has.
 fn unit_against(
     wait: fn(&Semaphore, &mut MayFault) -> Woken,
     disturb: fn(&'static dispatch::Thread),
@@ -187,8 +188,8 @@ fn an_interrupt_before_the_sleep_ends_it_at_once_but_a_free_unit_comes_first() {
 
 #[test]
 fn the_two_orders_of_locks_do_not_meet() {
-    // A condition variable takes its own thread lock first, a semaphore the sleep queue's; with two buckets, as the
-    // checkers have, they often share one.
+    // A condition variable takes its own thread lock first, a semaphore the sleep queue's; with two
+    // buckets, as the checkers have, they often share one.
     common::model(|| {
         run(2, |may_fault| {
             let shared = Arc::new((Mutex::new(0), Condvar::new(), Semaphore::new(0)));

@@ -11,8 +11,8 @@
 //! - `previous` of a first child is its parent, of any other its left sibling; the root has none;
 //! - callouts with the same deadline come in the order in which they were inserted.
 //!
-//! Nothing here recurses: a kernel stack is short, and a heap may be a list in the worst case. The heap
-//! is that of Fredman, Sedgewick, Sleator and Tarjan (1986), with the two-pass way of joining.
+//! Nothing here recurses: a kernel stack is short, and a heap may be a list in the worst case. The
+//! heap is that of Fredman, Sedgewick, Sleator and Tarjan (1986), with the two-pass way of joining.
 
 use super::Callout;
 use core::ptr::NonNull;
@@ -73,7 +73,8 @@ fn meld(one: NonNull<Callout>, other: NonNull<Callout>) -> NonNull<Callout> {
     top
 }
 
-/// Makes one heap of a list of siblings: joins them in pairs from the left, then the pairs from the right.
+/// Makes one heap of a list of siblings: joins them in pairs from the left, then the pairs from the
+/// right.
 fn join(first: Link) -> Link {
     let mut pairs: Link = None;
     let mut rest = first;

@@ -1,27 +1,28 @@
 //! Callouts: functions that a processor calls when their time has come.
 //!
-//! Each processor has a queue of its own ([`heap`]), and its one-shot timer is set to the earliest deadline
-//! in it. A [`Callout`] is its owner's: a field of something that lives for ever, or pinned on a stack. It
-//! is armed as often as one likes.
+//! Each processor has a queue of its own ([`heap`]), and its one-shot timer is set to the earliest
+//! deadline in it. A [`Callout`] is its owner's: a field of something that lives for ever, or
+//! pinned on a stack. It is armed as often as one likes.
 //!
 //! # What a handler may do
 //!
-//! It runs at the clock's level on the processor in whose queue the callout was, straight from the timer's
-//! interrupt or in an interrupt thread; what it gets is an [`Atomic`], so it cannot block. It holds no lock
-//! of this module: it may arm and cancel callouts, its own too, and wake threads. One handler runs at a time
-//! per processor, and one that is running cannot be made to wait by anything on its own processor. That is
-//! why waiting for a handler is a short spin.
+//! It runs at the clock's level on the processor in whose queue the callout was, straight from the
+//! timer's interrupt or in an interrupt thread; what it gets is an [`Atomic`], so it cannot block.
+//! It holds no lock of this module: it may arm and cancel callouts, its own too, and wake threads.
+//! One handler runs at a time per processor, and one that is running cannot be made to wait by
+//! anything on its own processor. That is why waiting for a handler is a short spin.
 //!
 //! # Which queue
 //!
-//! A callout's `home` is the processor in whose queue it is, or was last (the first processor's, if it never
-//! was in one). The home's lock protects the callout. Who wants it looks up the home, takes its lock and
-//! looks again, as with a thread lock. Arming moves the home to the processor that arms; but while its handler
-//! runs the home stays, so that a callout has to be looked for in one place only. So the timer of *another*
-//! processor may have to be set: that one is told by a poke.
+//! A callout's `home` is the processor in whose queue it is, or was last (the first processor's, if
+//! it never was in one). The home's lock protects the callout. Who wants it looks up the home,
+//! takes its lock and looks again, as with a thread lock. Arming moves the home to the processor
+//! that arms; but while its handler runs the home stays, so that a callout has to be looked for in
+//! one place only. So the timer of *another* processor may have to be set: that one is told by a
+//! poke.
 //!
-//! The lock is at `DISP_LEVEL`: nothing here is for handlers of higher levels. It may be taken with dispatcher locks
-//! held, and none is taken while it is held.
+//! The lock is at `DISP_LEVEL`: nothing here is for handlers of higher levels. It may be taken with
+//! dispatcher locks held, and none is taken while it is held.
 //!
 //! Solaris: `callout_table_t`, `timeout`, `untimeout`.
 
@@ -93,8 +94,8 @@ impl CalloutQueue {
         CalloutQueue { inner: SpinLock::new(inner), stale: AtomicBool::new(false) }
     }
 
-    /// Sets the timer of the current processor, whose queue is locked, if the earliest deadline is before
-    /// what it is set to.
+    /// Sets the timer of the current processor, whose queue is locked, if the earliest deadline is
+    /// before what it is set to.
     fn program(&self, inner: &mut Inner, atomic: &Atomic) {
         if let Some(deadline) = inner.heap.earliest()
             && deadline < inner.programmed
@@ -177,8 +178,8 @@ impl Callout {
         }
     }
 
-    /// Takes it out of the home's queue, if it is there. The timer stays as it is: an interrupt too many
-    /// costs less than setting it.
+    /// Takes it out of the home's queue, if it is there. The timer stays as it is: an interrupt too
+    /// many costs less than setting it.
     fn withdraw(&self, inner: &mut Inner) -> bool {
         let was_pending = self.change(inner, |call| core::mem::replace(&mut call.pending, false));
         if was_pending {
@@ -191,8 +192,8 @@ impl Callout {
         inner.running == Some(NonNull::from(self))
     }
 
-    /// Lets `handler(argument)` be called at `deadline`, in ticks of the clock; at once if that is past.
-    /// Takes the place of what was armed before, and says whether that was still to come.
+    /// Lets `handler(argument)` be called at `deadline`, in ticks of the clock; at once if that is
+    /// past. Takes the place of what was armed before, and says whether that was still to come.
     pub fn arm(self: Pin<&Self>, deadline: u64, handler: Handler, argument: usize) -> bool {
         let level = pil::raise_anywhere(Pil::DISP);
         let atomic = level.atomic();
@@ -203,8 +204,8 @@ impl Callout {
             was_pending |= self.withdraw(&mut inner);
             let stays = self.is_running(&inner) || home.is_here(atomic);
             if !stays {
-                // It is in no queue now, so nothing but the pointer has to move. Whoever comes in between
-                // finds it not armed.
+                // It is in no queue now, so nothing but the pointer has to move. Whoever comes in
+                // between finds it not armed.
                 self.home.store(Some(here), Ordering::Release);
                 continue;
             }
@@ -221,16 +222,17 @@ impl Callout {
         }
     }
 
-    /// Cancels it. Says whether it was still to come; if not, its handler may be running at this moment.
+    /// Cancels it. Says whether it was still to come; if not, its handler may be running at this
+    /// moment.
     pub fn cancel(&self) -> bool {
         let level = pil::raise_anywhere(Pil::DISP);
         let (_, mut inner) = self.lock_home(level.atomic());
         self.withdraw(&mut inner)
     }
 
-    /// Cancels it and waits until its handler, if that runs, is done: then nothing of it is left. Says whether it was
-    /// still to come. Not for its own handler, which would wait for itself, nor for who holds a lock that the
-    /// handler wants.
+    /// Cancels it and waits until its handler, if that runs, is done: then nothing of it is left.
+    /// Says whether it was still to come. Not for its own handler, which would wait for itself, nor
+    /// for who holds a lock that the handler wants.
     pub fn cancel_and_wait(&self) -> bool {
         let mut was_pending = false;
         loop {
@@ -274,8 +276,8 @@ fn tell(cpu: &CpuDispatch) {
     poke::poke(cpu.cpu());
 }
 
-/// Moves all callouts of `from` to `to`: for a processor that goes off line, which runs no threads any longer and
-/// so arms none. Waits for a handler that runs there.
+/// Moves all callouts of `from` to `to`: for a processor that goes off line, which runs no threads
+/// any longer and so arms none. Waits for a handler that runs there.
 pub fn migrate_callouts(from: &'static CpuDispatch, to: &'static CpuDispatch) {
     debug_assert!(!core::ptr::eq(from, to), "callouts move to another processor");
     crate::tick::stop(from);

@@ -1,9 +1,9 @@
 //! Scheduling classes: what decides a thread's priority, and how long its turn is.
 //!
-//! The dispatcher knows priorities only. Which priority a thread has is decided by its class, at five
-//! occasions: it enters the class, a clock tick finds it running, it is preempted, it goes to sleep, it is
-//! woken. Each class is one implementation of [`SchedulingClass`]; what it keeps in a thread is one
-//! [`ClassData`] for all, so that a thread can change its class.
+//! The dispatcher knows priorities only. Which priority a thread has is decided by its class, at
+//! five occasions: it enters the class, a clock tick finds it running, it is preempted, it goes to
+//! sleep, it is woken. Each class is one implementation of [`SchedulingClass`]; what it keeps in a
+//! thread is one [`ClassData`] for all, so that a thread can change its class.
 //!
 //! | class | priorities | turn |
 //! |---|---|---|
@@ -12,8 +12,9 @@
 //! | [`real_time`] | 100 to 159, fixed | its own, or without end |
 //! | interrupt ([`system`] too) | 160 to 169, fixed | without end |
 //!
-//! A turn is counted in clock ticks ([`crate::tick`]): with the tick turned off every turn is without end.
-//! A thread that is preempted before its turn is over goes to the front of its queue, after it to the back.
+//! A turn is counted in clock ticks ([`crate::tick`]): with the tick turned off every turn is
+//! without end. A thread that is preempted before its turn is over goes to the front of its queue,
+//! after it to the back.
 //!
 //! Everything in [`ClassData`] is protected by the thread lock.
 //!
@@ -53,7 +54,8 @@ pub const INFINITE: u32 = u32::MAX;
 pub(crate) enum Verdict {
     /// It goes on.
     GoesOn,
-    /// Its turn is over: it gives way to its equals, if there are any. Its priority may have changed.
+    /// Its turn is over: it gives way to its equals, if there are any. Its priority may have
+    /// changed.
     TurnOver,
 }
 
@@ -77,8 +79,8 @@ pub(crate) trait SchedulingClass: Sync {
     /// The thread is woken, and in no queue: at which end of one it goes in.
     fn wakes(&self, thread: &Thread) -> End;
 
-    /// Whether the thread, which waits for a processor, has waited too long: then it is to be taken out of
-    /// its queue, `lift`ed, and put back.
+    /// Whether the thread, which waits for a processor, has waited too long: then it is to be taken
+    /// out of its queue, `lift`ed, and put back.
     fn starves(&self, thread: &Thread, now: u64, second: u64) -> bool;
 
     /// The thread has waited too long, and is in no queue.
@@ -185,8 +187,8 @@ fn rules(thread: &Thread) -> &'static dyn SchedulingClass {
     thread.class().rules()
 }
 
-/// A thread that nobody else knows enters a class. A priority outside of the class' range is an error in the
-/// kernel; what a user asks for goes through [`parameters`].
+/// A thread that nobody else knows enters a class. A priority outside of the class' range is an
+/// error in the kernel; what a user asks for goes through [`parameters`].
 pub(crate) fn enter(thread: &Thread, class: Class, priority: Priority) {
     let (lowest, highest) = class.range();
     assert!(
@@ -227,8 +229,8 @@ pub(crate) fn sleeps(guard: &ThreadGuard<'_>) {
     rules(guard.thread()).sleeps(guard.thread());
 }
 
-/// A thread that slept is made runnable: at which end of its queue it goes in. The caller holds its lock,
-/// and the thread is in no queue.
+/// A thread that slept is made runnable: at which end of its queue it goes in. The caller holds its
+/// lock, and the thread is in no queue.
 pub(crate) fn wakes(thread: &Thread) -> End {
     rules(thread).wakes(thread)
 }

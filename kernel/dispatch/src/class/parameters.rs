@@ -1,4 +1,5 @@
-//! Changing a thread's class and what the class knows of it, within its limits: what `priocntl` is for.
+//! Changing a thread's class and what the class knows of it, within its limits: what `priocntl` is
+//! for.
 
 use super::time_sharing::{self, USER_PRIORITY_MAX};
 use super::{Class, change};
@@ -80,8 +81,9 @@ impl Parameters {
 /// The level with which a thread comes from another class to time sharing.
 const MIDDLE: u8 = 29;
 
-/// Changes a thread's class, or what its class knows of it. A thread that waits takes its new place at once; one that
-/// runs gives way if it is no longer the most important. Does nothing to a thread that is over.
+/// Changes a thread's class, or what its class knows of it. A thread that waits takes its new place
+/// at once; one that runs gives way if it is no longer the most important. Does nothing to a thread
+/// that is over.
 pub fn set(thread: &'static Thread, parameters: Parameters) -> Result<(), OutOfRange> {
     parameters.check()?;
     let level = pil::raise_anywhere(Pil::DISP);

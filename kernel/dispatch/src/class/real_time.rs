@@ -1,7 +1,7 @@
 //! The real-time class: fixed priorities, and turns among equals.
 //!
-//! A thread whose turn is over goes behind the others of its priority. A turn may be without end; then it
-//! runs until it sleeps or something more important comes. Sleeping begins a new turn.
+//! A thread whose turn is over goes behind the others of its priority. A turn may be without end;
+//! then it runs until it sleeps or something more important comes. Sleeping begins a new turn.
 //!
 //! Solaris: `RT`, `rt_dptbl`.
 
@@ -12,8 +12,8 @@ use crate::thread::Thread;
 use atomics::Ordering;
 use machine::time;
 
-/// The turn of a thread that says nothing about it, in clock ticks: 100 ms at the lowest priority, shorter the more
-/// important it is, 10 ms at the highest.
+/// The turn of a thread that says nothing about it, in clock ticks: 100 ms at the lowest priority,
+/// shorter the more important it is, 10 ms at the highest.
 pub(super) const fn default_quantum(priority: Priority) -> u32 {
     let above = match priority.number() {
         Some(number) => number.saturating_sub(100) as u32,

@@ -1,4 +1,5 @@
-//! The system class and that of interrupt threads: fixed priorities, and nobody's turn is ever over.
+//! The system class and that of interrupt threads: fixed priorities, and nobody's turn is ever
+//! over.
 //!
 //! Solaris: `SYS`, and what `thread_create_intr` sets up.
 

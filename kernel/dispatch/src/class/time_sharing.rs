@@ -1,7 +1,7 @@
 //! The time-sharing class: who computes sinks, who sleeps rises, who starves is lifted.
 //!
-//! A thread has a *level* from 0 to 59, which moves, and a wish of its user's, which does not. Its priority is
-//! the sum of the two, kept within 0 to 59. What a level means is in [`TABLE`]:
+//! A thread has a *level* from 0 to 59, which moves, and a wish of its user's, which does not. Its
+//! priority is the sum of the two, kept within 0 to 59. What a level means is in [`TABLE`]:
 //!
 //! | occasion | the thread's level becomes |
 //! |---|---|
@@ -9,12 +9,13 @@
 //! | it is woken, [`Row::patience`] seconds after its turn began or later | `after_sleep`: 50 or more |
 //! | it waits for a processor for as long | the same |
 //!
-//! Low levels have long turns, high levels short ones: who computes runs seldom and long, who answers runs
-//! soon and briefly. The seconds count from the beginning of the turn, not from the beginning of the sleep or wait,
-//! so a thread does not escape from sinking by a short sleep before each tick.
+//! Low levels have long turns, high levels short ones: who computes runs seldom and long, who
+//! answers runs soon and briefly. The seconds count from the beginning of the turn, not from the
+//! beginning of the sleep or wait, so a thread does not escape from sinking by a short sleep before
+//! each tick.
 //!
-//! Starving threads are looked for twice: when a thread is preempted, and once a second by the clock tick of
-//! the processor in whose queue it waits ([`crate::tick`]).
+//! Starving threads are looked for twice: when a thread is preempted, and once a second by the
+//! clock tick of the processor in whose queue it waits ([`crate::tick`]).
 //!
 //! Solaris: `TS`, `ts_dptbl`, `ts_tick`, `ts_wakeup`, `ts_update`.
 
@@ -97,7 +98,8 @@ pub(super) fn set_priority(thread: &Thread) {
     thread.priority.store(Priority::new(number as u8));
 }
 
-/// Whether a thread's turn began so long ago that it rises. Never without a clock tick: nobody would sink.
+/// Whether a thread's turn began so long ago that it rises. Never without a clock tick: nobody
+/// would sink.
 fn is_overdue(thread: &Thread, now: u64, second: u64) -> bool {
     let began = thread.class.began.load(Ordering::Relaxed);
     second != 0 && now.saturating_sub(began) >= u64::from(row(thread).patience) * second
