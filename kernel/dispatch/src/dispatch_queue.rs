@@ -151,3 +151,159 @@ impl DispatchQueue {
         self.owner == Some(cpu.index())
     }
 }
+
+#[cfg(all(test, not(any(feature = "loom", feature = "shuttle"))))]
+mod tests {
+    use super::DispatchQueue;
+    use crate::Resources;
+    use crate::cpu::CpuDispatch;
+    use crate::priority::Priority;
+    use crate::resources::{KernelStack, OutOfMemory, StackKind};
+    use crate::run_queue::End;
+    use crate::thread::{State, Thread};
+    use crate::thread_lock::{InTransit, publish_on_processor};
+    use atomics::Ordering;
+    use machine::sim::{self, Machine, Quiet};
+    use machine::{Atomic, Pil, pil};
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    /// What a test does to a queue.
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// Priority, bound weakly, bound strongly.
+        Insert(u8, bool, bool),
+        TakeHighest,
+        TakeUnbound,
+        Remove(usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0..8u8, any::<bool>(), any::<bool>()).prop_map(|(p, w, s)| Step::Insert(p, w, s)),
+            1 => Just(Step::TakeHighest),
+            2 => Just(Step::TakeUnbound),
+            1 => any::<usize>().prop_map(Step::Remove),
+        ]
+    }
+
+    /// Nobody makes threads here.
+    struct Nothing;
+
+    impl Resources for Nothing {
+        fn new_thread(&self) -> Result<&'static Thread, OutOfMemory> {
+            Err(OutOfMemory)
+        }
+
+        fn take_stack(&self, _: StackKind) -> Result<KernelStack, OutOfMemory> {
+            Err(OutOfMemory)
+        }
+
+        fn give_stack(&self, _: KernelStack) {}
+    }
+
+    /// The best thread that fits, in the order of arrival: what the queue has to find.
+    fn best(
+        threads: &[&'static Thread],
+        fits: impl Fn(&Thread) -> bool,
+    ) -> Option<&'static Thread> {
+        let mut best: Option<&'static Thread> = None;
+        for thread in threads.iter().copied().filter(|thread| fits(thread)) {
+            if best.is_none_or(|best| thread.dispatch_priority() > best.dispatch_priority()) {
+                best = Some(thread);
+            }
+        }
+        best
+    }
+
+    /// Takes a thread that must be the expected one.
+    fn took(
+        taken: Option<InTransit<'_>>,
+        expected: Option<&'static Thread>,
+        threads: &mut Vec<&'static Thread>,
+        cpu: &'static CpuDispatch,
+        atomic: &Atomic,
+    ) {
+        assert_eq!(
+            taken.as_ref().map(|transit| core::ptr::from_ref(transit.thread())),
+            expected.map(core::ptr::from_ref)
+        );
+        if let (Some(transit), Some(thread)) = (taken, expected) {
+            threads.retain(|other| !core::ptr::eq(*other, thread));
+            let _ = publish_on_processor(transit, cpu, atomic);
+            assert_eq!(thread.state(), State::OnProcessor);
+            assert!(thread.is_locked_by(&cpu.thread_lock));
+        }
+    }
+
+    fn perform(machine: &Machine, steps: &[Step]) {
+        let dispatch: &'static crate::Dispatch = machine.keep(crate::Dispatch::new(&Nothing));
+        dispatch.install(machine.system());
+        let cpu: &'static CpuDispatch = machine.keep(CpuDispatch::new(machine.cpu(0)));
+        dispatch.add_cpu(cpu);
+        let queue: &'static DispatchQueue = &cpu.queue;
+        let mut threads: Vec<&'static Thread> = Vec::new();
+        let is_unbound = |thread: &Thread| thread.bound_cpu().is_none();
+        machine.on(0, |may_fault| {
+            let level = pil::raise(Pil::DISP, may_fault);
+            let atomic = level.atomic();
+            for step in steps {
+                let mut held = queue.lock.enter_high(atomic);
+                match *step {
+                    Step::Insert(priority, weak, strong) => {
+                        let thread: &'static Thread = machine.keep(Thread::unused());
+                        thread.priority.store(Priority::new(priority));
+                        thread.binding.weak.store(weak.then_some(cpu), Ordering::Relaxed);
+                        thread.binding.strong.store(strong.then_some(cpu), Ordering::Relaxed);
+                        // SAFETY: nobody else knows the thread.
+                        let transit = unsafe { InTransit::assume(thread, atomic) };
+                        let before = best(&threads, |_| true);
+                        assert_eq!(
+                            queue.insert(&mut held, transit, End::Back),
+                            before.map_or(Priority::NONE, Thread::dispatch_priority)
+                        );
+                        assert_eq!(thread.state(), State::Run);
+                        assert!(thread.is_locked_by(&queue.lock));
+                        threads.push(thread);
+                    }
+                    Step::TakeHighest => {
+                        let expected = best(&threads, |_| true);
+                        took(queue.take_highest(&mut held), expected, &mut threads, cpu, atomic);
+                    }
+                    Step::TakeUnbound => {
+                        let expected = best(&threads, is_unbound);
+                        took(queue.take_unbound(&mut held), expected, &mut threads, cpu, atomic);
+                        // After a look the bound is exact.
+                        let next = best(&threads, is_unbound);
+                        let next = next.map_or(Priority::NONE, Thread::dispatch_priority);
+                        assert_eq!(queue.highest_unbound(), next);
+                    }
+                    Step::Remove(which) if !threads.is_empty() => {
+                        let thread = threads[which % threads.len()];
+                        let transit = queue.remove(&mut held, thread);
+                        took(Some(transit), Some(thread), &mut threads, cpu, atomic);
+                    }
+                    Step::Remove(_) => {}
+                }
+                drop(held);
+                // What others read without the lock.
+                let highest = best(&threads, |_| true);
+                let highest = highest.map_or(Priority::NONE, Thread::dispatch_priority);
+                assert_eq!(queue.highest(), highest);
+                assert_eq!(queue.count() as usize, threads.len());
+                let unbound = best(&threads, is_unbound);
+                let unbound = unbound.map_or(Priority::NONE, Thread::dispatch_priority);
+                assert!(queue.highest_unbound() >= unbound, "nobody would come to steal it");
+            }
+        });
+    }
+
+    proptest! {
+        #[test]
+        fn what_others_read_is_true_and_bound_threads_are_not_stolen(
+            steps in proptest::collection::vec(step(), 0..40),
+        ) {
+            sim::run(1, Quiet, |machine| perform(machine, &steps));
+        }
+    }
+}

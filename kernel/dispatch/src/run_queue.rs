@@ -123,3 +123,114 @@ impl RunQueue {
         assert_eq!(count, self.count, "the count");
     }
 }
+
+#[cfg(all(test, not(any(feature = "loom", feature = "shuttle"))))]
+mod tests {
+    use super::{End, RunQueue};
+    use crate::priority::{PRIORITIES, Priority};
+    use crate::thread::Thread;
+    use proptest::prelude::*;
+    use std::boxed::Box;
+    use std::collections::VecDeque;
+    use std::vec;
+    use std::vec::Vec;
+
+    /// What a test does to a queue.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Insert(u8, bool),
+        TakeHighest,
+        Remove(usize),
+        Find(u8),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        // Few priorities, so that lists get long, at both sides of the edges of the bitmap's words.
+        let edges = vec![0u8, 1, 63, 64, 127, 128, PRIORITIES as u8 - 1];
+        let priority = prop_oneof![3 => proptest::sample::select(edges), 1 => 0..PRIORITIES as u8];
+        prop_oneof![
+            4 => (priority.clone(), any::<bool>()).prop_map(|(p, front)| Step::Insert(p, front)),
+            2 => Just(Step::TakeHighest),
+            1 => any::<usize>().prop_map(Step::Remove),
+            1 => priority.prop_map(Step::Find),
+        ]
+    }
+
+    /// The same queue, as plainly as it can be written: per priority the threads in their order.
+    struct Plain(Vec<VecDeque<&'static Thread>>);
+
+    impl Plain {
+        fn all(&self) -> Vec<&'static Thread> {
+            self.0.iter().rev().flatten().copied().collect()
+        }
+
+        fn remove(&mut self, thread: &Thread) {
+            self.0.iter_mut().for_each(|list| list.retain(|other| !core::ptr::eq(*other, thread)));
+        }
+    }
+
+    fn thread(priority: u8) -> &'static Thread {
+        let thread: &'static Thread = Box::leak(Box::new(Thread::unused()));
+        thread.priority.store(Priority::new(priority));
+        thread
+    }
+
+    fn same(one: Option<&Thread>, other: Option<&Thread>) -> bool {
+        one.map(core::ptr::from_ref) == other.map(core::ptr::from_ref)
+    }
+
+    proptest! {
+        #[test]
+        fn a_queue_does_what_a_list_per_priority_would(
+            steps in proptest::collection::vec(step(), 0..60),
+        ) {
+            let mut queue = RunQueue::new();
+            let mut plain = Plain(vec![VecDeque::new(); PRIORITIES]);
+            for step in steps {
+                match step {
+                    Step::Insert(priority, front) => {
+                        let thread = thread(priority);
+                        let list = &mut plain.0[usize::from(priority)];
+                        if front {
+                            queue.insert(thread, End::Front);
+                            list.push_front(thread);
+                        } else {
+                            queue.insert(thread, End::Back);
+                            list.push_back(thread);
+                        }
+                    }
+                    Step::TakeHighest => {
+                        let expected = plain.all().first().copied();
+                        prop_assert!(same(queue.take_highest(), expected));
+                        expected.inspect(|thread| plain.remove(thread));
+                    }
+                    Step::Remove(which) => {
+                        let all = plain.all();
+                        if !all.is_empty() {
+                            let thread = all[which % all.len()];
+                            queue.remove(thread);
+                            plain.remove(thread);
+                        }
+                    }
+                    Step::Find(below) => {
+                        let fits = |thread: &Thread| {
+                            thread.dispatch_priority() <= Priority::new(below)
+                        };
+                        let expected = plain.all().into_iter().find(|thread| fits(thread));
+                        prop_assert!(same(queue.find(fits), expected));
+                    }
+                }
+                // Bit set <=> list not empty, everybody in the right list, the count.
+                queue.check();
+                let all = plain.all();
+                prop_assert_eq!(queue.count() as usize, all.len());
+                let highest = all.first().map_or(Priority::NONE, |thread| thread.dispatch_priority());
+                prop_assert_eq!(queue.highest(), highest);
+                let mut each = Vec::new();
+                queue.each(|thread| each.push(core::ptr::from_ref(thread)));
+                let all: Vec<_> = all.into_iter().map(core::ptr::from_ref).collect();
+                prop_assert_eq!(each, all, "the order of all");
+            }
+        }
+    }
+}

@@ -118,6 +118,35 @@ fn a_real_time_thread_takes_the_processor_from_one_that_runs_in_the_kernel() {
     });
 }
 
+/// The first one runs on until the second has run, and both have to run on the first processor. So if the
+/// second comes just while that processor chooses the first, and nobody looks again, they wait for ever.
+#[test]
+fn what_comes_while_a_processor_chooses_is_not_overlooked() {
+    common::model(|| {
+        run(2, |may_fault| {
+            let cpu = |index| Dispatch::current().cpu(index).expect("there are two");
+            let starter = spawn(system(60).bound(cpu(1)), move |may_fault| {
+                let ran = Arc::new(AtomicBool::new(false));
+                let first = {
+                    let ran = Arc::clone(&ran);
+                    spawn(system(60).bound(cpu(0)), move |_| {
+                        while !ran.load(Ordering::SeqCst) {
+                            machine::spin();
+                        }
+                    })
+                };
+                let second = {
+                    let ran = Arc::clone(&ran);
+                    spawn(real_time(120).bound(cpu(0)), move |_| ran.store(true, Ordering::SeqCst))
+                };
+                second.join(may_fault);
+                first.join(may_fault);
+            });
+            starter.join(may_fault);
+        });
+    });
+}
+
 #[test]
 fn a_preemption_waits_until_it_is_allowed_and_no_longer() {
     common::model(|| {

@@ -319,6 +319,66 @@ fn a_client_that_is_interrupted_is_not_resumed_in_a_later_sleep() {
 }
 
 #[test]
+fn who_has_missed_a_sleep_does_not_get_the_next_one() {
+    common::model(|| {
+        run(2, |may_fault| {
+            let (pool, other) = (Arc::new(ShuttlePool::new()), Arc::new(ShuttlePool::new()));
+            let client = {
+                let (pool, other) = (Arc::clone(&pool), Arc::clone(&other));
+                spawn(system(60), move |may_fault| {
+                    let server = loop {
+                        match pool.reserve(may_fault) {
+                            Some(server) => break server,
+                            None => give_way(),
+                        }
+                    };
+                    assert!(matches!(server.resume(None, may_fault), Arrival::Interrupted));
+                    Thread::running().asynchronous.store(0, Ordering::SeqCst);
+                    assert!(matches!(other.sleep(may_fault), Arrival::Interrupted));
+                })
+            };
+            let thread = client.thread();
+            // Here the main thread is the server.
+            let Arrival::HandedOver(sleeper) = pool.sleep(may_fault) else {
+                panic!("nobody interrupts the server");
+            };
+            assert!(std::ptr::eq(sleeper.thread(), thread));
+            shuttle::interrupt(thread);
+            while other.count() == 0 {
+                give_way();
+            }
+            assert!(shuttle::reserve_sleeper(sleeper, may_fault).is_none(), "another sleep");
+            shuttle::interrupt(thread);
+            client.join(may_fault);
+        });
+    });
+}
+
+#[test]
+fn who_is_interrupted_before_it_hands_over_does_not_sleep() {
+    common::model(|| {
+        run(2, |may_fault| {
+            let door = Arc::new(Door::default());
+            let server = {
+                let door = Arc::clone(&door);
+                spawn(system(60), move |may_fault| {
+                    // It gets the processor, and nobody waits for its answer.
+                    let Arrival::HandedOver(client) = door.servers.sleep(may_fault) else {
+                        panic!("nobody interrupts the server");
+                    };
+                    assert!(shuttle::reserve_sleeper(client, may_fault).is_none());
+                })
+            };
+            until_waiting(&door, 1);
+            let reserved = door.servers.reserve(may_fault).expect("it waits");
+            assert!(!shuttle::interrupt(Thread::running()), "it runs");
+            assert!(matches!(reserved.resume(None, may_fault), Arrival::Interrupted));
+            server.join(may_fault);
+        });
+    });
+}
+
+#[test]
 fn a_server_that_is_bound_elsewhere_runs_there_and_nowhere_else() {
     common::model(|| {
         run(2, |may_fault| {
