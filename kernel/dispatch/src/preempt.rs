@@ -15,7 +15,7 @@ use crate::swtch::{count_here, swtch};
 use crate::thread::{State, Thread, asynchronous};
 use crate::thread_lock;
 use atomics::Ordering;
-use machine::pil::{self, PilGuard};
+use machine::pil;
 use machine::tracing::emit;
 use machine::{Atomic, Pil, preempt};
 use trace::{EventId, Kind};
@@ -69,15 +69,6 @@ pub fn yield_now() {
     let thread = Thread::current(level.atomic());
     let guard = thread_lock::lock(thread, level.atomic());
     enqueue::enqueue(guard.transition(), End::Back);
-    swtch(level);
-}
-
-/// Puts the running thread, whose level is raised, back into a queue, so that it finds its processor
-/// anew: after a change of its binding.
-pub(crate) fn requeue_running(level: PilGuard<'_>) {
-    let thread = Thread::current(level.atomic());
-    let guard = thread_lock::lock(thread, level.atomic());
-    enqueue::enqueue(guard.transition(), End::Front);
     swtch(level);
 }
 
