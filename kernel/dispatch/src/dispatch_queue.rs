@@ -157,6 +157,7 @@ mod tests {
     use super::DispatchQueue;
     use crate::Resources;
     use crate::cpu::CpuDispatch;
+    use crate::interrupt_thread::InterruptContext;
     use crate::priority::Priority;
     use crate::resources::{KernelStack, OutOfMemory, StackKind};
     use crate::run_queue::End;
@@ -200,6 +201,10 @@ mod tests {
         }
 
         fn give_stack(&self, _: KernelStack) {}
+
+        fn handle_interrupt(&self, level: Pil, line: u8, _: &mut InterruptContext) {
+            panic!("interrupt at {level:?}, line {line}");
+        }
     }
 
     /// The best thread that fits, in the order of arrival: what the queue has to find.

@@ -282,7 +282,7 @@ fn a_thread_moves_just_before_it_cannot() {
         }
     }
 
-    extern "C" fn entry(argument: usize) -> &'static Context {
+    extern "C-unwind" fn entry(argument: usize) -> &'static Context {
         let stage = Stage::of(argument);
         begin();
         stage.reach(1);
@@ -344,7 +344,7 @@ fn a_handler_switches_away_and_back() {
         }
     }
 
-    extern "C" fn entry(argument: usize) -> &'static Context {
+    extern "C-unwind" fn entry(argument: usize) -> &'static Context {
         let stage = Stage::of(argument);
         begin();
         stage.log("other");
