@@ -78,15 +78,22 @@ fn change_running(guard: &ThreadGuard<'_>, change: impl FnOnce(&Thread)) {
     }
 }
 
-/// Changes a thread's own priority. Says whether there was anything to change: not if the thread is over.
+/// Changes a thread's own priority, without asking its class: for the kernel's own threads. What a user
+/// asks for goes through [`crate::class::set`]. Says whether there was anything to change: not if the
+/// thread is over.
 ///
-/// If it is runnable and gains, it goes behind its new equals; if it loses, before them. If it waits for a lock
-/// and gains, so do those who are in its way.
+/// If it is runnable and gains, it goes behind its new equals; if it loses, before them.
 pub fn set_priority(thread: &'static Thread, priority: Priority) -> bool {
+    let end = if priority > thread.own_priority() { End::Back } else { End::Front };
+    change_own(thread, end, |thread| thread.priority.store(priority))
+}
+
+/// Changes what a thread's own priority depends on. If it waits for a lock and gains, so do those who are in
+/// its way. Says whether there was anything to change: not if the thread is over.
+pub(crate) fn change_own(thread: &'static Thread, end: End, change: impl FnOnce(&Thread)) -> bool {
     let level = pil::raise_anywhere(Pil::DISP);
     let Some(guard) = thread_lock::lock_if_alive(thread, level.atomic()) else { return false };
-    let end = if priority > thread.own_priority() { End::Back } else { End::Front };
-    match change_priority(guard, end, |thread| thread.priority.store(priority)) {
+    match change_priority(guard, end, change) {
         Some(guard) if sleeps_in_turnstile(&guard) => inheritance::will(guard),
         _ => {}
     }

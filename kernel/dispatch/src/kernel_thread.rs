@@ -251,14 +251,12 @@ pub(crate) fn prepare_bare(
         None => match dispatch.resources.take_stack(attributes.stack) {
             Ok(new) => kept.insert(new).stack,
             Err(error) => {
-                drop(kept);
                 let guard = machine::preempt::disable_anywhere();
                 dispatch.threads.give(thread, guard.atomic());
                 return Err(error);
             }
         },
     };
-    drop(kept);
     let address = core::ptr::from_ref(thread).expose_provenance();
     // SAFETY: the stack is the thread's own, and its context is over or has never begun.
     unsafe { thread.context.restart(stack, start, address) };

@@ -39,6 +39,8 @@ pub trait Resources: Sync {
     fn give_stack(&self, stack: KernelStack);
 
     /// Handles an interrupt, on an interrupt thread of the current processor, at the interrupt's level.
-    /// May block.
-    fn handle_interrupt(&self, level: Pil, line: u8, context: &mut InterruptContext);
+    /// May block. Only who makes interrupt threads has to have this.
+    fn handle_interrupt(&self, level: Pil, line: u8, _: &mut InterruptContext) {
+        panic!("nobody handles interrupts: level {level:?}, line {line}");
+    }
 }

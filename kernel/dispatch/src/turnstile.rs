@@ -41,6 +41,7 @@ use crate::sleep_queue::{self, Woken};
 use crate::thread::{State, Thread};
 use crate::thread_list::ThreadList;
 use crate::thread_lock::{self, InTransit, ThreadGuard};
+use crate::weak_binding::assert_may_sleep;
 use crate::{Dispatch, class};
 use atomics::{AtomicPtr, AtomicUsize, Ordering};
 use core::ptr;
@@ -254,10 +255,7 @@ impl<'a> LockedChain<'a> {
         let atomic = self.held.atomic();
         let guard = thread_lock::lock(Thread::current(atomic), atomic);
         let thread = guard.thread();
-        debug_assert!(
-            thread.binding.nomigrate.load(Ordering::Relaxed) == 0,
-            "{thread:?} sleeps while it is weakly bound: whoever can sleep can afford affinity"
-        );
+        assert_may_sleep(thread);
         let turnstile = self.bring(thread);
         let threads = &turnstile.queues[queue as usize];
         thread.sleep.fall_asleep(self.word.addr(), threads);

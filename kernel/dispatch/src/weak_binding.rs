@@ -292,7 +292,6 @@ impl Drop for WeakBindingBarrier<'_> {
 mod tests {
     use super::{bound_to, depth, nomigrate};
     use crate::binding::{Strength, request};
-    use crate::interrupt_thread::InterruptContext;
     use crate::resources::{KernelStack, OutOfMemory, StackKind};
     use crate::{CpuDispatch, Dispatch, Resources, Thread, start};
     use atomics::{AtomicBool, Ordering, fence};
@@ -314,10 +313,6 @@ mod tests {
         }
 
         fn give_stack(&self, _: KernelStack) {}
-
-        fn handle_interrupt(&self, level: Pil, line: u8, _: &mut InterruptContext) {
-            panic!("interrupt at {level:?}, line {line}");
-        }
     }
 
     /// A machine on which `body` runs as the only thread of processor 0, and bound to nothing.

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{advance, on, real_time, run, spawn, system, wait_for};
+use common::{advance, on, run, spawn, system, wait_for};
 use dispatch::sleep_queue::{interrupt, take_interrupt};
 use dispatch::{Condvar, Dispatch, Mutex, Woken, sleep};
 use machine::MayFault;
@@ -107,38 +107,6 @@ fn signals_go_to_the_highest_priority_and_then_to_the_longest_waiting() {
             assert_eq!(*order.lock().unwrap(), [1, 3, 0, 2]);
         });
     });
-}
-
-#[test]
-fn a_preemption_between_going_to_sleep_and_switching_comes_too_late() {
-    common::once(|| {
-        run(1, |may_fault| {
-            let shared = shared();
-            let guard = shared.value.lock(may_fault);
-            let important = {
-                let shared = Arc::clone(&shared);
-                spawn(real_time(120), move |may_fault| {
-                    // Has to wait; is made runnable when the other releases the mutex on its way to
-                    // sleep.
-                    *shared.value.lock(may_fault) = 1;
-                    shared.changed.signal();
-                })
-            };
-            wait_for_waiter(&important);
-            let cpu = Dispatch::current().cpu(0).unwrap();
-            let count = || cpu.counts().preemptions_too_late.load(Ordering::Relaxed);
-            let before = count();
-            let guard = shared.changed.wait(guard, may_fault);
-            assert_eq!(*guard, 1);
-            assert_eq!(count(), before + 1);
-            drop(guard);
-            important.join(may_fault);
-        });
-    });
-}
-
-fn wait_for_waiter(thread: &dispatch::kernel_thread::JoinHandle) {
-    wait_for(|| thread.thread().state() == dispatch::State::Sleep);
 }
 
 #[test]

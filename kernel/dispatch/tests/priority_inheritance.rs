@@ -7,7 +7,7 @@ mod common;
 #[path = "common/until.rs"]
 mod until;
 
-use common::{model, real_time, run, spawn, system};
+use common::{model, real_time, run, spawn, system, time_sharing};
 use dispatch::kernel_thread::JoinHandle;
 use dispatch::{Mutex, Priority, State, Thread, preempt, set_priority, turnstile};
 use machine::MayFault;
@@ -114,7 +114,7 @@ fn a_thread_that_sleeps_for_something_else_inherits_too() {
     model(|| {
         run(1, |may_fault| {
             let mutex = new();
-            let last = spawn(system(20), |_| {});
+            let last = spawn(time_sharing(20), |_| {});
             let low = taker(110, &mutex, |may_fault| {
                 last.join(may_fault);
                 // Awake again, by way of a wait queue, with what it inherited while it slept.
@@ -211,7 +211,7 @@ fn the_best_of_several_waiters_counts() {
 /// A thread that holds a mutex and sleeps, until the flag is set, for something that is no lock.
 fn sleeping_owner(at: u8, mutex: &Arc<Mutex<()>>, go: &Arc<AtomicBool>) -> JoinHandle {
     let go = Arc::clone(go);
-    let gate = spawn(system(20), move |_| {
+    let gate = spawn(time_sharing(20), move |_| {
         until(|| {
             preempt::yield_now();
             go.load(Ordering::SeqCst)

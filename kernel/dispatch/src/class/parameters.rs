@@ -3,13 +3,12 @@
 
 use super::time_sharing::{self, USER_PRIORITY_MAX};
 use super::{Class, change};
-use crate::disp_lock::LockClass;
+use crate::change_priority::change_own;
 use crate::priority::Priority;
 use crate::run_queue::End;
-use crate::thread::{State, Thread};
-use crate::{enqueue, resched, sleep_queue, thread_lock};
+use crate::thread::Thread;
 use atomics::Ordering;
-use machine::{Pil, pil, time};
+use machine::time;
 
 /// What a class may be told about a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,20 +85,6 @@ const MIDDLE: u8 = 29;
 /// that is over.
 pub fn set(thread: &'static Thread, parameters: Parameters) -> Result<(), OutOfRange> {
     parameters.check()?;
-    let level = pil::raise_anywhere(Pil::DISP);
-    let Some(mut guard) = thread_lock::lock_if_alive(thread, level.atomic()) else { return Ok(()) };
-    if let Some(queue) = guard.run_queue() {
-        let _ = queue.remove(guard.held(), thread);
-        parameters.apply(thread);
-        enqueue::enqueue(guard.transition(), End::Back);
-    } else if guard.state() == State::Sleep && guard.held().lock().class() == LockClass::Sleep {
-        sleep_queue::requeue(&mut guard, |thread| parameters.apply(thread));
-    } else {
-        parameters.apply(thread);
-        if let Some(cpu) = guard.processor() {
-            cpu.dispatch_priority.store(thread.dispatch_priority());
-        }
-        resched::surrender(&guard);
-    }
+    change_own(thread, End::Back, |thread| parameters.apply(thread));
     Ok(())
 }

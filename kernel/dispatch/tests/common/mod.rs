@@ -41,6 +41,7 @@ impl Hooks for DispatcherHooks {
 
 /// Thread objects from the host's memory, freed with the machine.
 pub struct HostResources {
+    #[allow(clippy::vec_box, reason = "threads must not move")]
     threads: Mutex<Vec<Box<Thread>>>,
     handler: InterruptHandler,
 }
@@ -151,6 +152,11 @@ pub fn run_with_handler(
 /// Attributes of a thread of the system class.
 pub fn system(priority: u8) -> Attributes {
     Attributes::system("test").scheduled(Class::System, Priority::new(priority))
+}
+
+/// Attributes of a thread of the time-sharing class. There is no tick, so its priority stays.
+pub fn time_sharing(priority: u8) -> Attributes {
+    Attributes::system("test").scheduled(Class::TimeSharing, Priority::new(priority))
 }
 
 /// Attributes of a thread of the real-time class.
