@@ -71,6 +71,34 @@ fn a_running_thread_is_moved() {
 }
 
 #[test]
+fn a_thread_that_is_just_being_chosen_is_moved() {
+    common::model(|| {
+        run(2, |may_fault| {
+            wait_for_processors(2);
+            let stay = go_to(0, may_fault);
+            let ready = Flag::new();
+            let thread = {
+                let ready = ready.clone();
+                spawn(system(60), move |may_fault| {
+                    drop(go_to(1, may_fault));
+                    ready.set();
+                    for _ in 0..5 {
+                        dispatch::preempt::yield_now();
+                    }
+                    while here() != 0 {
+                        machine::spin();
+                    }
+                })
+            };
+            ready.wait();
+            bind(thread.thread(), Some(0), may_fault);
+            thread.join(may_fault);
+            drop(stay);
+        });
+    });
+}
+
+#[test]
 fn a_waiting_thread_changes_its_queue() {
     common::model(|| {
         run(2, |may_fault| {

@@ -12,12 +12,13 @@ use dispatch::binding::{Strength, affinity_here, processor_bind, processor_bindi
 use dispatch::cpu_lock::lock_processors;
 use dispatch::hot_plug::{Duties, NoDuties, OffLineError, cpu_offline, cpu_online};
 use dispatch::kernel_thread::JoinHandle;
+use dispatch::thread::State;
 use dispatch::weak_binding::nomigrate;
-use dispatch::{CpuDispatch, Thread, processor_set};
+use dispatch::{CpuDispatch, Mutex, Thread, processor_set};
 use machine::{MayFault, preempt};
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::Ordering::Relaxed;
 
 fn offline(index: usize, forced: bool, may_fault: &mut MayFault) -> Result<(), OffLineError> {
     let lock = lock_processors(may_fault);
@@ -335,44 +336,120 @@ fn threads_that_wait_there_go_elsewhere() {
     common::model(|| {
         run(2, |may_fault| {
             wait_for_processors(2);
-            let (ready, over) = (Flag::new(), Flag::new());
-            // Keeps processor 1 from running what waits for it, and itself takes no part.
+            let stay = go_to(0, may_fault);
+            let gate = Arc::new(Mutex::new(()));
+            let closed = gate.lock(may_fault);
+            let (over, was_there, spins) = (Flag::new(), Flag::new(), Flag::new());
+            // It has run on processor 1, and when it wakes it waits there.
+            let waiter = {
+                let (gate, was_there, over) = (Arc::clone(&gate), was_there.clone(), over.clone());
+                spawn(system(60), move |may_fault| {
+                    drop(go_to(1, may_fault));
+                    was_there.set();
+                    drop(gate.lock(may_fault));
+                    assert!(cpu(here()).is_online());
+                    over.set();
+                })
+            };
+            was_there.wait();
+            let sleeper = waiter.thread();
+            wait_until(|| sleeper.state() == State::Sleep);
+            // Keeps processor 1 from running it until all are to be paused.
             let spinner = {
-                let (ready, over) = (ready.clone(), over.clone());
-                spawn(system(90), move |may_fault| {
+                let spins = spins.clone();
+                spawn(system(60), move |may_fault| {
                     let affinity = go_to(1, may_fault);
                     let off = preempt::disable(may_fault);
                     drop(affinity);
-                    ready.set();
-                    over.spin();
+                    spins.set();
+                    while !cpu(1).is_in_motion() || cpu(1).waiting() == 0 {
+                        machine::spin();
+                    }
+                    for _ in 0..20 {
+                        machine::spin();
+                    }
                     drop(off);
                 })
             };
-            let stay = go_to(0, may_fault);
-            ready.wait();
-            let ran = Arc::new(AtomicUsize::new(0));
-            let threads: Vec<_> = (0..2)
-                .map(|_| {
-                    let ran = Arc::clone(&ran);
-                    let thread = spawn(system(60), move |_| {
-                        ran.fetch_add(1, SeqCst);
-                    });
-                    let lock = lock_processors(may_fault);
-                    // Into the queue of processor 1; and free again, but still there.
-                    let to = Some((cpu(1), Strength::Soft));
-                    let _ = processor_bind(thread.thread(), to, &lock);
-                    thread
+            // Keeps processor 0 from stealing it.
+            let busy = {
+                let over = over.clone();
+                spawn(system(60), move |may_fault| {
+                    let affinity = go_to(0, may_fault);
+                    over.wait();
+                    drop(affinity);
                 })
-                .collect();
-            over.set();
-            while offline(1, false, may_fault) == Err(OffLineError::Bound) {}
+            };
+            spins.wait();
+            drop(closed);
+            assert_eq!(offline(1, false, may_fault), Ok(()));
+            assert_eq!(cpu(1).waiting(), 0);
             drop(stay);
-            for thread in threads {
+            for thread in [waiter, spinner, busy] {
                 thread.join(may_fault);
             }
-            spinner.join(may_fault);
-            assert_eq!(ran.load(SeqCst), 2);
-            assert_eq!(cpu(1).waiting(), 0);
+        });
+    });
+}
+
+#[test]
+fn a_processor_in_motion_is_not_relied_upon() {
+    common::model(|| {
+        run(3, |may_fault| {
+            wait_for_processors(3);
+            let (gate, ran) = (Arc::new(Mutex::new(())), Flag::new());
+            let stay = go_to(0, may_fault);
+            let closed = gate.lock(may_fault);
+            // Sleeps bound to processor 1, and so keeps that in motion.
+            let was_there = Flag::new();
+            let sleeper = {
+                let (gate, was_there) = (Arc::clone(&gate), was_there.clone());
+                spawn(system(60), move |may_fault| {
+                    let affinity = go_to(1, may_fault);
+                    was_there.set();
+                    drop(gate.lock(may_fault));
+                    drop(affinity);
+                })
+            };
+            was_there.wait();
+            let (ready, was_there) = (Flag::new(), Flag::new());
+            let second_gate = Arc::new(Mutex::new(()));
+            // Has this processor all the time from when the other is in motion until the urgent thread ran.
+            let busy = {
+                let (gate, ran, ready) = (Arc::clone(&second_gate), ran.clone(), ready.clone());
+                let was_there = was_there.clone();
+                spawn(system(60), move |may_fault| {
+                    let affinity = go_to(0, may_fault);
+                    let closed = gate.lock(may_fault);
+                    ready.set();
+                    was_there.wait();
+                    wait_until(|| cpu(1).is_in_motion());
+                    drop(closed);
+                    ran.spin();
+                    drop(affinity);
+                })
+            };
+            ready.wait();
+            let urgent = {
+                let (gate, ran, was_there) =
+                    (Arc::clone(&second_gate), ran.clone(), was_there.clone());
+                spawn(real_time(110), move |may_fault| {
+                    drop(go_to(1, may_fault));
+                    was_there.set();
+                    drop(gate.lock(may_fault));
+                    assert_ne!(here(), 1);
+                    ran.set();
+                })
+            };
+            was_there.wait();
+            let asleep = [urgent.thread(), sleeper.thread()];
+            wait_until(|| asleep.iter().all(|thread| thread.state() == State::Sleep));
+            assert_eq!(offline(1, false, may_fault), Err(OffLineError::Bound));
+            drop(closed);
+            drop(stay);
+            for thread in [urgent, sleeper, busy] {
+                thread.join(may_fault);
+            }
         });
     });
 }
@@ -446,7 +523,7 @@ fn off_and_on_line_while_threads_play_ping_pong() {
         run(3, |may_fault| {
             wait_for_processors(3);
             const ROUNDS: usize = 4;
-            let turn = Arc::new(dispatch::Mutex::new(0));
+            let turn = Arc::new(Mutex::new(0));
             let players: Vec<_> = (0..2)
                 .map(|player| {
                     let turn = Arc::clone(&turn);

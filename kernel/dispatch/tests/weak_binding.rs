@@ -233,25 +233,27 @@ fn row_08_on_a_processor_in_motion_it_goes_to_another_first() {
     });
 }
 
-/// Something on processor 1, which stays there until the processor is in motion; meanwhile it goes off line.
-fn while_in_motion(on_processor_1: impl FnOnce(&mut MayFault, &Flag) + Send + 'static) {
+/// Something on processor 1, which stays there until the processor is in motion; meanwhile it goes off line,
+/// or has been tried to. The flags say that the thread is ready, and that the attempt is over.
+fn while_in_motion(on_processor_1: impl FnOnce(&mut MayFault, &Flag, &Flag) + Send + 'static) {
     run(2, move |may_fault| {
         wait_for_processors(2);
-        let ready = Flag::new();
+        let (ready, over) = (Flag::new(), Flag::new());
         let thread = {
-            let ready = ready.clone();
-            spawn(system(60), move |may_fault| on_processor_1(may_fault, &ready))
+            let (ready, over) = (ready.clone(), over.clone());
+            spawn(system(60), move |may_fault| on_processor_1(may_fault, &ready, &over))
         };
         ready.wait();
         let lock = lock_processors(may_fault);
         let _ = cpu_offline(cpu(1), false, &NoDuties, &lock, may_fault);
+        over.set();
         drop(lock);
         thread.join(may_fault);
     });
 }
 
-fn spin_until_in_motion() {
-    while !cpu(1).is_in_motion() {
+fn spin_until_in_motion(over: &Flag) {
+    while !cpu(1).is_in_motion() && !over.is_set() {
         machine::spin();
     }
 }
@@ -260,12 +262,12 @@ fn spin_until_in_motion() {
 fn row_09_on_a_processor_in_motion_who_cannot_leave_is_bound_there() {
     common::model(|| {
         // With preemption off.
-        while_in_motion(|may_fault, ready| {
+        while_in_motion(|may_fault, ready, over| {
             let affinity = go_to(1, may_fault);
             let off = preempt::disable(may_fault);
             drop(affinity);
             ready.set();
-            spin_until_in_motion();
+            spin_until_in_motion(over);
             let binding = nomigrate();
             assert_eq!(weak(), Some(1));
             assert_eq!(cpu(1).counts().weak_in_motion.load(Relaxed), 1);
@@ -273,12 +275,12 @@ fn row_09_on_a_processor_in_motion_who_cannot_leave_is_bound_there() {
             drop(binding);
         });
         // Nested.
-        while_in_motion(|may_fault, ready| {
+        while_in_motion(|may_fault, ready, over| {
             let affinity = go_to(1, may_fault);
             let outer = nomigrate();
             drop(affinity);
             ready.set();
-            spin_until_in_motion();
+            spin_until_in_motion(over);
             let inner = nomigrate();
             assert_eq!(weak(), Some(1));
             drop(inner);
@@ -286,10 +288,10 @@ fn row_09_on_a_processor_in_motion_who_cannot_leave_is_bound_there() {
             drop(outer);
         });
         // Bound strongly.
-        while_in_motion(|may_fault, ready| {
+        while_in_motion(|may_fault, ready, over| {
             let affinity = go_to(1, may_fault);
             ready.set();
-            spin_until_in_motion();
+            spin_until_in_motion(over);
             let binding = nomigrate();
             assert_eq!(weak(), Some(1));
             drop(binding);
