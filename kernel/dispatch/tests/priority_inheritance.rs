@@ -7,7 +7,7 @@ mod common;
 #[path = "common/until.rs"]
 mod until;
 
-use common::{model, real_time, run, spawn, system, time_sharing};
+use common::{model, real_time, run, spawn, time_sharing};
 use dispatch::kernel_thread::JoinHandle;
 use dispatch::{Mutex, Priority, State, Thread, preempt, set_priority, turnstile};
 use machine::MayFault;
