@@ -14,7 +14,7 @@ use dispatch::hot_plug::{Duties, NoDuties, OffLineError, cpu_offline, cpu_online
 use dispatch::kernel_thread::JoinHandle;
 use dispatch::thread::State;
 use dispatch::weak_binding::nomigrate;
-use dispatch::{CpuDispatch, Mutex, Thread, processor_set};
+use dispatch::{CpuDispatch, Mutex, Semaphore, Thread, processor_set};
 use machine::{MayFault, preempt};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -413,18 +413,18 @@ fn a_processor_in_motion_is_not_relied_upon() {
             };
             was_there.wait();
             let (ready, was_there) = (Flag::new(), Flag::new());
-            let second_gate = Arc::new(Mutex::new(()));
+            // Not a mutex: who holds that would inherit the urgent thread's priority, and keep everybody out.
+            let second_gate = Arc::new(Semaphore::new(0));
             // Has this processor all the time from when the other is in motion until the urgent thread ran.
             let busy = {
                 let (gate, ran, ready) = (Arc::clone(&second_gate), ran.clone(), ready.clone());
                 let was_there = was_there.clone();
                 spawn(system(60), move |may_fault| {
                     let affinity = go_to(0, may_fault);
-                    let closed = gate.lock(may_fault);
                     ready.set();
                     was_there.wait();
                     wait_until(|| cpu(1).is_in_motion());
-                    drop(closed);
+                    gate.v();
                     ran.spin();
                     drop(affinity);
                 })
@@ -436,7 +436,7 @@ fn a_processor_in_motion_is_not_relied_upon() {
                 spawn(real_time(110), move |may_fault| {
                     drop(go_to(1, may_fault));
                     was_there.set();
-                    drop(gate.lock(may_fault));
+                    gate.p(may_fault);
                     assert_ne!(here(), 1);
                     ran.set();
                 })

@@ -169,6 +169,8 @@ fn row_07_at_the_end_it_goes_to_where_it_is_bound_strongly() {
                         drop(binding);
                     }
                     over.wait();
+                    // Here the poke is taken, if it has not been before.
+                    machine::spin();
                     // Bound by now, and nothing has taken it off its processor in between but that.
                     assert_eq!(here(), 0);
                 })
