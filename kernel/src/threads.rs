@@ -5,6 +5,7 @@ use crate::kernel::Kernel;
 use crate::kernel_space::NoSpace;
 use crate::processors::refill_reserve;
 use crate::{console, traps};
+use dispatch::hot_plug::Duties;
 use dispatch::interrupt_thread::{self, InterruptContext};
 use dispatch::kernel_thread::{self, Attributes};
 use dispatch::resources::{KernelStack, OutOfMemory, Resources, StackKind};
@@ -62,6 +63,16 @@ fn new_thread(
     thread: impl FnOnce() -> Thread,
 ) -> Result<&'static Thread, OutOfMemory> {
     Ok(threads.allocate_with(thread).map_err(|_| OutOfMemory)?.leak())
+}
+
+/// What processors do besides running threads. The first one takes the interrupts of all devices, which
+/// cannot move: it stays on line.
+pub struct KernelDuties;
+
+impl Duties for KernelDuties {
+    fn move_interrupts(&self, cpu: &'static CpuDispatch) -> bool {
+        cpu.index() != 0
+    }
 }
 
 /// Puts the first processor under the dispatcher: the caller becomes the boot thread.

@@ -21,6 +21,7 @@
 //! Solaris: `cpu_offline`, `cpu_online`.
 
 use crate::binding::{is_bound_where, request};
+use crate::callout::migrate_callouts;
 use crate::cpu::CpuDispatch;
 use crate::cpu_lock::CpuLockGuard;
 use crate::in_motion::{InMotion, NotQuiet, empty_queue, stay_off, when_quiet};
@@ -45,11 +46,6 @@ pub trait Duties {
 
     /// Devices may send it interrupts again: it is on line, or did not go.
     fn return_interrupts(&self, cpu: &'static CpuDispatch) {
-        let _ = cpu;
-    }
-
-    /// The processor is off line: what was to happen on it at some time is to happen elsewhere.
-    fn move_callouts(&self, cpu: &'static CpuDispatch) {
         let _ = cpu;
     }
 }
@@ -134,7 +130,8 @@ pub fn cpu_offline(
         return Err(why.into());
     }
     emit(Kind::OffLine, cpu.index() as u64, EventId::NONE);
-    duties.move_callouts(cpu);
+    let other = lock.dispatch().cpus().find(|other| other.is_online());
+    migrate_callouts(cpu, other.expect("a processor that is on line calls this"));
     Ok(())
 }
 

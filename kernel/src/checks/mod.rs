@@ -159,6 +159,8 @@ const CHECKS: &[(&str, Check)] = &[
     ("preemption-is-deferred", dispatcher::preemption_is_deferred),
     ("priority-inversion-is-bounded", dispatcher::priority_inversion_is_bounded),
     ("work-spreads", dispatcher::work_spreads),
+    ("processors-go-off-and-on-line", dispatcher::processors_go_off_and_on_line),
+    ("bound-threads-keep-a-processor", dispatcher::bound_threads_keep_a_processor_on_line),
     ("context-switch", stacks::context_switch),
     ("stack-holes-are-filled", stacks::stack_holes_are_filled),
     ("interrupts-on-stack-holes", stacks::interrupts_on_stack_holes),

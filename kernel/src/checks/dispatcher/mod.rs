@@ -2,6 +2,7 @@
 //! machine underneath does what that logic assumes, on as many processors as there are.
 
 mod hand_over;
+mod hot_plug;
 mod preemption;
 mod spreading;
 
@@ -9,6 +10,7 @@ pub use hand_over::{
     condvar_ping_pong, mutex_ping_pong, semaphore_ping_pong, sleeps_end_on_time,
     threads_come_and_go,
 };
+pub use hot_plug::{bound_threads_keep_a_processor_on_line, processors_go_off_and_on_line};
 pub use preemption::{
     preemption_is_deferred, priority_inversion_is_bounded, real_time_preempts_the_kernel,
 };
