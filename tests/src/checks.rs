@@ -32,8 +32,32 @@ const MACHINES: [(u32, u32, u64, &str); 7] = [
     (4, 8192, 120, "memory-8G"),
 ];
 
+/// The checks of the dispatcher that are about chance, and how much longer than usual they go on where
+/// instructions are counted: a hundred thousand hand-overs of each kind, processors off and on line 500
+/// times. Such a run repeats to the digit; with another number of processors it is another run.
+const LONG: (&str, &str) = (
+    "check=condvar-ping-pong,semaphore-ping-pong,mutex-ping-pong,sleeps-end-on-time,\
+     real-time-preempts-the-kernel,preemption-is-deferred,priority-inversion-is-bounded,\
+     work-spreads,processors-go-off-and-on-line",
+    "scale=25",
+);
+
+/// The numbers of processors of the long runs.
+const LONG_CPUS: [u32; 4] = [1, 2, 4, 8];
+
 /// The boots.
 pub fn scenarios() -> Vec<Scenario> {
+    let long = |cpus: u32| {
+        Scenario::new(format!("{GROUP}/counted-{cpus}"), &[])
+            .counted()
+            .cpus(cpus)
+            .seconds(300)
+            .option(LONG.0)
+            .option(LONG.1)
+            .option("counted=1")
+            .ends(Ending::ChecksEnded)
+            .wants(Want::ChecksPassed)
+    };
     let scenario = |(cpus, memory, seconds, name): (u32, u32, u64, &str)| {
         Scenario::new(format!("{GROUP}/{name}"), &[])
             .cpus(cpus)
@@ -43,7 +67,7 @@ pub fn scenarios() -> Vec<Scenario> {
             .ends(Ending::ChecksEnded)
             .wants(Want::ChecksPassed)
     };
-    MACHINES.into_iter().map(scenario).collect()
+    MACHINES.into_iter().map(scenario).chain(LONG_CPUS.into_iter().map(long)).collect()
 }
 
 /// Boots what the command line asks for and makes a test of each check; `known` are the names of all

@@ -70,7 +70,11 @@ fn take<'c>(
     transit: InTransit<'_>,
     atomic: &'c Atomic,
 ) -> Committed<'c> {
-    publish_choice(cpu, transit.thread(), transit.thread().dispatch_priority());
+    let thread = transit.thread();
+    if !thread.cpu.is(cpu, Ordering::Relaxed) {
+        emit(Kind::Migrate, thread.id(), EventId::NONE);
+    }
+    publish_choice(cpu, thread, thread.dispatch_priority());
     publish_on_processor(transit, cpu, atomic)
 }
 

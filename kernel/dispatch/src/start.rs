@@ -40,8 +40,9 @@ pub fn begin_as_thread(
     let idle = kernel_thread::prepare(&attributes.bound(cpu), idle, argument)?;
     let level = pil::raise_anywhere(Pil::DISP);
     set_up(thread, "boot", cpu, priority);
+    // By affinity, so that no user can undo it.
     thread.binding.strong.store(Some(cpu), Ordering::Relaxed);
-    thread.binding.requested.store(Some(cpu), Ordering::Relaxed);
+    thread.binding.affinity.store(1, Ordering::Relaxed);
     make_idle(cpu, idle);
     // SAFETY: nobody else knows the thread yet.
     let transit = unsafe { InTransit::assume(thread, level.atomic()) };

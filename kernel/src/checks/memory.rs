@@ -1,9 +1,11 @@
 //! Checks of frames, slabs and the heap: everything is known, runs out as an error, comes back.
 
-use super::{Outcome, Run, ensure};
+use super::{Outcome, Run, Wrong, ensure};
 use ::memory::{FrameNumber, FrameState, Memory, Slab, SlabBox};
 use alloc::vec::Vec;
-use machine::System;
+use dispatch::CpuDispatch;
+use dispatch::kernel_thread::{self, Attributes};
+use machine::{MayFault, System};
 use machine::x86_64::paging;
 
 pub fn frames_are_all_known(run: &mut Run<'_>) -> Outcome {
@@ -79,7 +81,24 @@ pub struct Object {
     payload: [u64; 12],
 }
 
+/// Lets every processor give back the frames that it keeps for itself.
+pub fn empty_all_caches(run: &mut Run<'_>) -> Outcome {
+    for cpu in run.kernel.system.cpus() {
+        let empty = |_, _: &mut MayFault| {
+            Memory::current().frames.empty_cache();
+            0
+        };
+        let attributes = Attributes::system("check").bound(CpuDispatch::of(cpu));
+        let Ok(thread) = kernel_thread::create(&attributes, empty, 0) else {
+            return Err(Wrong::new(format_args!("no memory for a thread")));
+        };
+        thread.join(run.may_fault);
+    }
+    Ok(())
+}
+
 pub fn slabs_run_out_and_come_back(run: &mut Run<'_>) -> Outcome {
+    empty_all_caches(run)?;
     let frames = &Memory::current().frames;
     frames.empty_cache();
     let before = frames.counts();

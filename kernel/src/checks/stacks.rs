@@ -1,6 +1,6 @@
 //! Checks of contexts and kernel stacks: switching, holes, interrupts that meet holes.
 
-use super::memory::{give_frames, take_frames};
+use super::memory::{empty_all_caches, give_frames, take_frames};
 use super::{Outcome, Run, Wrong, ensure};
 use crate::kernel::Kernel;
 use crate::kernel_space::{StackCounts, THREAD_STACK_PAGES};
@@ -73,6 +73,7 @@ pub fn thread_stacks_run_out_and_come_back(run: &mut Run<'_>) -> Outcome {
         frames.empty_cache();
         frames.counts().used
     };
+    empty_all_caches(run)?;
     let (before, used_before) = (kernel.thread_stacks(), used());
     let (list, _) = take_frames(kernel.system, frames.free_frames().saturating_sub(LEFT));
     let stacks: [_; MOST] = core::array::from_fn(|_| kernel.take_thread_stack().ok());
