@@ -39,8 +39,8 @@ pub struct Dispatch {
     /// Ticks of the clock between two clock ticks; 0 for none ([`crate::tick`]).
     pub(crate) tick_interval: core::sync::atomic::AtomicU64,
     next_thread_id: AtomicU64,
-    /// How long a processor waits for a dispatcher lock before it concludes that it waits for ever, in
-    /// ticks; 0: it never does. Core's atomic in every flavour.
+    /// How long a processor waits for a dispatcher lock before it concludes that it waits for ever,
+    /// in ticks; 0: it never does. Core's atomic in every flavour.
     watchdog_limit: core::sync::atomic::AtomicU64,
 }
 
@@ -113,8 +113,8 @@ impl Dispatch {
         &self.transition_lock
     }
 
-    /// How long a processor waits for a dispatcher lock before it concludes that it waits for ever, in
-    /// ticks; 0: it never does.
+    /// How long a processor waits for a dispatcher lock before it concludes that it waits for ever,
+    /// in ticks; 0: it never does.
     pub(crate) fn watchdog_limit(&self) -> u64 {
         self.watchdog_limit.load(Ordering::Relaxed)
     }
