@@ -2,7 +2,7 @@
 //!
 //! | fields | protected by |
 //! |---|---|
-//! | `thread`, `dispatch_thread`, `dispatch_priority` | the processor itself writes, at `DISP_LEVEL` |
+//! | `thread`, `dispatch_thread`, `dispatch_priority` | written by the processor at `DISP_LEVEL` |
 //! | `runrun`, `kprunrun`, `chosen` | anybody sets; the processor clears them when it chooses |
 //! | queue | its lock |
 //! | partition, online state | written with `cpu_lock` held and all processors paused |

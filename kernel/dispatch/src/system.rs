@@ -89,7 +89,7 @@ impl Dispatch {
     }
 
     /// Makes a processor known to the dispatcher. It runs nothing until it is started
-    /// ([`crate::start_cpu`]).
+    /// ([`crate::start`]).
     pub fn add_cpu(&'static self, cpu: &'static CpuDispatch) {
         cpu.install();
         cpu.partition.store(Some(&self.partitions[0]), Ordering::Release);
