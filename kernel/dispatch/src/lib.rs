@@ -52,9 +52,9 @@
 //!
 //! # Rules
 //!
-//! 1. *Levels.* Everything that changes who runs happens at `DISP_LEVEL`. A thread that runs at that
-//!    level stays on its processor and is not preempted. What runs above it touches nothing here but
-//!    wishes (`runrun`, `kprunrun`).
+//! 1. *Levels.* Everything that changes who runs happens at `DISP_LEVEL`. A thread that runs at
+//!    that level stays on its processor and is not preempted. What runs above it touches nothing
+//!    here but wishes (`runrun`, `kprunrun`).
 //! 2. *D1*: a dispatcher lock is taken at `DISP_LEVEL`, not above.
 //! 3. *D2*: the handler of a high-level interrupt takes no dispatcher lock.
 //! 4. *D3*: dispatcher locks are taken in the order of their classes; one's own processor's lock at
@@ -65,10 +65,10 @@
 //! 7. A thread's lock is the lock of whatever holds the thread. Its lock pointer leads there; who
 //!    has taken the lock looks at the pointer again. Whoever unlocks releases what it *took*.
 //! 8. A thread's links belong to the lock of the list that it is in, so it is in one at most.
-//! 9. A thread that others know is made running by one function, `publish_on_processor`: state, then
-//!    lock pointer, with release order. What that returns borrows the level, and the switch accepts
-//!    nothing else. (An idle thread, and an interrupt thread that pins, are in no queue, and only
-//!    their own processor makes them run.)
+//! 9. A thread that others know is made running by one function, `publish_on_processor`: state,
+//!    then lock pointer, with release order. What that returns borrows the level, and the switch
+//!    accepts nothing else. (An idle thread, and an interrupt thread that pins, are in no queue,
+//!    and only their own processor makes them run.)
 //! 10. A running thread's lock is that of its own processor. Every switch asserts it.
 //! 11. Nobody stands on a stack on which another processor still stands: `on_cpu`.
 //! 12. No wake-up is lost: who makes a thread runnable queues it, *fence*, looks at the processor;
