@@ -1,6 +1,6 @@
-//! An atomic `Option<&'static T>`: the one place where pointers between the dispatcher's objects are
-//! turned into references. Everything that is pointed to (threads, processors, queues, locks) lives
-//! for ever, so a pointer that was read is good whatever happens afterwards.
+//! An atomic `Option<&'static T>`: the one place where pointers between the dispatcher's objects
+//! are turned into references. Everything that is pointed to (threads, processors, queues, locks)
+//! lives for ever, so a pointer that was read is good whatever happens afterwards.
 
 use atomics::{AtomicPtr, Ordering};
 use core::ptr;

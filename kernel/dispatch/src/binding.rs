@@ -3,10 +3,11 @@
 //! | who binds | how | undone |
 //! |---|---|---|
 //! | the system | affinity: [`affinity_here`], [`affinity_set`]; nests | by dropping the guard |
-//! | a user | [`processor_bind`], softly or hard | by binding to none; softly also when the processor goes off line |
+//! | a user | [`processor_bind`], soft or hard | by binding to none; soft also by going off line |
 //!
-//! Affinity goes before a user's request: the request is recorded meanwhile, and comes into force when the
-//! last affinity ends. Weak binding ([`crate::weak_binding`]) goes before both. So of each thread
+//! Affinity goes before a user's request: the request is recorded meanwhile, and comes into
+//! force when the last affinity ends. Weak binding ([`crate::weak_binding`]) goes before both.
+//! So of each thread
 //!
 //! ```text
 //!   strong = the processor of its affinity, if any; otherwise what the user has requested
@@ -15,17 +16,20 @@
 //!
 //! # A changed binding takes effect
 //!
-//! All bindings are changed under the thread lock. What happens then depends on where the thread is:
+//! All bindings are changed under the thread lock. What happens then depends on where
+//! the thread is:
 //!
-//! - runnable: it is taken from its queue and put where it belongs now. That also tells idle processors
-//!   of a thread that they may take since now;
-//! - running: its processor is told to preempt it. On the way back into a queue it finds the binding;
+//! - runnable: it is taken from its queue and put where it belongs now. That also tells idle
+//!   processors of a thread that they may take since now;
+//! - running: its processor is told to preempt it. On the way back into a queue it
+//!   finds the binding;
 //! - anywhere else: it finds the binding when it is made runnable.
 //!
-//! "Told to preempt it" can come at the moment when the processor, having chosen this very thread, takes
-//! back all wishes. So the change also leaves a mark on the thread, which the processor looks at after
-//! that ([`has_to_leave`]). Who changes: *binding, mark, fence, wish*; the processor: *wish taken back,
-//! fence, mark, binding*. Either the processor sees the mark, or the wish is younger than the taking back.
+//! "Told to preempt it" can come at the moment when the processor, having chosen this very thread,
+//! takes back all wishes. So the change also leaves a mark on the thread, which the processor looks
+//! at after that ([`has_to_leave`]). Who changes: *binding, mark, fence, wish*; the processor:
+//! *wish taken back, fence, mark, binding*. Either the processor sees the mark, or the wish is
+//! younger than the taking back.
 //!
 //! Solaris: `thread_affinity_set`, `cpu_bind_thread`, `t_bound_cpu`, `t_bind_cpu`, `t_affinitycnt`.
 
@@ -57,7 +61,8 @@ pub enum Strength {
 /// Why a thread is not bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BindError {
-    /// The processor is off line or in another set, or the thread is one that belongs to its processor.
+    /// The processor is off line or in another set, or the thread is one that belongs
+    /// to its processor.
     Invalid,
     /// The processor has never been started.
     NotReady,
@@ -82,8 +87,8 @@ impl Binding {
     }
 }
 
-/// Whether a thread is one of its processor's own: the idle thread, interrupt threads, the pause thread.
-/// They are no reason to keep a processor, and nobody binds them.
+/// Whether a thread is one of its processor's own: the idle thread, interrupt threads, the pause
+/// thread. They are no reason to keep a processor, and nobody binds them.
 pub(crate) fn is_processors_own(thread: &Thread) -> bool {
     let idle = thread.cpu_index().is_some() && thread.cpu().is_idle_thread(thread);
     idle || thread.own_priority() >= Priority::of_interrupt(1)
@@ -98,8 +103,8 @@ fn strong_of(thread: &Thread, operator: &Thread) -> Option<&'static CpuDispatch>
     strong.load(Ordering::Relaxed)
 }
 
-/// Whether any binding of a thread, of whatever kind, makes this hold of a processor. `operator` is the
-/// thread that asks, and has affinity once for the sake of its question.
+/// Whether any binding of a thread, of whatever kind, makes this hold of a processor. `operator` is
+/// the thread that asks, and has affinity once for the sake of its question.
 pub(crate) fn is_bound_where(
     thread: &Thread,
     operator: &Thread,
@@ -134,9 +139,9 @@ pub(crate) fn rebound(mut guard: ThreadGuard<'_>) {
     }
 }
 
-/// Whether a thread is bound strongly to another processor than this, or belongs to another partition. A
-/// weak binding does not count: who changes the strong one cannot know that the weak one has not just ended,
-/// and so tells the processor in any case.
+/// Whether a thread is bound strongly to another processor than this, or belongs to another
+/// partition. A weak binding does not count: who changes the strong one cannot know that the weak
+/// one has not just ended, and so tells the processor in any case.
 pub(crate) fn is_misplaced(thread: &Thread, cpu: &CpuDispatch) -> bool {
     match thread.binding.strong.load(Ordering::Relaxed) {
         Some(strong) => !ptr::eq(strong, cpu),
@@ -144,8 +149,8 @@ pub(crate) fn is_misplaced(thread: &Thread, cpu: &CpuDispatch) -> bool {
     }
 }
 
-/// The processor has chosen a thread and taken back all wishes: whether the thread's binding has changed
-/// meanwhile, so that it belongs elsewhere.
+/// The processor has chosen a thread and taken back all wishes: whether the thread's binding has
+/// changed meanwhile, so that it belongs elsewhere.
 #[inline]
 pub(crate) fn has_to_leave(thread: &Thread, cpu: &CpuDispatch) -> bool {
     thread.asynchronous.load(Ordering::Relaxed) & asynchronous::CHANGE_BINDING != 0
@@ -160,7 +165,8 @@ fn has_to_leave_by_binding(thread: &Thread, cpu: &CpuDispatch) -> bool {
     !is_weak && is_misplaced(thread, cpu)
 }
 
-/// Makes a locked thread's strong binding what affinity and request say. It takes effect if it has changed.
+/// Makes a locked thread's strong binding what affinity and request say. It takes effect if
+/// it has changed.
 fn settle(guard: ThreadGuard<'_>) {
     let thread = guard.thread();
     let binding = &thread.binding;
@@ -185,7 +191,8 @@ pub struct AffinityGuard {
     not_send: PhantomData<*mut ()>,
 }
 
-/// The running thread stays on its current processor. Nests. Needs no lock, for it takes effect at once.
+/// The running thread stays on its current processor. Nests. Needs no lock, for it takes
+/// effect at once.
 pub fn affinity_here() -> AffinityGuard {
     let level = pil::raise_anywhere(Pil::DISP);
     let cpu = CpuDispatch::current(level.atomic());
@@ -202,8 +209,8 @@ pub fn affinity_here() -> AffinityGuard {
     AffinityGuard { thread, not_send: PhantomData }
 }
 
-/// A thread goes to a processor and stays there. Nests for the same processor. `None` if the thread is over
-/// or has not begun.
+/// A thread goes to a processor and stays there. Nests for the same processor. `None` if the thread
+/// is over or has not begun.
 ///
 /// # Panics
 ///
@@ -255,8 +262,8 @@ impl Drop for AffinityGuard {
     }
 }
 
-/// A user binds a thread to a processor, or with `None` to no processor. While the thread has affinity this
-/// is recorded and nothing else.
+/// A user binds a thread to a processor, or with `None` to no processor. While the thread has
+/// affinity this is recorded and nothing else.
 pub fn processor_bind(
     thread: &'static Thread,
     to: Option<(&'static CpuDispatch, Strength)>,
@@ -299,8 +306,8 @@ pub fn processor_binding(thread: &Thread) -> Option<(&'static CpuDispatch, Stren
     thread.binding.requested.load(Ordering::Relaxed).map(|cpu| (cpu, strength))
 }
 
-/// Binds several threads, a process's for example: each that can be. The error is the last thread's that
-/// could not, except that threads which are over do not count while there are others.
+/// Binds several threads, a process's for example: each that can be. The error is the last thread's
+/// that could not, except that threads which are over do not count while there are others.
 pub fn processor_bind_all(
     threads: impl Iterator<Item = &'static Thread>,
     to: Option<(&'static CpuDispatch, Strength)>,

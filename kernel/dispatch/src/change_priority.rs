@@ -2,8 +2,8 @@
 //!
 //! | state | what else has to change |
 //! |---|---|
-//! | running | what its processor says that it runs; if lowered, the processor may have to choose anew |
-//! | runnable | its place: it goes out of its queue and, with the new priority, into the one that is right now |
+//! | running | what its processor says that it runs; if lowered, perhaps the choice |
+//! | runnable | its place: it goes out of its queue, and into the one that is right now |
 //! | asleep, in order of priority | its place among those who sleep there |
 //! | everything else | nothing |
 //!
@@ -25,8 +25,8 @@ use crate::turnstile::sleeps_in_turnstile;
 use atomics::{Ordering, fence};
 use machine::{Pil, pil};
 
-/// Changes a priority of a locked thread. If it is runnable it goes to this end of its new queue, and is
-/// unlocked when this returns; otherwise it still is locked.
+/// Changes a priority of a locked thread. If it is runnable it goes to this end of its new queue,
+/// and is unlocked when this returns; otherwise it still is locked.
 pub(crate) fn change_priority<'a>(
     mut guard: ThreadGuard<'a>,
     end: End,
@@ -65,22 +65,22 @@ fn change_running(guard: &ThreadGuard<'_>, change: impl FnOnce(&Thread)) {
     change(thread);
     let after = thread.dispatch_priority();
     let cpu = thread.cpu();
-    // Not so if it is an interrupt thread, or pinned by one. The processor itself changes this only after
-    // it has locked the thread, to take it off.
+    // Not so if it is an interrupt thread, or pinned by one. The processor itself changes this only
+    // after it has locked the thread, to take it off.
     if cpu.dispatch_thread.is(thread, Ordering::Relaxed) {
         cpu.dispatch_priority.store(after);
     }
     if after < before {
-        // Whoever puts a thread into a queue, *fence*, looks at what the processor runs: it has seen
-        // the lower priority, or we see its thread.
+        // Whoever puts a thread into a queue, *fence*, looks at what the processor runs: it has
+        // seen the lower priority, or we see its thread.
         fence(Ordering::SeqCst);
         resched::surrender(guard);
     }
 }
 
-/// Changes a thread's own priority, without asking its class: for the kernel's own threads. What a user
-/// asks for goes through [`crate::class::set`]. Says whether there was anything to change: not if the
-/// thread is over.
+/// Changes a thread's own priority, without asking its class: for the kernel's own threads. What a
+/// user asks for goes through [`crate::class::set`]. Says whether there was anything to change: not
+/// if the thread is over.
 ///
 /// If it is runnable and gains, it goes behind its new equals; if it loses, before them.
 pub fn set_priority(thread: &'static Thread, priority: Priority) -> bool {
@@ -88,8 +88,8 @@ pub fn set_priority(thread: &'static Thread, priority: Priority) -> bool {
     change_own(thread, end, |thread| thread.priority.store(priority))
 }
 
-/// Changes what a thread's own priority depends on. If it waits for a lock and gains, so do those who are in
-/// its way. Says whether there was anything to change: not if the thread is over.
+/// Changes what a thread's own priority depends on. If it waits for a lock and gains, so do those
+/// who are in its way. Says whether there was anything to change: not if the thread is over.
 pub(crate) fn change_own(thread: &'static Thread, end: End, change: impl FnOnce(&Thread)) -> bool {
     let level = pil::raise_anywhere(Pil::DISP);
     let Some(guard) = thread_lock::lock_if_alive(thread, level.atomic()) else { return false };

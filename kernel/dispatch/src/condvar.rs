@@ -3,14 +3,18 @@
 //!
 //! # One wait, step by step
 //!
-//! | step | why there |
-//! |---|---|
-//! | take the own thread lock, then the sleep queue's | from here until both are free nobody can wake this thread, nor does anybody need to |
-//! | put the thread to sleep; release the locks | it sleeps *before* the mutex is free: whoever then takes the mutex and signals finds it in the queue |
-//! | restore the level, *without* looking at preemption | it is going to give up the processor anyway |
-//! | release the mutex | the thread still runs, though it sleeps as far as everybody knows, and may already be woken, or chosen to run elsewhere. A preemption that comes here is too late, and [`crate::preempt`] sees that |
-//! | raise the level, `swtch` | returns at once if nothing better is to be done and the thread has been woken |
-//! | take the mutex again | after all that belongs to the sleep is over |
+//! 1. Take the own thread lock, then the sleep queue's: from here until both are free nobody can
+//!    wake this thread, nor does anybody need to.
+//! 2. Put the thread to sleep; release the locks. It sleeps *before* the mutex is free: whoever
+//!    then takes the mutex and signals finds it in the queue.
+//! 3. Restore the level, *without* looking at preemption: it is going to give up the processor
+//!    anyway.
+//! 4. Release the mutex. The thread still runs, though it sleeps as far as everybody knows, and may
+//!    already be woken, or chosen to run elsewhere. A preemption that comes here is too late, and
+//!    [`crate::preempt`] sees that.
+//! 5. Raise the level, `swtch`. It returns at once if nothing better is to be done and the thread
+//!    has been woken.
+//! 6. Take the mutex again, after all that belongs to the sleep is over.
 //!
 //! A semaphore takes the first two locks in the opposite order. Why both are right is told in
 //! [`crate::lock_order`].

@@ -2,10 +2,12 @@
 //!
 //! | fields | protected by |
 //! |---|---|
-//! | `thread`, `dispatch_thread`, `dispatch_priority` | written by the processor itself at `DISP_LEVEL`; others read, and look again where it matters |
-//! | `runrun`, `kprunrun`, `chosen` | anybody sets; the processor clears them when it has chosen anew |
+//! | `thread`, `dispatch_thread`, `dispatch_priority` | written by the processor at `DISP_LEVEL` |
+//! | `runrun`, `kprunrun`, `chosen` | anybody sets; the processor clears them when it chooses |
 //! | queue | its lock |
 //! | partition, online state | written with `cpu_lock` held and all processors paused |
+//!
+//! Others read the fields of the first row without a lock, and look again where it matters.
 //!
 //! Solaris: `cpu_t`.
 
@@ -43,8 +45,8 @@ pub struct CpuDispatch {
     pub(crate) runrun: AtomicBool,
     /// It is to give way at once, also in the kernel.
     pub(crate) kprunrun: AtomicBool,
-    /// Of the threads in the partition's queue for whose sake this processor was told to choose anew,
-    /// the highest priority.
+    /// Of the threads in the partition's queue for whose sake this processor was told to choose
+    /// anew, the highest priority.
     pub(crate) chosen: AtomicPriority,
     pub(crate) queue: DispatchQueue,
     pub(crate) partition: AtomicRef<Partition>,
@@ -53,8 +55,8 @@ pub struct CpuDispatch {
     idle_thread: AtomicRef<Thread>,
     /// The thread that it left last, until it stands on the next one's stack.
     pub(crate) previous: AtomicRef<Thread>,
-    /// The thread that it will switch to from the idle thread's stack, once the processor on which that
-    /// thread still stands has left it.
+    /// The thread that it will switch to from the idle thread's stack, once the processor on which
+    /// that thread still stands has left it.
     pub(crate) deferred: AtomicRef<Thread>,
     /// What is in the way of weak bindings.
     pub(crate) obstacles: Obstacles,
@@ -67,8 +69,8 @@ pub struct CpuDispatch {
     pub(crate) counts: Counts,
 }
 
-/// What has happened on a processor. Core's atomics in every flavour: one writer, and nobody waits for
-/// what they say.
+/// What has happened on a processor. Core's atomics in every flavour: one writer, and nobody waits
+/// for what they say.
 #[derive(Default)]
 pub struct Counts {
     /// Threads that were switched to.

@@ -1,12 +1,12 @@
-//! `cpu_lock`: the lock of everything that changes which processors there are, which set each is in, and
-//! which threads are bound to which.
+//! `cpu_lock`: the lock of everything that changes which processors there are, which set each is
+//! in, and which threads are bound to which.
 //!
-//! Functions that need it held take a reference to the guard, which is the proof. It comes before every
-//! other lock, and its holder may sleep.
+//! Functions that need it held take a reference to the guard, which is the proof. It comes before
+//! every other lock, and its holder may sleep.
 //!
-//! Not everything that binds a thread takes it: weak binding and affinity for the current processor must
-//! not sleep. So who holds it finds no new binding *from others*, and has to look again with all
-//! processors paused ([`crate::pause`]) for those two.
+//! Not everything that binds a thread takes it: weak binding and affinity for the current processor
+//! must not sleep. So who holds it finds no new binding *from others*, and has to look again with
+//! all processors paused ([`crate::pause`]) for those two.
 
 use crate::Dispatch;
 use crate::mutex::{Mutex, MutexGuard};

@@ -5,15 +5,15 @@
 //! | Solaris | here | what it does |
 //! |---|---|---|
 //! | `disp_lock_enter` | [`DispLock::enter`] | raises the interrupt level, takes the lock |
-//! | `disp_lock_exit` | dropping the [`DispGuard`] | releases, restores the level, lets a wanted kernel preemption happen |
-//! | `disp_lock_exit_nopreempt` | [`DispGuard::exit_nopreempt`] | the same, and the preemption waits |
-//! | `disp_lock_enter_high` | [`DispLock::enter_high`] | takes the lock where the level is raised already |
+//! | `disp_lock_exit` | dropping the [`DispGuard`] | releases, restores the level, may preempt |
+//! | `disp_lock_exit_nopreempt` | [`DispGuard::exit_nopreempt`] | the same; preemption waits |
+//! | `disp_lock_enter_high` | [`DispLock::enter_high`] | takes the lock, the level is raised |
 //! | `disp_lock_exit_high` | dropping the [`Held`] | releases, and nothing else |
 //!
 //! # Rules, checked in debug builds
 //!
-//! - D1: a dispatcher lock is taken at `DISP_LEVEL`, not above: a handler above it could come on top
-//!   of a holder and spin for ever.
+//! - D1: a dispatcher lock is taken at `DISP_LEVEL`, not above: a handler above it could come on
+//!   top of a holder and spin for ever.
 //! - D2: no dispatcher lock is taken by the handler of a high-level interrupt.
 //! - D3: locks are taken in the order of their classes ([`crate::lock_order`]).
 //! - D4: no dispatcher lock is held across a switch, except the one that never is released.

@@ -3,8 +3,9 @@
 //!
 //! Invariants, whenever the lock is free:
 //! - `highest` is the highest priority in the queue, `count` its length;
-//! - `highest_unbound` is not below the highest priority of a thread that any processor of the
-//!   partition may take; it may be above, until somebody looks in vain ([`DispatchQueue::take_unbound`]).
+//! - `highest_unbound` is not below the highest priority of a thread that any
+//!   processor of the partition may take; it may be above, until somebody looks
+//!   in vain ([`DispatchQueue::take_unbound`]).
 //!
 //! Solaris: `disp_t`.
 
@@ -65,7 +66,8 @@ impl DispatchQueue {
 
     fn with<R>(&self, held: &mut Held<'_>, act: impl FnOnce(&mut RunQueue) -> R) -> R {
         debug_assert!(core::ptr::eq(held.lock(), &self.lock), "the queue's own lock is held");
-        // SAFETY: the lock that is held is this queue's: asserted, and every caller takes it from here.
+        // SAFETY: the lock that is held is this queue's: asserted, and every caller takes
+        // it from here.
         let mut queue = unsafe { self.queue.access(held) };
         let result = act(&mut queue);
         self.highest.store(queue.highest());
@@ -75,8 +77,8 @@ impl DispatchQueue {
         result
     }
 
-    /// Puts a thread in; its lock is the queue's from here on. Returns the queue's highest priority from
-    /// before.
+    /// Puts a thread in; its lock is the queue's from here on. Returns the queue's highest
+    /// priority from before.
     pub(crate) fn insert(
         &'static self,
         held: &mut Held<'_>,
@@ -120,8 +122,8 @@ impl DispatchQueue {
         Some(InTransit::of_queue(thread, held))
     }
 
-    /// Takes the best thread that is bound to no processor, for one that has nothing to do. Brings the
-    /// upper bound down to the truth on the way.
+    /// Takes the best thread that is bound to no processor, for one that has nothing to do. Brings
+    /// the upper bound down to the truth on the way.
     pub(crate) fn take_unbound<'a>(&'static self, held: &mut Held<'a>) -> Option<InTransit<'a>> {
         let is_unbound = |thread: &Thread| thread.bound_cpu().is_none();
         let found = self.with(held, |queue| {

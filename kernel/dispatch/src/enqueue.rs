@@ -3,11 +3,12 @@
 //! Where it goes, the first that applies:
 //!
 //! 1. bound, weakly before strongly: the queue of that processor;
-//! 2. at or above [`Priority::KERNEL_PREEMPT`]: the queue of its partition, which every processor of it
-//!    serves;
+//! 2. at or above [`Priority::KERNEL_PREEMPT`]: the queue of its partition, which every processor
+//!    of it serves;
 //! 3. otherwise the queue of the processor that [`choose_cpu`] chooses.
 //!
-//! Solaris: `setbackdq`, `setfrontdq` (here one function and an end of the list), `setkpdq`, `cpu_choose`.
+//! Solaris: `setbackdq`, `setfrontdq` (here one function and an end of the
+//! list), `setkpdq`, `cpu_choose`.
 
 use crate::Dispatch;
 use crate::cpu::{CpuDispatch, count};
@@ -68,9 +69,9 @@ pub(crate) fn partition_of(thread: &Thread) -> &'static crate::Partition {
     }
 }
 
-/// The processor for a thread that is bound to none: the one it ran on last, while that is warm and not
-/// much busier than the others; otherwise the one that is least busy. Never one that is being taken off
-/// line, if there is another.
+/// The processor for a thread that is bound to none: the one it ran on last, while that is warm and
+/// not much busier than the others; otherwise the one that is least busy. Never one that is being
+/// taken off line, if there is another.
 fn choose_cpu(
     thread: &Thread,
     priority: Priority,
@@ -90,7 +91,8 @@ fn choose_cpu(
             return last;
         }
         let warm = time::now().wrapping_sub(thread.ran_at.load(Ordering::Relaxed)) < WARM;
-        // A thread that goes in front was preempted just now; it moves only if it would have to wait.
+        // A thread that goes in front was preempted just now; it moves only if it would
+        // have to wait.
         let stays = match end {
             End::Front => warm || priority >= last.queue.highest(),
             End::Back => warm && is_balanced(last, online, dispatch),
@@ -111,8 +113,8 @@ fn is_balanced(cpu: &CpuDispatch, online: u64, dispatch: &'static Dispatch) -> b
             .all(|other| other.queue.count() + IMBALANCE > waiting)
 }
 
-/// The processor whose best thread, running or waiting, has the lowest priority; among equals the one
-/// with the shortest queue, and then the one where the thread was.
+/// The processor whose best thread, running or waiting, has the lowest priority; among equals the
+/// one with the shortest queue, and then the one where the thread was.
 fn least_busy(
     thread: &Thread,
     last: Option<&'static CpuDispatch>,
@@ -133,7 +135,8 @@ fn least_busy(
     }
 }
 
-/// Makes a thread runnable that slept or was stopped. `transit` comes from its queue, whose lock is held.
+/// Makes a thread runnable that slept or was stopped. `transit` comes from its queue, whose
+/// lock is held.
 pub(crate) fn set_runnable(transit: InTransit<'_>, end: End) {
     let thread = transit.thread();
     let event = emit(Kind::Wake, thread.id(), EventId::NONE);

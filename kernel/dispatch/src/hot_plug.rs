@@ -1,6 +1,7 @@
 //! Taking processors off line, and putting them on line again.
 //!
-//! An off-line processor runs its idle thread and nothing else; it still takes pokes. Going off line:
+//! An off-line processor runs its idle thread and nothing else; it still takes pokes.
+//! Going off line:
 //!
 //! 1. Refused for the last processor of the system or of its set.
 //! 2. Users' bindings to it are undone: the soft ones, or all if forced.
@@ -8,15 +9,15 @@
 //! 4. Devices send their interrupts elsewhere.
 //! 5. It is in motion, the bindings drain, all are paused, late binders are looked for
 //!    ([`crate::in_motion`]). Refused if bindings last.
-//! 6. With all paused: it leaves the set of processors of its partition, and its queue is emptied. From here
-//!    on nobody chooses it.
+//! 6. With all paused: it leaves the set of processors of its partition, and its queue is emptied.
+//!    From here on nobody chooses it.
 //! 7. Callouts move.
 //!
 //! A refusal undoes the steps before it, except that bindings which gave way in step 2 stay undone.
 //!
-//! Nothing has to be done about threads that ran there last and sleep: the processor is asked about again
-//! when they are made runnable, and its object stays for ever. (In Solaris, where it did not, a pointer to the
-//! queue of a processor that was gone was bug 6217375.)
+//! Nothing has to be done about threads that ran there last and sleep: the processor is asked about
+//! again when they are made runnable, and its object stays for ever. (In Solaris, where it did not,
+//! a pointer to the queue of a processor that was gone was bug 6217375.)
 //!
 //! Solaris: `cpu_offline`, `cpu_online`.
 
@@ -35,8 +36,8 @@ use machine::MayFault;
 use machine::tracing::emit;
 use trace::{EventId, Kind};
 
-/// What else a processor does that has to move when it goes off line. Called with `cpu_lock` held, by a
-/// thread that runs elsewhere and may not take it again.
+/// What else a processor does that has to move when it goes off line. Called with `cpu_lock` held,
+/// by a thread that runs elsewhere and may not take it again.
 pub trait Duties {
     /// Devices send their interrupts to other processors from now on. `false` if one cannot.
     fn move_interrupts(&self, cpu: &'static CpuDispatch) -> bool {
@@ -83,8 +84,8 @@ impl From<NotQuiet> for OffLineError {
     }
 }
 
-/// Takes a processor off line. `forced` undoes users' hard bindings too; the system's own are respected
-/// always.
+/// Takes a processor off line. `forced` undoes users' hard bindings too; the system's own
+/// are respected always.
 pub fn cpu_offline(
     cpu: &'static CpuDispatch,
     forced: bool,

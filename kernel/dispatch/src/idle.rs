@@ -1,9 +1,9 @@
 //! The idle loop: a processor without threads looks for work, then halts.
 //!
-//! Halting loses no wake-up. The processor sets its halted bit, *fence*, and looks at all queues; who
-//! enqueues does so, *fence*, and looks at the bit ([`crate::resched`]). The last look before the halt is
-//! at the bit itself, with interrupts off: the waker has cleared it before it poked, and a poke that comes
-//! after the look ends the halt.
+//! Halting loses no wake-up. The processor sets its halted bit, *fence*, and looks at all queues;
+//! who enqueues does so, *fence*, and looks at the bit ([`crate::resched`]). The last look before
+//! the halt is at the bit itself, with interrupts off: the waker has cleared it before it poked,
+//! and a poke that comes after the look ends the halt.
 
 use crate::Dispatch;
 use crate::cpu::{CpuDispatch, count};
@@ -13,8 +13,9 @@ use atomics::{Ordering, fence};
 use machine::pil;
 use machine::{Atomic, MayFault, Pil, idle};
 
-/// Runs the threads of the current processor, whose idle thread the caller is, until `is_over` says so.
-/// `is_over` is asked when there is nothing to run, and may use the time for what the processor has to do for itself.
+/// Runs the threads of the current processor, whose idle thread the caller is, until `is_over` says
+/// so. `is_over` is asked when there is nothing to run, and may use the time for what the processor
+/// has to do for itself.
 pub fn idle_loop(may_fault: &mut MayFault, mut is_over: impl FnMut(&mut MayFault) -> bool) {
     let cpu = {
         let level = pil::raise(Pil::DISP, may_fault);

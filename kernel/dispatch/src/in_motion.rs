@@ -1,11 +1,11 @@
-//! Waiting until no thread is bound where one must not be, and then changing something for everybody at once:
-//! what going off line, moving a processor and binding to a set have in common.
+//! Waiting until no thread is bound where one must not be, and then changing something for
+//! everybody at once: what going off line, moving a processor and binding to a set have in common.
 //!
 //! 1. New weak bindings are kept away: the processor is *in motion*, or the barrier is raised.
 //! 2. Those that are there are given a little time to end.
 //! 3. All processors are paused.
-//! 4. The look is repeated. A *late binder*, who had looked for obstacles before there were any, may have
-//!    bound itself meanwhile; then everybody goes on, and it begins again at 2.
+//! 4. The look is repeated. A *late binder*, who had looked for obstacles before there were any,
+//!    may have bound itself meanwhile; then everybody goes on, and it begins again at 2.
 //! 5. Otherwise the change is made.
 //!
 //! Solaris: `cpu_inmotion` and the loop in `cpu_offline`.
@@ -23,8 +23,8 @@ use core::ptr;
 use core::sync::atomic::AtomicU64;
 use machine::{Atomic, MayFault};
 
-/// How often others are let run before the bindings that there are count as lasting. Model checkers pay for
-/// each.
+/// How often others are let run before the bindings that there are count as lasting. Model checkers
+/// pay for each.
 const PATIENCE: u32 = if cfg!(target_os = "none") { 2000 } else { 20 };
 
 /// How many late binders there may be in a row.
@@ -45,8 +45,8 @@ impl From<OutOfMemory> for NotQuiet {
     }
 }
 
-/// A processor that is being taken off line or moved: it takes no thread that may run elsewhere, and threads
-/// that want to be bound weakly go elsewhere first.
+/// A processor that is being taken off line or moved: it takes no thread that may run elsewhere,
+/// and threads that want to be bound weakly go elsewhere first.
 pub(crate) struct InMotion<'a> {
     cpu: &'static CpuDispatch,
     lock: &'a CpuLockGuard,
@@ -55,8 +55,8 @@ pub(crate) struct InMotion<'a> {
 impl<'a> InMotion<'a> {
     pub(crate) fn begin(cpu: &'static CpuDispatch, lock: &'a CpuLockGuard) -> InMotion<'a> {
         cpu.obstacles.set_in_motion(true, lock);
-        // Whoever tells a processor of a thread in the partition's queue either sees that this one is in
-        // motion, or has put the thread there already: then the others are told now.
+        // Whoever tells a processor of a thread in the partition's queue either sees that this one
+        // is in motion, or has put the thread there already: then the others are told now.
         fence(Ordering::SeqCst);
         resched::reconsider(cpu.partition());
         InMotion { cpu, lock }
@@ -116,8 +116,8 @@ pub(crate) fn when_quiet(
     Err(NotQuiet::Bound)
 }
 
-/// The caller goes to a processor other than this and stays there: where it has to be anyway, or any of its
-/// partition, or any.
+/// The caller goes to a processor other than this and stays there: where it has to be anyway, or
+/// any of its partition, or any.
 pub(crate) fn stay_off(cpu: &'static CpuDispatch, lock: &CpuLockGuard) -> AffinityGuard {
     let me = Thread::running();
     let is_other = |other: &CpuDispatch| !ptr::eq(other, cpu) && other.is_online();
@@ -134,7 +134,8 @@ pub(crate) fn stay_off(cpu: &'static CpuDispatch, lock: &CpuLockGuard) -> Affini
     }
 }
 
-/// The threads that wait in a processor's queue and may run elsewhere go there. All processors are paused.
+/// The threads that wait in a processor's queue and may run elsewhere go there. All
+/// processors are paused.
 pub(crate) fn empty_queue(cpu: &'static CpuDispatch, atomic: &Atomic) {
     loop {
         let mut held = cpu.queue.lock.enter_high(atomic);

@@ -1,9 +1,9 @@
 //! Interrupt threads: interrupts up to `LOCK_LEVEL` run as threads, so their handlers may block.
 //!
 //! Each processor has an interrupt thread for each level in use, bound there, with a stack that is
-//! populated. When an interrupt comes, the running thread is *pinned*: the interrupt thread runs on top
-//! of it without any queue being touched, at the interrupt's level, and the pinned thread, which stays
-//! running as far as everybody knows, goes on when the handler is done.
+//! populated. When an interrupt comes, the running thread is *pinned*: the interrupt thread runs on
+//! top of it without any queue being touched, at the interrupt's level, and the pinned thread,
+//! which stays running as far as everybody knows, goes on when the handler is done.
 //!
 //! If the handler has to wait for a mutex, the pinned thread may be the one that holds it. So an
 //! interrupt thread that blocks *unpins*: the interrupted thread goes on at once, and the interrupt
@@ -12,18 +12,18 @@
 //! ```text
 //! running: T ---interrupt---> I (pins T) ---done----------------> T
 //!                              |
-//!                              +-- blocks --> T goes on;   I woken, chosen, done --> whoever is next
+//!                              +-- blocks --> T goes on; I woken, chosen, done --> whoever is next
 //! ```
 //!
-//! An interrupt of a level whose thread is still busy with an earlier one is noted, and handled by that
-//! thread before it is done. So one thread per level is enough.
+//! An interrupt of a level whose thread is still busy with an earlier one is noted, and handled by
+//! that thread before it is done. So one thread per level is enough.
 //!
 //! Invariants:
-//! - an interrupt thread is pinning, or queued or asleep or running by itself, or free; `active` says
-//!   whether it is not free;
+//! - an interrupt thread is pinning, or queued or asleep or running by itself, or free; `active`
+//!   says whether it is not free;
 //! - a pinned thread is running in the sense of its state, and cannot move: it is in no queue;
-//! - `lines` and `active` are touched on their own processor only, with hardware interrupts off or at a
-//!   level that holds the thread's own interrupts back.
+//! - `lines` and `active` are touched on their own processor only, with hardware interrupts off or
+//!   at a level that holds the thread's own interrupts back.
 //!
 //! Kleiman and Eykholt, *Interrupts as Threads*, 1995; Solaris: `T_INTR_THREAD`, `thread_unpin`.
 
@@ -46,8 +46,8 @@ use machine::{Atomic, Context, MayFault, Pil};
 /// Levels from 0 to `LOCK_LEVEL`.
 const LEVELS: usize = Pil::LOCK.number() as usize + 1;
 
-/// Of an interrupt thread, what it works on; part of the thread. Core's atomics in every flavour: only
-/// the thread's own processor touches them.
+/// Of an interrupt thread, what it works on; part of the thread. Core's atomics in every flavour:
+/// only the thread's own processor touches them.
 pub(crate) struct InterruptPart {
     /// Its level; 0 if it is no interrupt thread.
     level: AtomicU8,
@@ -139,8 +139,8 @@ pub fn prepare(cpu: &'static CpuDispatch, level: Pil) -> Result<(), OutOfMemory>
 }
 
 /// An interrupt up to `LOCK_LEVEL` has come: runs its handler
-/// ([`Resources::handle_interrupt`](crate::Resources::handle_interrupt)) as a thread. Returns when the
-/// handler is done or has blocked. Says whether there is a thread for that level.
+/// ([`Resources::handle_interrupt`](crate::Resources::handle_interrupt)) as a thread. Returns when
+/// the handler is done or has blocked. Says whether there is a thread for that level.
 ///
 /// Called by the machine's hook: on the interrupted thread's stack, hardware interrupts off.
 pub fn deliver(cpu: &'static CpuDispatch, atomic: &Atomic, level: Pil, line: u8) -> bool {
@@ -155,8 +155,8 @@ pub fn deliver(cpu: &'static CpuDispatch, atomic: &Atomic, level: Pil, line: u8)
     true
 }
 
-/// Takes the interrupt threads of the current processor away, all of which are free. Interrupts of their
-/// levels then find no thread.
+/// Takes the interrupt threads of the current processor away, all of which are free. Interrupts of
+/// their levels then find no thread.
 pub fn retire_all(may_fault: &mut MayFault) {
     let raised = pil::raise(Pil::DISP, may_fault);
     let cpu = CpuDispatch::current(raised.atomic());
@@ -178,8 +178,8 @@ fn pin_running(cpu: &'static CpuDispatch, thread: &'static Thread, atomic: &Atom
     thread.publish(State::OnProcessor, Some(&cpu.thread_lock));
     thread.on_cpu.store(true, Ordering::Relaxed);
     cpu.set_thread(thread);
-    // SAFETY: the pinned thread runs here; the interrupt thread is free, so it runs nowhere, and nobody
-    // but this processor ever resumes it. At `DISP_LEVEL`.
+    // SAFETY: the pinned thread runs here; the interrupt thread is free, so it runs nowhere, and
+    // nobody but this processor ever resumes it. At `DISP_LEVEL`.
     unsafe { machine::switch(raised.atomic(), &pinned.context, &thread.context) };
     // Done, or blocked: in both cases on this processor, which a pinned thread never leaves.
     swtch::release_previous(cpu, raised.atomic());
@@ -225,8 +225,8 @@ fn retire(thread: &'static Thread) -> &'static Context {
     &pinned.context
 }
 
-/// Nothing is left to handle: leaves the processor to the pinned thread or, if that has gone on long ago,
-/// to whoever is next. Returns at the next interrupt.
+/// Nothing is left to handle: leaves the processor to the pinned thread or, if that has gone on
+/// long ago, to whoever is next. Returns at the next interrupt.
 ///
 /// Interrupts of the thread's own level are held back from the last look at the lines until another
 /// thread has lowered the level.
@@ -247,8 +247,8 @@ fn go_back(thread: &'static Thread, atomic: &Atomic) {
     }
 }
 
-/// Leaves an interrupt thread for the thread that it has pinned. Returns when the interrupt thread is
-/// resumed.
+/// Leaves an interrupt thread for the thread that it has pinned. Returns when the interrupt
+/// thread is resumed.
 fn release(
     cpu: &'static CpuDispatch,
     thread: &'static Thread,
@@ -257,14 +257,14 @@ fn release(
 ) {
     cpu.previous.store(Some(thread), Ordering::Relaxed);
     cpu.set_thread(pinned);
-    // SAFETY: the interrupt thread runs here; the pinned one stands in `deliver` on this processor, and
-    // nobody else resumes it. At `DISP_LEVEL`.
+    // SAFETY: the interrupt thread runs here; the pinned one stands in `deliver` on this processor,
+    // and nobody else resumes it. At `DISP_LEVEL`.
     unsafe { machine::switch(atomic, &thread.context, &pinned.context) };
     swtch::arrive();
 }
 
-/// The running thread gives up the processor: if it is an interrupt thread that has pinned another, that one
-/// goes on. Says so; by then the interrupt thread has been woken and chosen.
+/// The running thread gives up the processor: if it is an interrupt thread that has pinned another,
+/// that one goes on. Says so; by then the interrupt thread has been woken and chosen.
 #[inline]
 pub(crate) fn unpin(cpu: &'static CpuDispatch, thread: &'static Thread, atomic: &Atomic) -> bool {
     if !thread.is_interrupt_thread() {

@@ -1,7 +1,7 @@
 //! Kernel threads: making one, its beginning and its end, waiting for it.
 //!
-//! A kernel thread ends by returning from its entry. Its object and its stack then go to a cache, from
-//! which the next thread comes; the object is a thread's for ever.
+//! A kernel thread ends by returning from its entry. Its object and its stack then go to a cache,
+//! from which the next thread comes; the object is a thread's for ever.
 //!
 //! ```text
 //!  cache -> create -> begins -> entry returns -> zombie -+- detached ------------> cache
@@ -170,8 +170,8 @@ pub struct JoinHandle {
 impl Thread {
     /// What it is called.
     pub fn name(&self) -> &'static str {
-        // SAFETY: written before the thread begins, and a copy of a constant: who reads the name of a
-        // thread that is being made anew has no right to the answer.
+        // SAFETY: written before the thread begins, and a copy of a constant: who reads the name of
+        // a thread that is being made anew has no right to the answer.
         *unsafe { self.life.name.access() }
     }
 
@@ -286,8 +286,8 @@ fn set_up(thread: &'static Thread, attributes: &Attributes, dispatch: &'static D
     thread.publish(State::Free, Some(dispatch.transition_lock()));
 }
 
-/// A thread that [`prepare_bare`] made, and that nobody else can find any longer, is over: it goes to the
-/// cache when the processor has left its stack.
+/// A thread that [`prepare_bare`] made, and that nobody else can find any longer, is over: it goes
+/// to the cache when the processor has left its stack.
 pub(crate) fn end_bare(thread: &'static Thread) {
     crate::enqueue::partition_of(thread).threads.fetch_sub(1, Ordering::Relaxed);
     thread.life.detached.store(true, Ordering::Release);
@@ -396,9 +396,9 @@ fn exit(thread: &'static Thread) -> &'static Context {
     swtch::leave_for_ever(cpu, thread, next)
 }
 
-/// Ends the running thread where it stands, without going back to its entry: what lies on its stack is
-/// forgotten, not dropped. For threads that come from user mode. Not on the simulated machine, whose
-/// threads have to return.
+/// Ends the running thread where it stands, without going back to its entry: what lies on its stack
+/// is forgotten, not dropped. For threads that come from user mode. Not on the simulated machine,
+/// whose threads have to return.
 pub fn exit_here(result: usize) -> ! {
     let thread = Thread::running();
     thread.life.result.store(result, Ordering::Relaxed);

@@ -8,14 +8,14 @@
 //!
 //! with two exceptions, without which the check would cry wolf:
 //!
-//! - *its own* processor's lock, the lock of the thread that runs, may be taken and held at any place in
-//!   the order. `cv_block` takes it before the sleep queue's, `sema_p` after: that is no inversion,
-//!   since nobody else waits for this lock while holding one that this processor wants, at a level at
-//!   which nobody comes on top. It holds only as long as a running thread's lock pointer leads to the
-//!   lock of its own processor. Where it did not, the kernel hung: bug 5017148. So the check is by
-//!   class *and owner*.
-//! - a second turnstile chain is only ever *tried* ([`DispLock::try_enter_high`]), or taken in the order
-//!   of addresses.
+//! - *its own* processor's lock, the lock of the thread that runs, may be taken and held at any
+//!   place in the order. `cv_block` takes it before the sleep queue's, `sema_p` after: that is no
+//!   inversion, since nobody else waits for this lock while holding one that this processor wants,
+//!   at a level at which nobody comes on top. It holds only as long as a running thread's lock
+//!   pointer leads to the lock of its own processor. Where it did not, the kernel hung: bug
+//!   5017148. So the check is by class *and owner*.
+//! - a second turnstile chain is only ever *tried* ([`DispLock::try_enter_high`]), or taken in the
+//!   order of addresses.
 //!
 //! The order is that of Solaris (`sleepq > run queue`, `thread.h`).
 
@@ -24,8 +24,8 @@ use crate::disp_lock::{DispLock, LockClass};
 use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 use machine::Atomic;
 
-/// Most dispatcher locks that a processor ever holds at a time: two turnstile chains, its own, another's,
-/// a queue, and one to spare.
+/// Most dispatcher locks that a processor ever holds at a time: two turnstile chains, its own,
+/// another's, a queue, and one to spare.
 const DEPTH: usize = 6;
 
 /// The locks that a processor holds, for the check and for the watchdog. Core's atomics in every

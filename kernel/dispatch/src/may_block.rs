@@ -1,5 +1,5 @@
-//! Who may block: a thread at level 0 that holds a [`MayFault`], and an interrupt thread, which runs at
-//! its interrupt's level.
+//! Who may block: a thread at level 0 that holds a [`MayFault`], and an interrupt thread, which
+//! runs at its interrupt's level.
 
 use crate::interrupt_thread::InterruptContext;
 use machine::pil::{self, PilGuard};

@@ -18,8 +18,8 @@ pub fn with_stopped_thread(act: impl FnOnce(&'static Thread)) {
     kernel_thread::recycle(thread, guard.atomic());
 }
 
-/// Makes the thread runnable and chooses it to run on the current processor, which then does not switch to
-/// it. The thread is that of [`with_stopped_thread`].
+/// Makes the thread runnable and chooses it to run on the current processor, which then does not
+/// switch to it. The thread is that of [`with_stopped_thread`].
 pub fn enqueue_and_select(thread: &'static Thread) {
     let level = pil::raise_anywhere(Pil::DISP);
     let atomic = level.atomic();

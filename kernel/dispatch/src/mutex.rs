@@ -1,24 +1,24 @@
 //! Adaptive mutexes.
 //!
-//! A mutex is one word ([`crate::turnstile`] has its layout): 0, or its owner's address, with a bit that says
-//! that somebody sleeps for it. Taking and releasing one that nobody else wants is one
-//! compare-and-exchange each.
+//! A mutex is one word ([`crate::turnstile`] has its layout): 0, or its owner's address, with a
+//! bit that says that somebody sleeps for it. Taking and releasing one that nobody else wants is
+//! one compare-and-exchange each.
 //!
-//! Who finds it held looks at what the owner does. While that runs, on another processor, the mutex will be
-//! free in a moment, so one spins for a while ([`crate::patience`]). If the owner does not run, one sleeps in the
-//! mutex' turnstile, and the owner inherits one's priority.
+//! Who finds it held looks at what the owner does. While that runs, on another processor, the mutex
+//! will be free in a moment, so one spins for a while ([`crate::patience`]). If the owner does not
+//! run, one sleeps in the mutex' turnstile, and the owner inherits one's priority.
 //!
 //! Whoever releases the mutex wakes all sleepers, and they try again. Handing it to one of them
 //! would make everybody else wait until that one has got a processor.
 //!
 //! # No wake-up is lost
 //!
-//! The bit is set, and the thread put to sleep, under the turnstile chain's lock; and a release that finds the
-//! bit takes that lock. What could go wrong is a release between the sleeper's look at the word and its setting the
-//! bit. But both are compare-and-exchanges of the same word: either the release comes first, and the bit
-//! is not set, as the word has changed; or the bit does, and the release finds it. (Solaris releases with a
-//! plain load and store, for speed, and an interrupt between the two has to set the program counter
-//! back. Here nothing of the kind is needed.)
+//! The bit is set, and the thread put to sleep, under the turnstile chain's lock; and a release
+//! that finds the bit takes that lock. What could go wrong is a release between the sleeper's look
+//! at the word and its setting the bit. But both are compare-and-exchanges of the same word: either
+//! the release comes first, and the bit is not set, as the word has changed; or the bit does, and
+//! the release finds it. (Solaris releases with a plain load and store, for speed, and an interrupt
+//! between the two has to set the program counter back. Here nothing of the kind is needed.)
 //!
 //! Solaris: `mutex_enter`, `mutex_vector_enter`, `mutex_exit`.
 
@@ -119,8 +119,8 @@ impl<T> Mutex<T> {
         let level = pil::raise_anywhere(Pil::DISP);
         let mut chain = LockedChain::of(&self.word.0, level.atomic());
         self.word.release_with_waiters();
-        // From here on the mutex may be another's, and gone as soon as the sleepers are awake: only the
-        // turnstile is looked at.
+        // From here on the mutex may be another's, and gone as soon as the sleepers are awake: only
+        // the turnstile is looked at.
         chain.waive();
         chain.wake_all();
     }
@@ -147,14 +147,14 @@ impl Word {
         self.0.compare_exchange(mark, FREE, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
-    /// Releases the mutex and takes the bit back. The caller holds the turnstile chain's lock, and wakes
-    /// the sleepers before it releases that.
+    /// Releases the mutex and takes the bit back. The caller holds the turnstile chain's lock, and
+    /// wakes the sleepers before it releases that.
     fn release_with_waiters(&self) {
         self.0.store(FREE, Ordering::Release);
     }
 
-    /// Says in the word that somebody sleeps for the mutex. Not if it is free, or `is_to_sleep` thinks
-    /// otherwise of the owner. The caller holds the turnstile chain's lock.
+    /// Says in the word that somebody sleeps for the mutex. Not if it is free, or `is_to_sleep`
+    /// thinks otherwise of the owner. The caller holds the turnstile chain's lock.
     fn announce_waiter(&self, is_to_sleep: impl Fn(&'static Thread) -> bool) -> bool {
         loop {
             let word = self.0.load(Ordering::Relaxed);
@@ -176,8 +176,9 @@ impl Word {
     }
 }
 
-/// A held mutex; dropping it releases the mutex, at any level and even on the way to sleep for something else,
-/// but not while a dispatcher lock is held. The thread that took it is the one that releases it:
+/// A held mutex; dropping it releases the mutex, at any level and even on the way to sleep for
+/// something else, but not while a dispatcher lock is held. The thread that took it is the one
+/// that releases it:
 ///
 /// ```compile_fail,E0277
 /// fn needs_send<T: Send>() {}

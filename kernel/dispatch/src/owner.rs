@@ -1,4 +1,5 @@
-//! Hooks of a thread: how the layer above (LWPs, activations) hears what the dispatcher does with it.
+//! Hooks of a thread: how the layer above (LWPs, activations) hears what the dispatcher
+//! does with it.
 
 use crate::thread::Thread;
 use machine::{Atomic, MayFault};
@@ -16,11 +17,11 @@ pub enum Microstate {
     Stopped,
 }
 
-/// The owner of a thread: an LWP, for example. Every call comes on the thread's own behalf, at most one at
-/// a time per thread.
+/// The owner of a thread: an LWP, for example. Every call comes on the thread's own behalf, at most
+/// one at a time per thread.
 pub trait ThreadOwner: Sync {
-    /// The thread, which runs, is about to sleep or to stop and has not published it yet: no dispatcher
-    /// lock is held and the thread can still do whatever it likes but sleep.
+    /// The thread, which runs, is about to sleep or to stop and has not published it yet: no
+    /// dispatcher lock is held and the thread can still do whatever it likes but sleep.
     fn before_sleep(&self, thread: &'static Thread) {
         let _ = thread;
     }
@@ -30,8 +31,8 @@ pub trait ThreadOwner: Sync {
         let _ = thread;
     }
 
-    /// The current processor is about to leave the thread's stack: what the processor has of it is to
-    /// be saved. At `DISP_LEVEL`.
+    /// The current processor is about to leave the thread's stack: what the processor has of it is
+    /// to be saved. At `DISP_LEVEL`.
     fn leaves_processor(&self, thread: &'static Thread, atomic: &Atomic) {
         let _ = (thread, atomic);
     }
@@ -48,8 +49,8 @@ pub trait ThreadOwner: Sync {
         let _ = (thread, may_fault);
     }
 
-    /// Its microstate changes, at this time (in ticks). At `DISP_LEVEL`, on the processor that changes
-    /// it.
+    /// Its microstate changes, at this time (in ticks). At `DISP_LEVEL`, on the processor
+    /// that changes it.
     fn microstate(&self, thread: &'static Thread, state: Microstate, now: u64) {
         let _ = (thread, state, now);
     }

@@ -14,13 +14,13 @@ pub struct Partition {
     number: u8,
     /// Whether it exists.
     pub(crate) in_use: AtomicBool,
-    /// Threads of [`Priority::KERNEL_PREEMPT`](crate::Priority::KERNEL_PREEMPT) or more that are bound
-    /// to no processor.
+    /// Threads of [`Priority::KERNEL_PREEMPT`](crate::Priority::KERNEL_PREEMPT) or more that are
+    /// bound to no processor.
     pub(crate) queue: DispatchQueue,
     /// Its processors that are on line. Changed with `cpu_lock` held and all processors paused.
     pub(crate) online: AtomicU64,
-    /// Of these, the ones that have halted or are about to: bit set before the last look at the work,
-    /// cleared by who has work before it pokes.
+    /// Of these, the ones that have halted or are about to: bit set before the last look at the
+    /// work, cleared by who has work before it pokes.
     pub(crate) halted: AtomicU64,
     /// Threads that belong to it.
     pub(crate) threads: AtomicU32,

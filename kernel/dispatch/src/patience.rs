@@ -1,13 +1,14 @@
 //! How long one spins for a lock before one sleeps for it.
 //!
-//! While the owner runs, on another processor, the lock will be free in a moment: sooner than falling
-//! asleep and waking up takes. So one spins. But not for ever: owners that run might spin for each other's
-//! locks, and only sleepers are noticed to wait in a circle ([`crate::priority_inheritance`]).
+//! While the owner runs, on another processor, the lock will be free in a moment:
+//! sooner than falling asleep and waking up takes. So one spins. But not for ever:
+//! owners that run might spin for each other's locks, and only sleepers are noticed to
+//! wait in a circle ([`crate::priority_inheritance`]).
 
 use crate::thread::Thread;
 
-/// How often one looks: for longer than anybody keeps a lock who does not sleep with it. Model checkers pay
-/// for each look.
+/// How often one looks: for longer than anybody keeps a lock who does not sleep with it. Model
+/// checkers pay for each look.
 const LOOKS: u32 = if cfg!(any(feature = "loom", feature = "shuttle")) { 4 } else { 10_000 };
 
 /// What is left of a waiting thread's patience.

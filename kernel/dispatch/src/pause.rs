@@ -1,7 +1,8 @@
 //! Pausing all processors: for the few changes that nobody may see half made.
 //!
-//! Each other processor gets a *pause thread*, bound to it, at the highest of all priorities. Once it runs,
-//! nothing else runs there, and whatever had preemption off or a dispatcher lock has finished with that:
+//! Each other processor gets a *pause thread*, bound to it, at the highest of all priorities. Once
+//! it runs, nothing else runs there, and whatever had preemption off or a dispatcher lock has
+//! finished with that:
 //!
 //! ```text
 //!   who pauses                             the pause thread of each other processor
@@ -13,19 +14,21 @@
 //!   over                         ------>   ends
 //! ```
 //!
-//! The level is raised only when *all* are ready: a processor that masked its interrupts earlier would keep
-//! the pause thread of another from being told to run, if the one that has to tell it waits for this one.
+//! The level is raised only when *all* are ready: a processor that masked its interrupts earlier
+//! would keep the pause thread of another from being told to run, if the one that has to tell it
+//! waits for this one.
 //!
-//! While they are paused nobody takes a mutex: its holder may be one of those who do not run. Dispatcher
-//! locks are free, all of them.
+//! While they are paused nobody takes a mutex: its holder may be one of those who do not run.
+//! Dispatcher locks are free, all of them.
 //!
-//! Two uses follow. A change is *atomic* for everybody. And a pause is a *grace period*: a sequence that
-//! runs with preemption off lies either entirely before it, and then its stores are seen by who paused; or
-//! entirely behind it, and then it sees what who paused has stored before. The fast path of weak binding
-//! rests on this ([`crate::weak_binding`]).
+//! Two uses follow. A change is *atomic* for everybody. And a pause is a *grace period*: a sequence
+//! that runs with preemption off lies either entirely before it, and then its stores are seen by
+//! who paused; or entirely behind it, and then it sees what who paused has stored before. The fast
+//! path of weak binding rests on this ([`crate::weak_binding`]).
 //!
-//! A pause thread lives for one pause: making it is what wakes it, and joining it is how the pause knows
-//! that it has left. Solaris: `pause_cpus`, `start_cpus`, `cpu_pause`, whose threads sleep in between.
+//! A pause thread lives for one pause: making it is what wakes it, and joining it is how the
+//! pause knows that it has left. Solaris: `pause_cpus`, `start_cpus`, `cpu_pause`, whose threads
+//! sleep in between.
 
 use crate::class::Class;
 use crate::cpu::CpuDispatch;
@@ -151,8 +154,8 @@ impl PauseThreads {
     }
 }
 
-/// Does something while all other processors are paused. The caller has affinity for the processor that it
-/// runs on. `act` runs at `DISP_LEVEL`; it takes no mutex and does not sleep.
+/// Does something while all other processors are paused. The caller has affinity for the processor
+/// that it runs on. `act` runs at `DISP_LEVEL`; it takes no mutex and does not sleep.
 pub(crate) fn with_all_paused<R>(
     lock: &CpuLockGuard,
     may_fault: &mut MayFault,

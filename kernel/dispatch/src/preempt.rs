@@ -1,9 +1,9 @@
 //! Taking the processor away from the running thread.
 //!
 //! *User preemption* (`runrun`) happens when the thread is about to return to user mode. *Kernel
-//! preemption* (`kprunrun`) happens as soon as the interrupt level is 0, preemption is on and interrupts
-//! are on: when a dispatcher lock is released, when preemption is turned on again, on the return from
-//! an interrupt.
+//! preemption* (`kprunrun`) happens as soon as the interrupt level is 0, preemption is on and
+//! interrupts are on: when a dispatcher lock is released, when preemption is turned on again, on
+//! the return from an interrupt.
 //!
 //! Solaris: `preempt`, `kpreempt`.
 
@@ -25,8 +25,8 @@ pub fn kernel_preempt() {
     preempt_running();
 }
 
-/// Gives up the processor if something better waits for it. Called at level 0 by who is about to return
-/// to user mode, and by the hook of kernel preemption.
+/// Gives up the processor if something better waits for it. Called at level 0 by who is about to
+/// return to user mode, and by the hook of kernel preemption.
 pub(crate) fn preempt_running() {
     let level = pil::raise_anywhere(Pil::DISP);
     let cpu = CpuDispatch::current(level.atomic());
@@ -38,7 +38,8 @@ pub(crate) fn preempt_running() {
     }
     let guard = thread_lock::lock(thread, level.atomic());
     if guard.state() != State::OnProcessor || !is_queue_of(thread, cpu) {
-        // On its way to sleep, or already chosen to run elsewhere: it is about to call `swtch` anyway.
+        // On its way to sleep, or already chosen to run elsewhere: it is about to
+        // call `swtch` anyway.
         count(&cpu.counts.preemptions_too_late);
         clear_wishes(cpu, thread, level.atomic());
         drop(guard);
@@ -72,7 +73,8 @@ pub fn yield_now() {
     swtch(level);
 }
 
-/// What the running thread was asked to do before it returns to user mode. At level 0, on its own stack.
+/// What the running thread was asked to do before it returns to user mode. At level 0, on
+/// its own stack.
 pub fn asynchronous_work() {
     let thread = Thread::running();
     let what = thread.asynchronous.load(Ordering::Acquire);

@@ -7,9 +7,9 @@
 //! | 100 to 159 | real time |
 //! | 160 to 169 | interrupt threads, 159 plus the interrupt's level |
 //!
-//! From [`Priority::KERNEL_PREEMPT`] on a thread preempts others also while they run in the kernel, and
-//! waits in the queue that all processors of its partition serve. The scale is Solaris' (`v_maxsyspri`,
-//! `kpreemptpri`, `kpqpri`).
+//! From [`Priority::KERNEL_PREEMPT`] on a thread preempts others also while they run in the kernel,
+//! and waits in the queue that all processors of its partition serve. The scale is Solaris'
+//! (`v_maxsyspri`, `kpreemptpri`, `kpqpri`).
 
 use atomics::{AtomicU16, Ordering};
 

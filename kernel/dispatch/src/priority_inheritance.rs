@@ -1,25 +1,25 @@
 //! Priority inheritance: who waits for a lock lends its priority to whoever holds it.
 //!
-//! A thread of high priority that waits for a lock which a thread of low priority holds would otherwise wait for
-//! everything in between, too: that keeps the holder from its processor. So the waiter *wills* its priority
-//! to the owner; if the owner waits for a lock itself, on to the owner of that; and so on to the end of
-//! the chain, whatever each is doing ([`crate::change_priority`]).
+//! A thread of high priority that waits for a lock which a thread of low priority holds would
+//! otherwise wait for everything in between, too: that keeps the holder from its processor. So the
+//! waiter *wills* its priority to the owner; if the owner waits for a lock itself, on to the owner
+//! of that; and so on to the end of the chain, whatever each is doing ([`crate::change_priority`]).
 //!
-//! A thread's inherited priority is the highest that was willed to it through any of the turnstiles on
-//! its list. When it releases a lock it *waives* what came through that lock's turnstile and counts
-//! again from the others, so locks may be released in any order.
+//! A thread's inherited priority is the highest that was willed to it through any of the turnstiles
+//! on its list. When it releases a lock it *waives* what came through that lock's turnstile and
+//! counts again from the others, so locks may be released in any order.
 //!
 //! What comes with it, as in Solaris: a lock held by readers has no owner, so nobody inherits; a
 //! waiter whose priority is lowered while it waits does not take back what it has willed.
 //!
 //! # Two locks
 //!
-//! A step needs the waiter's turnstile chain and the owner's thread lock. The owner's may be *any* dispatcher
-//! lock. All classes but one come after turnstile chains in the lock order, and are simply taken. Another turnstile
-//! chain is tried; if that fails it is waited for if its address is higher, and otherwise the walk backs
-//! out: it releases the first lock, waits until the other may be free, and takes the step again.
-//! No livelock: of the chains that anybody wants, whoever holds the one with the lowest address never backs
-//! out.
+//! A step needs the waiter's turnstile chain and the owner's thread lock. The owner's may be *any*
+//! dispatcher lock. All classes but one come after turnstile chains in the lock order, and are
+//! simply taken. Another turnstile chain is tried; if that fails it is waited for if its address is
+//! higher, and otherwise the walk backs out: it releases the first lock, waits until the other may
+//! be free, and takes the step again. No livelock: of the chains that anybody wants, whoever holds
+//! the one with the lowest address never backs out.
 //!
 //! # Cycles
 //!
@@ -27,15 +27,17 @@
 //! always does:
 //!
 //! - A walk goes to the end of the chain, even where no priority is left to raise. Each thread of
-//!   the circle publishes that it sleeps before it walks, so the one that published last finds all the
-//!   others asleep.
-//! - Whoever comes to the circle from outside would go round for ever; so what is compared is not
-//!   the beginning but a mark, which moves on after 1, 2, 4, ... steps (Brent's way to find a cycle).
+//!   the circle publishes that it sleeps before it walks, so the one that published last finds all
+//!   the others asleep.
+//! - Whoever comes to the circle from outside would go round for ever; so what is compared is
+//!   not the beginning but a mark, which moves on after 1, 2, 4, ... steps (Brent's way to
+//!   find a cycle).
 //!
-//! And it never does without reason. The walk locks the next thread before it unlocks the last. A thread
-//! that sleeps for a lock goes on only when the owner releases that; the owner was asleep when the walk
-//! went by, and so on: as long as the thread at which the walk stands sleeps, everybody behind it does. After
-//! backing out this is not certain any longer, and the mark is set anew.
+//! And it never does without reason. The walk locks the next thread before it unlocks the last.
+//! A thread that sleeps for a lock goes on only when the owner releases that; the owner was
+//! asleep when the walk went by, and so on: as long as the thread at which the walk stands
+//! sleeps, everybody behind it does. After backing out this is not certain any longer, and the
+//! mark is set anew.
 //!
 //! Solaris: `turnstile_pi_inherit`, `turnstile_pi_waive`, `turnstile_interlock`.
 
@@ -87,8 +89,8 @@ struct Both<'a> {
     owner: ThreadGuard<'a>,
 }
 
-/// Locks the owner of the lock that a locked thread waits for. `None` if the walk had to back out; then
-/// nothing is locked. See the module.
+/// Locks the owner of the lock that a locked thread waits for. `None` if the walk had to back out;
+/// then nothing is locked. See the module.
 fn lock_owner<'a>(waiter: ThreadGuard<'a>, owner: &'static Thread) -> Option<Both<'a>> {
     let ours = waiter.lock();
     loop {
@@ -127,7 +129,8 @@ fn inherit(turnstile: &'static Turnstile, owner: &ThreadGuard<'_>, priority: Pri
     }
 }
 
-/// Puts a turnstile on the list of those from which a thread, which the caller has locked, inherits.
+/// Puts a turnstile on the list of those from which a thread, which the caller
+/// has locked, inherits.
 fn list(turnstile: &'static Turnstile, heir: &'static Thread, priority: Priority) {
     let first = &heir.donation.inherits_from;
     turnstile.willed.store(priority);
@@ -136,8 +139,8 @@ fn list(turnstile: &'static Turnstile, heir: &'static Thread, priority: Priority
     turnstile.inheritor.store(Some(heir), Ordering::Relaxed);
 }
 
-/// Lets a thread have at least this priority. Returns it, unless it was runnable: then it is unlocked
-/// by now, and waits for nothing that would matter here.
+/// Lets a thread have at least this priority. Returns it, unless it was runnable: then it is
+/// unlocked by now, and waits for nothing that would matter here.
 fn raise(owner: ThreadGuard<'_>, priority: Priority) -> Option<ThreadGuard<'_>> {
     if priority <= owner.thread().inherited.load() {
         return Some(owner);
@@ -145,8 +148,8 @@ fn raise(owner: ThreadGuard<'_>, priority: Priority) -> Option<ThreadGuard<'_>> 
     change_priority(owner, End::Front, |thread| thread.inherited.store(priority))
 }
 
-/// A thread that has just been taken out of this turnstile is the new owner of its lock, and inherits
-/// from those who are left. The caller holds the chain's lock, which is the thread's.
+/// A thread that has just been taken out of this turnstile is the new owner of its lock, and
+/// inherits from those who are left. The caller holds the chain's lock, which is the thread's.
 pub(crate) fn will_to_new_owner(
     turnstile: &'static Turnstile,
     owner: &InTransit<'_>,
@@ -163,8 +166,9 @@ fn inherited_through(thread: &'static Thread) -> impl Iterator<Item = &'static T
     core::iter::successors(thread.donation.inherits_from.load(Ordering::Relaxed), next)
 }
 
-/// The owner of the turnstile's lock, which is the running thread, gives up what it inherited through it.
-/// The caller holds the chain's lock. The thread may be on its way to sleep, for a condition variable.
+/// The owner of the turnstile's lock, which is the running thread, gives up what it inherited
+/// through it. The caller holds the chain's lock. The thread may be on its way to sleep, for
+/// a condition variable.
 pub(crate) fn waive(turnstile: &'static Turnstile, atomic: &Atomic) {
     let Some(heir) = turnstile.inheritor.load(Ordering::Relaxed) else { return };
     let guard = thread_lock::lock(heir, atomic);
@@ -210,8 +214,8 @@ impl Mark {
     }
 }
 
-/// A circle of threads each of which waits for the next, as a message: one of them. They sleep for ever,
-/// so this reads without locks.
+/// A circle of threads each of which waits for the next, as a message: one of them. They sleep for
+/// ever, so this reads without locks.
 struct Deadlock(&'static Thread);
 
 impl fmt::Display for Deadlock {

@@ -1,12 +1,14 @@
-//! Processor sets: processors that are set aside for the threads which are bound to the set. Threads outside
-//! never run on them, and the threads of the set run nowhere else.
+//! Processor sets: processors that are set aside for the threads which are bound to the set.
+//! Threads outside never run on them, and the threads of the set run nowhere else.
 //!
-//! A set is a [`Partition`]. All processors and threads are in partition 0 to begin with, which always has a
-//! processor on line. A set may be without processors as long as it is without threads.
+//! A set is a [`Partition`]. All processors and threads are in partition 0 to begin
+//! with, which always has a processor on line. A set may be without processors as long
+//! as it is without threads.
 //!
-//! Binding threads to a set is *atomic*: all of them move, or none. A thread that is bound strongly or weakly
-//! to a processor outside the set cannot move. Weak bindings end soon, so new ones are kept away by the
-//! barrier and the old ones waited for; the move itself is made with all processors paused.
+//! Binding threads to a set is *atomic*: all of them move, or none. A thread that is bound
+//! strongly or weakly to a processor outside the set cannot move. Weak bindings end soon, so new
+//! ones are kept away by the barrier and the old ones waited for; the move itself is made with
+//! all processors paused.
 //!
 //! Solaris: `cpupart_create`, `cpupart_destroy`, `cpupart_attach_cpu`, `cpupart_bind_thread`.
 
@@ -31,7 +33,8 @@ pub enum SetError {
     Invalid,
     /// There are as many sets as there can be.
     TooMany,
-    /// Threads are bound where they would have to leave; or the processor is the last of a set with threads.
+    /// Threads are bound where they would have to leave; or the processor is the last of a
+    /// set with threads.
     Busy,
     /// There is no memory to pause the others.
     OutOfMemory,
@@ -54,8 +57,8 @@ pub fn create(lock: &CpuLockGuard) -> Result<&'static Partition, SetError> {
     Ok(set)
 }
 
-/// Ends a set. Its processors and threads go back to partition 0, in one step; a thread that is bound to one
-/// of the processors moves along with that.
+/// Ends a set. Its processors and threads go back to partition 0, in one step; a thread that is
+/// bound to one of the processors moves along with that.
 pub fn destroy(
     set: &'static Partition,
     lock: &CpuLockGuard,
@@ -88,8 +91,8 @@ pub fn destroy(
     Ok(done?)
 }
 
-/// Moves a processor to another set. The threads that may run elsewhere stay in their set; a thread that is
-/// bound to the processor keeps it where it is.
+/// Moves a processor to another set. The threads that may run elsewhere stay in their set; a thread
+/// that is bound to the processor keeps it where it is.
 pub fn move_processor(
     cpu: &'static CpuDispatch,
     to: &'static Partition,
@@ -131,8 +134,8 @@ pub fn move_processor(
     Ok(moved?)
 }
 
-/// Binds threads to a set: all of them or none. Threads that are over, or belong to their processor, do not
-/// count. With partition 0 as the set this undoes it.
+/// Binds threads to a set: all of them or none. Threads that are over, or belong to their
+/// processor, do not count. With partition 0 as the set this undoes it.
 pub fn bind(
     threads: &[&'static Thread],
     set: &'static Partition,

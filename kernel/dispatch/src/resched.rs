@@ -9,14 +9,14 @@
 //! |---|---|
 //! | puts the thread into a queue | publishes what it runs, or sets its halted bit |
 //! | *fence* | *fence* |
-//! | reads the processor's priority and halted bit | looks at the queues again ([`crate::select`], [`crate::idle`]) |
+//! | reads its priority and halted bit | looks at the queues again ([`crate::select`]) |
 //!
-//! With both fences at least one side sees the other: the thread is found by the look, or the processor
-//! is told. Without either, both may read the old value, and a thread waits beside a processor that
-//! sleeps.
+//! With both fences at least one side sees the other: the thread is found by the look, or the
+//! processor is told. Without either, both may read the old value, and a thread waits beside a
+//! processor that sleeps.
 //!
-//! Whoever wakes a halted processor clears its halted bit *before* the poke. So each thread wakes one
-//! processor, and the bit is what the halting processor looks at with interrupts off.
+//! Whoever wakes a halted processor clears its halted bit *before* the poke. So each thread wakes
+//! one processor, and the bit is what the halting processor looks at with interrupts off.
 //!
 //! Solaris: `cpu_resched`, `cpu_wakeup`, `cpu_surrender`, `poke_cpu`.
 
@@ -49,8 +49,8 @@ pub(crate) fn tell_partition(
     atomic: &Atomic,
 ) {
     fence(Ordering::SeqCst);
-    // The processor where it was, if that is idle; else any that is; else the one that does the least
-    // important thing.
+    // The processor where it was, if that is idle; else any that is; else the one that does the
+    // least important thing.
     if let Some(last) = thread.cpu.load(Ordering::Relaxed)
         && core::ptr::eq(last.partition(), partition)
         && last.takes_unbound()
@@ -79,8 +79,8 @@ fn is_idle(cpu: &CpuDispatch) -> bool {
     cpu.dispatch_priority.load() == Priority::NONE
 }
 
-/// Asks a processor that runs something of lower priority to choose anew: at once if the priority is
-/// such as to preempt the kernel, otherwise when it returns to user mode.
+/// Asks a processor that runs something of lower priority to choose anew: at once if the priority
+/// is such as to preempt the kernel, otherwise when it returns to user mode.
 pub(crate) fn ask_to_choose(cpu: &'static CpuDispatch, priority: Priority, atomic: &Atomic) {
     cpu.runrun.store(true, Ordering::Relaxed);
     if let Some(thread) = cpu.dispatch_thread.load(Ordering::Relaxed) {
@@ -133,8 +133,8 @@ pub(crate) fn wake_any(partition: &Partition, atomic: &Atomic) -> bool {
     }
 }
 
-/// The thread, which is locked, has become less entitled to its processor: if it runs, its processor
-/// chooses anew. `cpu_surrender`.
+/// The thread, which is locked, has become less entitled to its processor: if it runs, its
+/// processor chooses anew. `cpu_surrender`.
 pub(crate) fn surrender(guard: &ThreadGuard<'_>) {
     let Some(cpu) = guard.processor() else { return };
     let waiting = cpu.queue.highest().max(cpu.partition().queue.highest());
@@ -145,7 +145,8 @@ pub(crate) fn surrender(guard: &ThreadGuard<'_>) {
     }
 }
 
-/// Which processors of a partition take threads that may run on any has changed: those that do look again.
+/// Which processors of a partition take threads that may run on any has changed: those that
+/// do look again.
 pub(crate) fn reconsider(partition: &'static Partition) {
     let guard = machine::preempt::disable_anywhere();
     let atomic = guard.atomic();

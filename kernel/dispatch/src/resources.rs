@@ -1,4 +1,5 @@
-//! What the dispatcher needs from the layer above it: thread objects, stacks, the handlers of interrupts.
+//! What the dispatcher needs from the layer above it: thread objects, stacks, the
+//! handlers of interrupts.
 
 use crate::interrupt_thread::InterruptContext;
 use crate::thread::Thread;
@@ -26,8 +27,8 @@ pub struct KernelStack {
     pub kind: StackKind,
 }
 
-/// Gives and takes what threads are made of, with no dispatcher lock held and without sleeping; handles
-/// interrupts.
+/// Gives and takes what threads are made of, with no dispatcher lock held and without
+/// sleeping; handles interrupts.
 pub trait Resources: Sync {
     /// A new thread object; it is a thread's for ever, so it is never given back.
     fn new_thread(&self) -> Result<&'static Thread, OutOfMemory>;
@@ -38,8 +39,8 @@ pub trait Resources: Sync {
     /// Takes a stack back that nobody stands on any longer.
     fn give_stack(&self, stack: KernelStack);
 
-    /// Handles an interrupt, on an interrupt thread of the current processor, at the interrupt's level.
-    /// May block. Only who makes interrupt threads has to have this.
+    /// Handles an interrupt, on an interrupt thread of the current processor, at the interrupt's
+    /// level. May block. Only who makes interrupt threads has to have this.
     fn handle_interrupt(&self, level: Pil, line: u8, _: &mut InterruptContext) {
         panic!("nobody handles interrupts: level {level:?}, line {line}");
     }

@@ -1,5 +1,5 @@
-//! A run queue: for each priority a list of threads, a bitmap of the lists that are not empty, and the
-//! count of all.
+//! A run queue: for each priority a list of threads, a bitmap of the lists that are not empty, and
+//! the count of all.
 //!
 //! Invariants:
 //! - bit set ⇔ list not empty;
@@ -64,8 +64,8 @@ impl RunQueue {
         self.count += 1;
     }
 
-    /// Takes a thread out. Its dispatch priority is the one with which it went in: whoever changes the
-    /// priority of a thread that waits here takes it out first.
+    /// Takes a thread out. Its dispatch priority is the one with which it went in: whoever changes
+    /// the priority of a thread that waits here takes it out first.
     #[inline]
     pub(crate) fn remove(&mut self, thread: &Thread) {
         let index = thread.dispatch_priority().index();

@@ -1,25 +1,26 @@
 //! Readers-writer locks: many threads may read at a time, or one may write.
 //!
-//! A lock is one word, laid out as [`crate::turnstile`] says. Who has to wait sleeps in the lock's turnstile,
-//! readers and writers in a queue each.
+//! A lock is one word, laid out as [`crate::turnstile`] says. Who has to wait sleeps in the lock's
+//! turnstile, readers and writers in a queue each.
 //!
 //! # Who is next
 //!
-//! Unlike a mutex, the lock is *handed over*: whoever releases it chooses the next holders and writes them
-//! into the word, and they wake up as holders. Otherwise readers who keep coming would keep a writer out
-//! for ever.
+//! Unlike a mutex, the lock is *handed over*: whoever releases it chooses the next holders and
+//! writes them into the word, and they wake up as holders. Otherwise readers who keep coming would
+//! keep a writer out for ever.
 //!
 //! - While a writer waits, no new reader gets in.
 //! - The last reader to leave hands the lock to the best writer.
-//! - A writer that leaves hands it to all readers whose priority is not below that of the best waiting
-//!   writer; if there are none, to that writer.
+//! - A writer that leaves hands it to all readers whose priority is not below that of the best
+//!   waiting writer; if there are none, to that writer.
 //!
-//! So whoever sleeps in a lock that readers hold is a writer, or waits behind one: `WAITERS` without a writer
-//! as the owner implies `WRITER_WAITS`, and a lock that somebody waits for is never free.
+//! So whoever sleeps in a lock that readers hold is a writer, or waits behind one: `WAITERS`
+//! without a writer as the owner implies `WRITER_WAITS`, and a lock that somebody waits for
+//! is never free.
 //!
 //! Only a writer inherits priority: readers are many, and the word does not know them. A thread
-//! that reads must not begin to read again before it has left: a writer may wait by then, and they would wait
-//! for each other.
+//! that reads must not begin to read again before it has left: a writer may wait by then, and they
+//! would wait for each other.
 //!
 //! Solaris: `rw_enter`, `rw_exit`, `rw_tryenter`, `rw_downgrade`.
 
@@ -49,7 +50,8 @@ pub struct RwLock<T> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the lock hands out the value to one writer or to readers, in several threads at the same time.
+// SAFETY: the lock hands out the value to one writer or to readers, in several threads at
+// the same time.
 unsafe impl<T: Send + Sync> Sync for RwLock<T> {}
 // SAFETY: a lock that nobody can hold a reference to is as good as its value.
 unsafe impl<T: Send> Send for RwLock<T> {}
@@ -74,8 +76,8 @@ impl<T> RwLock<T> {
         RwLock { word: AtomicUsize::new(FREE), value: UnsafeCell::new(value) }
     }
 
-    /// Takes the lock for reading; waits while a thread writes or waits to write. Panics if the caller
-    /// itself writes.
+    /// Takes the lock for reading; waits while a thread writes or waits to write. Panics if the
+    /// caller itself writes.
     #[inline]
     pub fn read(&self, may_block: &mut impl MayBlock) -> RwReadGuard<'_, T> {
         if !self.try_take(with_reader) {
@@ -84,7 +86,8 @@ impl<T> RwLock<T> {
         RwReadGuard { lock: self, not_send: PhantomData }
     }
 
-    /// Takes the lock for writing; waits while others read or write. Panics if the caller itself writes.
+    /// Takes the lock for writing; waits while others read or write. Panics if the
+    /// caller itself writes.
     #[inline]
     pub fn write(&self, may_block: &mut impl MayBlock) -> RwWriteGuard<'_, T> {
         let me = Thread::running();
@@ -177,8 +180,8 @@ impl<T> RwLock<T> {
         }
     }
 
-    /// Says in the word that somebody sleeps for the lock. Not if it could be had, or it is worth while to spin. The
-    /// caller holds the turnstile chain's lock.
+    /// Says in the word that somebody sleeps for the lock. Not if it could be had, or it is worth
+    /// while to spin. The caller holds the turnstile chain's lock.
     fn announce_waiter(
         &self,
         queue: Queue,
@@ -227,8 +230,9 @@ impl<T> RwLock<T> {
         }
     }
 
-    /// The last holder leaves, and somebody waits: chooses the next. From here on nobody else changes
-    /// the word: it is neither free nor open to readers, and bits are set under the chain's lock.
+    /// The last holder leaves, and somebody waits: chooses the next. From here on nobody
+    /// else changes the word: it is neither free nor open to readers, and bits are set under
+    /// the chain's lock.
     #[cold]
     fn hand_over(&self, from_reader: bool) {
         let level = pil::raise_anywhere(Pil::DISP);

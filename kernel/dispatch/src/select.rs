@@ -1,14 +1,14 @@
 //! Choosing the next thread of a processor.
 //!
-//! 1. The best of the partition's queue and of the processor's own; among equals the partition's, since
-//!    its threads would wait for any processor.
+//! 1. The best of the partition's queue and of the processor's own; among equals the partition's,
+//!    since its threads would wait for any processor.
 //! 2. If both are empty: the best thread of another processor's queue that is bound to none.
 //! 3. If there is none: the idle thread.
 //!
-//! The choice is published ([`crate::thread_lock::publish_on_processor`]) and then *ratified*: with the
-//! wishes cleared, the queues are looked at once more. Whoever enqueued something better in between has
-//! either seen what was published, and asked again, or is seen now. Without this look a preemption could
-//! be lost for ever.
+//! The choice is published ([`crate::thread_lock::publish_on_processor`]) and then *ratified*: with
+//! the wishes cleared, the queues are looked at once more. Whoever enqueued something better in
+//! between has either seen what was published, and asked again, or is seen now. Without this look a
+//! preemption could be lost for ever.
 //!
 //! Solaris: `disp`, `disp_ratify`, `disp_getwork`, `disp_getbest`.
 
@@ -98,7 +98,8 @@ fn steal<'c>(cpu: &'static CpuDispatch, atomic: &'c Atomic) -> Option<Committed<
     loop {
         let victim = busiest_other(cpu, atomic)?;
         let mut held = victim.queue.lock.enter_high(atomic);
-        // What looked like work may be gone, or bound; then the bound is lower now and we look again.
+        // What looked like work may be gone, or bound; then the bound is lower now and
+        // we look again.
         if let Some(transit) = victim.queue.take_unbound(&mut held) {
             count(&cpu.counts.steals);
             return Some(take(cpu, transit, atomic));
@@ -134,8 +135,8 @@ fn ratify<'c>(cpu: &CpuDispatch, committed: Committed<'c>) -> Result<Committed<'
         return Ok(committed);
     }
     if cpu.is_idle_thread(committed.thread()) {
-        // The idle thread goes nowhere: the loop simply chooses again. It is cheaper to let the idle
-        // loop do that than to carry a third outcome.
+        // The idle thread goes nowhere: the loop simply chooses again. It is cheaper to let the
+        // idle loop do that than to carry a third outcome.
         return Ok(committed);
     }
     Err(committed)
@@ -147,8 +148,8 @@ pub(crate) fn best_waiting(cpu: &CpuDispatch) -> Priority {
     cpu.queue.highest().max(shared)
 }
 
-/// Whether there is anything that the current processor could run: what the idle thread asks before it
-/// halts.
+/// Whether there is anything that the current processor could run: what the idle thread asks
+/// before it halts.
 pub(crate) fn is_any_work(cpu: &CpuDispatch, atomic: &Atomic) -> bool {
     best_waiting(cpu) != Priority::NONE || busiest_other(cpu, atomic).is_some()
 }

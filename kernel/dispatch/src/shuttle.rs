@@ -2,7 +2,8 @@
 //! on it: the client hands its processor to a server's thread and sleeps until the server hands one
 //! back.
 //!
-//! No run queue is touched on the way, nobody is asked to choose anew, the processor stays the same.
+//! No run queue is touched on the way, nobody is asked to choose anew, the processor
+//! stays the same.
 //!
 //! ```text
 //!   client                                     server
@@ -26,13 +27,14 @@
 //!
 //! Three bugs of a well-known kernel lived in these few lines, and `docs/history` tells of each:
 //!
-//! - the server was published as running when it was *reserved*, and the client could be preempted and
-//!   move before it *resumed*; the server then ran with another processor's lock (5017148). Here a
-//!   reserved thread is not running: only [`Reserved::resume`] publishes it, at a level at which the
-//!   caller stays, and the result ([`crate::thread_lock::Committed`]) borrows that level;
+//! - the server was published as running when it was *reserved*, and the client could be preempted
+//!   and move before it *resumed*; the server then ran with another processor's lock (5017148).
+//!   Here a reserved thread is not running: only [`Reserved::resume`] publishes it, at a level at
+//!   which the caller stays, and the result ([`crate::thread_lock::Committed`]) borrows that level;
 //! - the repair moved the server's lock pointer without holding the server's lock (6294464). Here
 //!   the shuttle lock, which is the lock of reserved threads, is held;
-//! - the two stores that publish could be exchanged (4699850). Here there is one function that has them.
+//! - the two stores that publish could be exchanged (4699850). Here there is one function
+//!   that has them.
 //!
 //! Solaris: `shuttle_sleep`, `shuttle_resume`, `shuttle_swtch`, `door_get_server`.
 
@@ -90,8 +92,8 @@ impl ShuttlePart {
     }
 
     fn pool(&self) -> Option<&ShuttlePool> {
-        // SAFETY: null, or the pool in whose `sleep` or for whose sake in `resume` the thread sleeps:
-        // its own stack, which stands still, keeps the borrow.
+        // SAFETY: null, or the pool in whose `sleep` or for whose sake in `resume` the thread
+        // sleeps: its own stack, which stands still, keeps the borrow.
         unsafe { self.pool.load(Ordering::Relaxed).as_ref() }
     }
 }
@@ -118,15 +120,15 @@ pub enum Arrival {
     Interrupted,
 }
 
-/// Threads that sleep on the shuttle and wait for anybody: a door's servers. The last to come is the
-/// first to go, as its cache is the warmest.
+/// Threads that sleep on the shuttle and wait for anybody: a door's servers. The last to come is
+/// the first to go, as its cache is the warmest.
 pub struct ShuttlePool {
     threads: Guarded<ThreadList>,
     count: AtomicU32,
 }
 
-/// A thread that slept on the shuttle and has been set aside for a hand-over. It is not running, and
-/// nobody else can have it. Dropping this lets it sleep on, where it slept before.
+/// A thread that slept on the shuttle and has been set aside for a hand-over. It is not running,
+/// and nobody else can have it. Dropping this lets it sleep on, where it slept before.
 #[must_use = "the thread goes back to sleep when this is dropped"]
 pub struct Reserved {
     thread: &'static Thread,
@@ -188,19 +190,21 @@ impl ShuttlePool {
         after_sleep()
     }
 
-    /// Sets aside a thread that waits in the pool: `door_get_server`, but for what that did too early.
+    /// Sets aside a thread that waits in the pool: `door_get_server`, but for what that
+    /// did too early.
     pub fn reserve(&self, may_fault: &mut MayFault) -> Option<Reserved> {
         let mut guard = Dispatch::current().shuttle_lock.enter(may_fault);
         let held = guard.held();
         // SAFETY: `held` is the shuttle lock.
         let thread = unsafe { self.threads.access(held) }.first()?;
         Some(set_aside(thread, held))
-        // Here the lock is released, and the caller perhaps preempted. That does no harm: the thread is
-        // not running anywhere.
+        // Here the lock is released, and the caller perhaps preempted. That does no harm: the
+        // thread is not running anywhere.
     }
 }
 
-/// Sets aside the thread of a sleep, if that sleep still lasts: how a server finds its client again.
+/// Sets aside the thread of a sleep, if that sleep still lasts: how a server finds
+/// its client again.
 pub fn reserve_sleeper(sleeper: Sleeper, may_fault: &mut MayFault) -> Option<Reserved> {
     let mut guard = Dispatch::current().shuttle_lock.enter(may_fault);
     let thread = sleeper.thread;
@@ -229,11 +233,11 @@ impl Reserved {
         self.thread
     }
 
-    /// Hands the processor over and sleeps: in `pool`, for anybody, or for a hand-over by who knows this
-    /// sleep. `shuttle_resume`.
+    /// Hands the processor over and sleeps: in `pool`, for anybody, or for a hand-over by who knows
+    /// this sleep. `shuttle_resume`.
     ///
-    /// A thread that must not run on this processor is made runnable instead, and the dispatcher decides who
-    /// has this processor.
+    /// A thread that must not run on this processor is made runnable instead, and the dispatcher
+    /// decides who has this processor.
     pub fn resume(self, pool: Option<&ShuttlePool>, may_fault: &mut MayFault) -> Arrival {
         before_sleep();
         let level = pil::raise(Pil::DISP, may_fault);
@@ -264,8 +268,8 @@ impl Reserved {
     }
 }
 
-/// The hand-over itself: the processor goes to the target, or to whom the dispatcher chooses. The locks
-/// of both threads are held, and the caller's is given up here.
+/// The hand-over itself: the processor goes to the target, or to whom the dispatcher chooses. The
+/// locks of both threads are held, and the caller's is given up here.
 fn hand_to<'c>(
     target: &'static Thread,
     cpu: &'static CpuDispatch,
@@ -284,8 +288,8 @@ fn hand_to<'c>(
     target.woken_by.store(event.to_bits(), Ordering::Relaxed);
     // At which end of a queue it would go in does not matter: it goes into none.
     let _ = class::wakes(target);
-    // Before the caller's own state: whoever wants to ask this processor to choose anew from now on,
-    // means the target.
+    // Before the caller's own state: whoever wants to ask this processor to choose anew from now
+    // on, means the target.
     let priority = target.dispatch_priority();
     select::publish_choice(cpu, target, priority);
     sleep_or_go_on(me, pool, held);
@@ -308,9 +312,9 @@ fn may_run_here(thread: &Thread, cpu: &CpuDispatch) -> bool {
         && cpu.is_online()
 }
 
-/// Puts the running thread to sleep, which hands its processor over; or back into a queue, if it has
-/// been interrupted: the hand-over happens all the same, and the other finds nobody when it looks for
-/// the sleeper.
+/// Puts the running thread to sleep, which hands its processor over; or back into a queue, if it
+/// has been interrupted: the hand-over happens all the same, and the other finds nobody when it
+/// looks for the sleeper.
 fn sleep_or_go_on(me: ThreadGuard<'_>, pool: Option<&ShuttlePool>, held: &mut Held<'_>) {
     if !is_interrupted(me.thread()) {
         return put_to_sleep(me, pool, held);
@@ -336,14 +340,15 @@ fn put_to_sleep(me: ThreadGuard<'_>, pool: Option<&ShuttlePool>, held: &mut Held
     me.sleep(held);
 }
 
-/// Whether something has come for the running thread for which it would be woken. Asked with its lock
-/// held: who comes later locks the thread later and finds it asleep.
+/// Whether something has come for the running thread for which it would be woken. Asked with its
+/// lock held: who comes later locks the thread later and finds it asleep.
 fn is_interrupted(thread: &Thread) -> bool {
     thread.asynchronous.load(Ordering::Acquire) & asynchronous::OWNER != 0
 }
 
-/// Ends the sleep of a thread on the shuttle early. Says whether it slept. One that is set aside does not
-/// sleep: it is woken if the hand-over comes to nothing, and otherwise finds out by itself.
+/// Ends the sleep of a thread on the shuttle early. Says whether it slept. One that is set
+/// aside does not sleep: it is woken if the hand-over comes to nothing, and otherwise finds
+/// out by itself.
 pub(crate) fn wake_early(mut guard: ThreadGuard<'_>) -> bool {
     let thread = guard.thread();
     if guard.held().lock().class() != crate::disp_lock::LockClass::Shuttle {
@@ -360,8 +365,8 @@ pub(crate) fn wake_early(mut guard: ThreadGuard<'_>) -> bool {
     true
 }
 
-/// Tells a thread that something has come for it ([`asynchronous::OWNER`]), and ends its sleep if it sleeps
-/// on the shuttle. Says whether it did.
+/// Tells a thread that something has come for it ([`asynchronous::OWNER`]), and ends its sleep if
+/// it sleeps on the shuttle. Says whether it did.
 pub fn interrupt(thread: &'static Thread) -> bool {
     thread.ask(asynchronous::OWNER);
     let level = pil::raise_anywhere(Pil::DISP);

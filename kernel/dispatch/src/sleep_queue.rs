@@ -306,8 +306,8 @@ pub fn take_interrupt() -> bool {
     was
 }
 
-/// Changes the priority of a thread that sleeps in a wait queue or a turnstile: it takes its new place among
-/// the waiters.
+/// Changes the priority of a thread that sleeps in a wait queue or a turnstile: it takes its new
+/// place among the waiters.
 pub(crate) fn requeue(guard: &mut ThreadGuard<'_>, change: impl FnOnce(&Thread)) {
     let thread = guard.thread();
     let list = thread.sleep.list.load(Ordering::Relaxed);

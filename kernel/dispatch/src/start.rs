@@ -1,8 +1,8 @@
 //! Putting a processor under the dispatcher.
 //!
-//! A processor that has just started becomes its own idle thread: the code that runs goes on as that. The
-//! first processor has something to do already, so the code that runs there becomes an ordinary thread, and
-//! gets an idle thread beside it.
+//! A processor that has just started becomes its own idle thread: the code that runs goes on as
+//! that. The first processor has something to do already, so the code that runs there becomes an
+//! ordinary thread, and gets an idle thread beside it.
 
 use crate::Dispatch;
 use crate::class::{self, Class};
@@ -27,8 +27,8 @@ pub fn begin_as_idle(cpu: &'static CpuDispatch, idle: &'static Thread) {
     go_on_line(cpu, level.atomic());
 }
 
-/// The running code becomes a thread of the current processor, bound there, whose idle thread is made
-/// anew with `idle` as its entry.
+/// The running code becomes a thread of the current processor, bound there, whose idle thread is
+/// made anew with `idle` as its entry.
 pub fn begin_as_thread(
     cpu: &'static CpuDispatch,
     thread: &'static Thread,

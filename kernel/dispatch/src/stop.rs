@@ -4,8 +4,8 @@
 //! |---|---|
 //! | waits for a processor | takes it from its queue: it is stopped at once |
 //! | runs | asks it: it stops in the asynchronous work, on its way to user mode |
-//! | sleeps in a wait queue | asks it: it is stopped instead of woken, and the event is not lost on the way |
-//! | sleeps for a lock or on a door | asks it: it stops on its way to user mode, not with the lock in its hand |
+//! | sleeps in a wait queue | asks it: it is stopped instead of woken; the event is not lost |
+//! | sleeps for a lock or on a door | asks it: it stops on its way to user mode, without the lock |
 //!
 //! The wish is a bit of the asynchronous word that is changed under the thread lock, so stop and
 //! continue come one after the other. Stops do not nest: one continue undoes them all.

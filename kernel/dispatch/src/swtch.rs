@@ -2,14 +2,14 @@
 //!
 //! # One stack, one processor
 //!
-//! A thread that is put into a queue can be chosen by another processor while this one still stands on
-//! its stack. So each thread has a flag, `on_cpu`: set by who switches to it, cleared by the *next* thread
-//! on the processor, as soon as that stands on its own stack. Who wants to switch to a thread waits for
-//! the flag.
+//! A thread that is put into a queue can be chosen by another processor while this one still stands
+//! on its stack. So each thread has a flag, `on_cpu`: set by who switches to it, cleared by the
+//! *next* thread on the processor, as soon as that stands on its own stack. Who wants to switch to
+//! a thread waits for the flag.
 //!
-//! Waiting on one's own stack could be for ever: two processors that exchange their threads would wait
-//! for each other. So a processor that has to wait first goes to its idle thread's stack, which nobody
-//! waits for; there the old thread is released, and there it waits.
+//! Waiting on one's own stack could be for ever: two processors that exchange their threads would
+//! wait for each other. So a processor that has to wait first goes to its idle thread's stack,
+//! which nobody waits for; there the old thread is released, and there it waits.
 //!
 //! Solaris: `swtch`, `resume`, `t_lock`.
 
@@ -27,8 +27,8 @@ use machine::tracing::emit;
 use machine::{Atomic, Context, Pil, time};
 use trace::{EventId, Kind};
 
-/// Gives up the processor. The running thread has been put where it belongs: into a queue, to sleep.
-/// Returns when the thread has a processor again, at the level from before the guard.
+/// Gives up the processor. The running thread has been put where it belongs: into a queue, to
+/// sleep. Returns when the thread has a processor again, at the level from before the guard.
 pub(crate) fn swtch(level: PilGuard<'_>) {
     let previous = level.previous();
     {
@@ -44,8 +44,8 @@ pub(crate) fn swtch(level: PilGuard<'_>) {
     come_back(level, previous);
 }
 
-/// Gives up the processor to whom `choose` says, which also puts the running thread where it belongs. Not
-/// for interrupt threads: what they have pinned goes nowhere. Otherwise as [`swtch`].
+/// Gives up the processor to whom `choose` says, which also puts the running thread where it
+/// belongs. Not for interrupt threads: what they have pinned goes nowhere. Otherwise as [`swtch`].
 pub(crate) fn hand_over(
     level: PilGuard<'_>,
     choose: impl for<'c> FnOnce(&'static CpuDispatch, &'c Atomic) -> Committed<'c>,
@@ -93,8 +93,8 @@ pub(crate) fn switch_to(cpu: &'static CpuDispatch, from: &'static Thread, next: 
     count(&cpu.counts.switches);
     tick::note_switch(cpu, to);
     let context = leave(cpu, from, to);
-    // SAFETY: `from` runs here; `to` has been published by this processor alone, and nobody stands on
-    // its stack. We are at `DISP_LEVEL`, and threads live for ever.
+    // SAFETY: `from` runs here; `to` has been published by this processor alone, and nobody stands
+    // on its stack. We are at `DISP_LEVEL`, and threads live for ever.
     unsafe { machine::switch(atomic, &from.context, context) };
     arrive();
     if cpu.is_idle_thread(from) {
@@ -155,8 +155,8 @@ pub(crate) fn wait_until_left(thread: &Thread) {
     }
 }
 
-/// The first thing that a thread does when it has been switched to: it releases the one before it, and its
-/// owner loads what it needs.
+/// The first thing that a thread does when it has been switched to: it releases the one before it,
+/// and its owner loads what it needs.
 pub(crate) fn arrive() {
     // SAFETY: at `DISP_LEVEL`, until the caller restores the level.
     let atomic: &Atomic = unsafe { Atomic::assume() };
@@ -198,14 +198,15 @@ fn assert_own_lock(cpu: &'static CpuDispatch, thread: &Thread) {
     }
 }
 
-/// On the idle thread's stack: switches to the thread for whose sake this processor came here, if any.
+/// On the idle thread's stack: switches to the thread for whose sake this processor came
+/// here, if any.
 pub(crate) fn finish_deferred(cpu: &'static CpuDispatch, atomic: &Atomic) {
     while let Some(to) = cpu.deferred.load(Ordering::Relaxed) {
         cpu.deferred.store(None, Ordering::Relaxed);
         let idle = cpu.idle_thread();
         let context = leave(cpu, idle, to);
-        // SAFETY: the idle thread runs here; `to` was published by this processor and has been left by
-        // the one where it stood. At `DISP_LEVEL`.
+        // SAFETY: the idle thread runs here; `to` was published by this processor and has been left
+        // by the one where it stood. At `DISP_LEVEL`.
         unsafe { machine::switch(atomic, &idle.context, context) };
         arrive();
     }

@@ -39,8 +39,8 @@ pub struct Dispatch {
     /// Ticks of the clock between two clock ticks; 0 for none ([`crate::tick`]).
     pub(crate) tick_interval: core::sync::atomic::AtomicU64,
     next_thread_id: AtomicU64,
-    /// How long a processor waits for a dispatcher lock before it concludes that it waits for ever, in
-    /// ticks; 0: it never does. Core's atomic in every flavour.
+    /// How long a processor waits for a dispatcher lock before it concludes that it waits for ever,
+    /// in ticks; 0: it never does. Core's atomic in every flavour.
     watchdog_limit: core::sync::atomic::AtomicU64,
 }
 
@@ -89,7 +89,7 @@ impl Dispatch {
     }
 
     /// Makes a processor known to the dispatcher. It runs nothing until it is started
-    /// ([`crate::start_cpu`]).
+    /// ([`crate::start`]).
     pub fn add_cpu(&'static self, cpu: &'static CpuDispatch) {
         cpu.install();
         cpu.partition.store(Some(&self.partitions[0]), Ordering::Release);
@@ -113,8 +113,8 @@ impl Dispatch {
         &self.transition_lock
     }
 
-    /// How long a processor waits for a dispatcher lock before it concludes that it waits for ever, in
-    /// ticks; 0: it never does.
+    /// How long a processor waits for a dispatcher lock before it concludes that it waits for ever,
+    /// in ticks; 0: it never does.
     pub(crate) fn watchdog_limit(&self) -> u64 {
         self.watchdog_limit.load(Ordering::Relaxed)
     }

@@ -1,14 +1,14 @@
 //! A thread, as the dispatcher knows it.
 //!
-//! A thread is `&'static Thread`: its memory is a thread's for ever, and what was read from it is never
-//! garbage, only perhaps out of date. When a thread is over its object is used again for another; its
-//! generation tells the two apart.
+//! A thread is `&'static Thread`: its memory is a thread's for ever, and what was read from it is
+//! never garbage, only perhaps out of date. When a thread is over its object is used again for
+//! another; its generation tells the two apart.
 //!
 //! Who may touch what:
 //!
 //! | fields | protected by |
 //! |---|---|
-//! | state, lock pointer, dispatch queue, priorities, bindings | the thread lock ([`crate::thread_lock`]) |
+//! | state, lock pointer, queue, priorities, bindings | the thread lock ([`crate::thread_lock`]) |
 //! | links, wait list, wait channel | the lock of the list that the thread is in |
 //! | context, owner, pinned thread | the thread itself, or whoever switches to it |
 //! | `on_cpu` | set by who switches to it, cleared by who was switched to instead |
@@ -239,7 +239,8 @@ impl Thread {
         self.lock.is(lock, Ordering::Acquire)
     }
 
-    /// Changes state and lock pointer, the pointer last: whoever takes the new lock sees the new state.
+    /// Changes state and lock pointer, the pointer last: whoever takes the new lock sees
+    /// the new state.
     ///
     /// Only [`crate::thread_lock`] calls this: a change goes through its guards.
     #[inline]

@@ -1,8 +1,9 @@
 //! A list of threads, through links in the threads themselves: no allocation, and removal of any
 //! thread in constant time.
 //!
-//! A thread is in one list at most. The links belong to the lock that protects the list; every list
-//! lies behind a dispatcher lock ([`crate::disp_lock::Guarded`]) and is reached with that lock held.
+//! A thread is in one list at most. The links belong to the lock that protects the list;
+//! every list lies behind a dispatcher lock ([`crate::disp_lock::Guarded`]) and is reached
+//! with that lock held.
 
 use crate::thread::Thread;
 use core::ptr;
@@ -28,8 +29,8 @@ pub(crate) struct ThreadList {
 
 /// What a thread's links say, or are made to say.
 fn links<R>(thread: &Thread, act: impl FnOnce(&mut Links) -> R) -> R {
-    // SAFETY: whoever has a list holds its lock, and so the links of every thread in it; a thread that
-    // is about to be put into a list is in nobody else's.
+    // SAFETY: whoever has a list holds its lock, and so the links of every thread in it; a thread
+    // that is about to be put into a list is in nobody else's.
     let mut links = unsafe { thread.links.access() };
     act(&mut links)
 }
@@ -70,8 +71,9 @@ impl ThreadList {
         self.insert(thread, self.last, None);
     }
 
-    /// Behind all threads whose priority is not lower: the list stays in order of priority, and in
-    /// order of arrival within one. Looks from the end, as most arrive with the priority of the others.
+    /// Behind all threads whose priority is not lower: the list stays in order of priority,
+    /// and in order of arrival within one. Looks from the end, as most arrive with the
+    /// priority of the others.
     pub(crate) fn insert_by_priority(&mut self, thread: &'static Thread) {
         let priority = thread.dispatch_priority();
         let mut previous = self.last;

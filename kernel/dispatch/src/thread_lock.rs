@@ -1,7 +1,7 @@
 //! The thread lock, and the changes of a thread's state.
 //!
-//! A thread has no lock of its own. Its lock is the dispatcher lock of whatever holds it at the moment,
-//! and its lock pointer leads there:
+//! A thread has no lock of its own. Its lock is the dispatcher lock of whatever holds it at the
+//! moment, and its lock pointer leads there:
 //!
 //! | state | lock |
 //! |---|---|
@@ -14,8 +14,8 @@
 //! | between two of these | the transition lock, which is always held |
 //! | over | none |
 //!
-//! So whoever holds, say, a run queue's lock has locked every thread in it. The pointer may move while
-//! somebody waits for the lock, so [`lock`] looks again once it has it.
+//! So whoever holds, say, a run queue's lock has locked every thread in it. The pointer may move
+//! while somebody waits for the lock, so [`lock`] looks again once it has it.
 //!
 //! # Changes of state
 //!
@@ -24,20 +24,21 @@
 //! ```text
 //! lock() -> ThreadGuard -+-> sleep(queue lock)             asleep, in the queue's hands
 //!                        +-> stop(stop lock)               stopped
-//!                        +-> transition() -> InTransit -+-> enqueue (crate::enqueue)   runnable
-//!   from a queue, lock held: InTransit::of_queue -------+-> publish_on_processor       running
-//!                                                       +-> into_reserved              set aside
-//!                                                       +-> into_sleeping              asleep again
+//!                        +-> transition() -> InTransit -+-> enqueue (crate::enqueue) runnable
+//!   from a queue, lock held: InTransit::of_queue -------+-> publish_on_processor     running
+//!                                                       +-> into_reserved            set aside
+//!                                                       +-> into_sleeping            asleep again
 //! ```
 //!
-//! [`ThreadGuard`] remembers the lock that it *took* and releases that one, wherever the pointer leads
-//! by then. Forgetting this was bug 6294464.
+//! [`ThreadGuard`] remembers the lock that it *took* and releases that one, wherever the pointer
+//! leads by then. Forgetting this was bug 6294464.
 //!
 //! [`publish_on_processor`] is the one function that makes a thread running. The new lock, the
-//! processor's, is *not* held at that moment. So the order of its two stores carries everything: state
-//! first, then the pointer, with release order. Leaving the order to the compiler was bug 4699850. The
-//! result, [`Committed`], borrows the proof that the caller stays on this processor: giving up the
-//! level in between, and so perhaps the processor, does not compile. That it did was bug 5017148.
+//! processor's, is *not* held at that moment. So the order of its two stores carries everything:
+//! state first, then the pointer, with release order. Leaving the order to the compiler was bug
+//! 4699850. The result, [`Committed`], borrows the proof that the caller stays on this processor:
+//! giving up the level in between, and so perhaps the processor, does not compile. That it did
+//! was bug 5017148.
 
 use crate::cpu::CpuDispatch;
 use crate::disp_lock::{DispLock, Held, LockClass};
@@ -72,8 +73,8 @@ fn fits(state: State, class: LockClass) -> bool {
     }
 }
 
-/// Locks a thread, where the level is raised already: `thread_lock_high`. Must not be called for a thread
-/// that is over: it has no lock.
+/// Locks a thread, where the level is raised already: `thread_lock_high`. Must not be called for a
+/// thread that is over: it has no lock.
 #[inline]
 pub fn lock<'a>(thread: &'static Thread, atomic: &'a Atomic) -> ThreadGuard<'a> {
     loop {
@@ -224,8 +225,8 @@ impl<'a> ThreadGuard<'a> {
         InTransit { thread, atomic }
     }
 
-    /// It is asleep from now on, in the hands of `new`, which the caller holds. Releases the lock that
-    /// was taken.
+    /// It is asleep from now on, in the hands of `new`, which the caller holds. Releases the lock
+    /// that was taken.
     #[inline]
     pub(crate) fn sleep(self, new: &Held<'_>) {
         self.give(State::Sleep, new);
@@ -265,8 +266,8 @@ impl Drop for ThreadGuard<'_> {
     fn drop(&mut self) {
         #[cfg(feature = "bug-6294464")]
         if let Some(lock) = self.thread.lock_pointer() {
-            // With the bug, unlocking goes by the pointer, as `thread_unlock` did: if that was moved
-            // meanwhile, the wrong lock is released and the right one stays held.
+            // With the bug, unlocking goes by the pointer, as `thread_unlock` did: if that was
+            // moved meanwhile, the wrong lock is released and the right one stays held.
             Held::release_whatever(lock, self.held.atomic());
             return;
         }
@@ -304,8 +305,8 @@ pub fn lock_thread_anywhere<'a>(thread: &'static Thread) -> LockedThread<'a> {
     }
 }
 
-/// Locks a thread wherever the caller comes from, unless it is over or has not begun: nobody can lock such
-/// a thread.
+/// Locks a thread wherever the caller comes from, unless it is over or has not begun: nobody can
+/// lock such a thread.
 pub(crate) fn lock_thread_if_begun<'a>(thread: &'static Thread) -> Option<LockedThread<'a>> {
     loop {
         let level = pil::raise_anywhere(Pil::DISP);
@@ -342,8 +343,9 @@ impl<'a> LockedThread<'a> {
     }
 }
 
-/// A thread that is the caller's alone: its lock pointer leads to the transition lock, or to the lock
-/// of a queue that the caller holds and has taken it from. Its state is still the one from before.
+/// A thread that is the caller's alone: its lock pointer leads to the transition lock, or to
+/// the lock of a queue that the caller holds and has taken it from. Its state is still the
+/// one from before.
 #[must_use = "the thread belongs nowhere until it is enqueued or published"]
 pub struct InTransit<'a> {
     thread: &'static Thread,
@@ -409,15 +411,16 @@ impl<'a> InTransit<'a> {
     }
 }
 
-/// A thread that has been published as running on this processor and that this processor is bound to
-/// switch to. Lives only while the caller certainly stays here.
+/// A thread that has been published as running on this processor and that this processor is bound
+/// to switch to. Lives only while the caller certainly stays here.
 #[must_use = "the thread is running as far as everybody knows: switch to it"]
 pub(crate) struct Committed<'c> {
     thread: &'static Thread,
     atomic: &'c Atomic,
 }
 
-/// Publishes a thread as running on the current processor. The only function that does. See the module.
+/// Publishes a thread as running on the current processor. The only function that does.
+/// See the module.
 #[inline]
 pub(crate) fn publish_on_processor<'c>(
     transit: InTransit<'_>,

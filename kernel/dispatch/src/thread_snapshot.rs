@@ -1,10 +1,10 @@
 //! The image of a thread for a checkpoint of the system, and its restoration.
 //!
-//! Who writes the image of *itself* copies its own thread object, and the copying may well bind it weakly
-//! while it lasts. Restored word by word, such a thread would be bound for ever to a processor on which it
-//! no longer runs: back in time, to the middle of the copying. It happened to Solaris, whose checkpoint
-//! copied the `kthread_t` with the `bcopy` that bound it. So the image holds the bindings, to be looked at,
-//! and restoring leaves the live ones alone (row 15).
+//! Who writes the image of *itself* copies its own thread object, and the copying may well bind it
+//! weakly while it lasts. Restored word by word, such a thread would be bound for ever to a
+//! processor on which it no longer runs: back in time, to the middle of the copying. It happened to
+//! Solaris, whose checkpoint copied the `kthread_t` with the `bcopy` that bound it. So the image
+//! holds the bindings, to be looked at, and restoring leaves the live ones alone (row 15).
 
 use crate::cpu::CpuDispatch;
 use crate::thread::Thread;
@@ -40,7 +40,8 @@ impl ThreadSnapshot {
         }
     }
 
-    /// Makes the running thread what it was, except for its bindings: they are facts of the present.
+    /// Makes the running thread what it was, except for its bindings: they are facts
+    /// of the present.
     ///
     /// # Panics
     ///

@@ -1,22 +1,22 @@
 //! Turnstiles: where threads sleep that wait for a mutex or a readers-writer lock.
 //!
-//! A lock is one word. The queue of those who wait for it would make it large, and hardly any lock has
-//! waiters at a given moment: there are at most as many queues in use as there are threads asleep. So each
-//! thread brings a queue along, its *turnstile*:
+//! A lock is one word. The queue of those who wait for it would make it large, and hardly any lock
+//! has waiters at a given moment: there are at most as many queues in use as there are threads
+//! asleep. So each thread brings a queue along, its *turnstile*:
 //!
 //! - the first to sleep for a lock gives its turnstile, which goes into the table under the lock's
 //!   address;
 //! - each further one puts its own aside, as a *spare* of the one in use;
-//! - each that is woken takes a spare along, and the last to be woken takes the one in use. So every
-//!   thread that is not asleep has exactly one, though perhaps another than before.
+//! - each that is woken takes a spare along, and the last to be woken takes the one in use. So
+//!   every thread that is not asleep has exactly one, though perhaps another than before.
 //!
-//! The table consists of chains, each behind a dispatcher lock; the address of a lock's word says which.
-//! A sleeping thread's lock pointer leads to its chain.
+//! The table consists of chains, each behind a dispatcher lock; the address of a lock's word says
+//! which. A sleeping thread's lock pointer leads to its chain.
 //!
 //! # The word
 //!
-//! All locks that use turnstiles keep their owner in their word in the same manner ([`owner_of`]): so
-//! priority inheritance ([`crate::priority_inheritance`]) knows nothing of the kinds of locks.
+//! All locks that use turnstiles keep their owner in their word in the same manner ([`owner_of`]):
+//! so priority inheritance ([`crate::priority_inheritance`]) knows nothing of the kinds of locks.
 //!
 //! | bits | meaning |
 //! |---|---|
@@ -25,11 +25,12 @@
 //! | [`READERS`] | held by readers: the rest is their number, and the lock has no owner |
 //! | the others | the owner, or the number of readers; all 0: nobody |
 //!
-//! Invariant, whenever the chain's lock is free: `WAITERS` is set if and only if the lock has a turnstile
-//! in the table; and while it is set, the owner changes only under the chain's lock.
+//! Invariant, whenever the chain's lock is free: `WAITERS` is set if and only if the lock has a
+//! turnstile in the table; and while it is set, the owner changes only under the chain's lock.
 //!
-//! Who may touch what: everything belongs to the chain's lock, except `willed` and `next_inherited`, which
-//! belong to the inheritor's thread lock. `inheritor` changes with both locks held.
+//! Who may touch what: everything belongs to the chain's lock, except `willed` and
+//! `next_inherited`, which belong to the inheritor's thread lock. `inheritor` changes with
+//! both locks held.
 //!
 //! Solaris: `turnstile_t`, `turnstile_block`, `turnstile_wakeup`.
 
@@ -122,8 +123,8 @@ impl Turnstile {
         self.word.load(Ordering::Relaxed).addr()
     }
 
-    /// The owner of the lock for which it is used. The caller holds the chain's lock, or knows by other
-    /// means that those who sleep here go on sleeping.
+    /// The owner of the lock for which it is used. The caller holds the chain's lock, or knows by
+    /// other means that those who sleep here go on sleeping.
     pub(crate) fn owner(&self) -> Option<&'static Thread> {
         let word = self.word.load(Ordering::Relaxed);
         // SAFETY: null, or the word of a lock that somebody sleeps for, who has a reference to it.
@@ -134,8 +135,8 @@ impl Turnstile {
 
 /// A thread's part in turnstiles.
 pub(crate) struct Donation {
-    /// The turnstile that it has; while it waits for a lock, the one that it sleeps in. `None` is the
-    /// one that it was born with.
+    /// The turnstile that it has; while it waits for a lock, the one that it sleeps in. `None` is
+    /// the one that it was born with.
     current: AtomicRef<Turnstile>,
     first: Turnstile,
     /// The first of the turnstiles from which it inherits. Protected by the thread lock.
@@ -248,9 +249,9 @@ impl<'a> LockedChain<'a> {
         used.word.store(ptr::null_mut(), Ordering::Relaxed);
     }
 
-    /// Puts the running thread to sleep for the lock and wills its priority to whoever is in its way. It
-    /// still runs, and calls `swtch` next; it may be woken and chosen elsewhere before. The caller has
-    /// set [`WAITERS`], under this lock. Solaris: `turnstile_block`.
+    /// Puts the running thread to sleep for the lock and wills its priority to whoever is in its
+    /// way. It still runs, and calls `swtch` next; it may be woken and chosen elsewhere before. The
+    /// caller has set [`WAITERS`], under this lock. Solaris: `turnstile_block`.
     pub(crate) fn sleep(mut self, queue: Queue) {
         let atomic = self.held.atomic();
         let guard = thread_lock::lock(Thread::current(atomic), atomic);
@@ -323,14 +324,14 @@ pub(crate) fn wake(transit: InTransit<'_>) {
     sleep_queue::wake(transit, Woken::ByEvent);
 }
 
-/// The number of the chain to which the lock at this address belongs: for whoever looks at a sleeping thread,
-/// and for tests.
+/// The number of the chain to which the lock at this address belongs: for whoever looks at a
+/// sleeping thread, and for tests.
 pub fn chain_of<T>(lock: &T) -> usize {
     TurnstileTable::number(ptr::from_ref(lock).addr())
 }
 
-/// How many turnstiles are in use at this moment: how many locks have somebody asleep. For the watchdog,
-/// and for tests.
+/// How many turnstiles are in use at this moment: how many locks have somebody asleep. For the
+/// watchdog, and for tests.
 pub fn in_use() -> usize {
     let level = machine::pil::raise_anywhere(machine::Pil::DISP);
     let chains = &Dispatch::of(level.atomic()).turnstiles.chains;
@@ -343,8 +344,8 @@ pub fn in_use() -> usize {
 }
 
 impl Thread {
-    /// The turnstile that it has or sleeps in, as a number to be compared: no two threads that are awake
-    /// ever have the same.
+    /// The turnstile that it has or sleeps in, as a number to be compared: no two threads that are
+    /// awake ever have the same.
     pub fn turnstile_number(&'static self) -> usize {
         ptr::from_ref(self.donation.turnstile()).addr()
     }

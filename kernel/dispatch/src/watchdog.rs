@@ -1,17 +1,18 @@
-//! The watchdog: notices that a processor waits for a dispatcher lock for ever, and says who waits for whom.
+//! The watchdog: notices that a processor waits for a dispatcher lock for ever, and says who
+//! waits for whom.
 //!
 //! Dispatcher locks are held for a few dozen instructions. A processor that has waited for one for
-//! seconds waits for ever, and since it waits at `DISP_LEVEL`, soon everybody does. So each wait has a
-//! limit ([`Watch`]); who exceeds it panics and names the lock and, if the waits form one, the cycle. The
-//! kernel's panic report has a [`Report`] besides, whatever the panic: for every processor the thread, its
-//! state, its lock pointer and what that is the lock of, its wait channel and the channel's bucket, the
-//! locks that the processor holds and the one that it waits for.
+//! seconds waits for ever, and since it waits at `DISP_LEVEL`, soon everybody does. So each wait
+//! has a limit ([`Watch`]); who exceeds it panics and names the lock and, if the waits form one,
+//! the cycle. The kernel's panic report has a [`Report`] besides, whatever the panic: for every
+//! processor the thread, its state, its lock pointer and what that is the lock of, its wait channel
+//! and the channel's bucket, the locks that the processor holds and the one that it waits for.
 //!
-//! That is the walk by which bug 5017148 was found in a crash dump: from the processor that spins, to the
-//! lock, to its holder, to the lock that the holder spins for.
+//! That is the walk by which bug 5017148 was found in a crash dump: from the processor that spins,
+//! to the lock, to its holder, to the lock that the holder spins for.
 //!
-//! Everything here only looks, without locks: what it finds may be a moment out of date, except that who
-//! waits for ever does not move.
+//! Everything here only looks, without locks: what it finds may be a moment out of date, except
+//! that who waits for ever does not move.
 
 use crate::Dispatch;
 use crate::cpu::CpuDispatch;
@@ -22,7 +23,8 @@ use crate::thread::{State, Thread};
 use core::fmt;
 use machine::{Atomic, time};
 
-/// A processor's wait for a lock. Made when the lock was found held, dropped when it has been taken.
+/// A processor's wait for a lock. Made when the lock was found held, dropped when it
+/// has been taken.
 pub(crate) struct Watch {
     lock: &'static DispLock,
     /// Who waits; none before the dispatcher has the processor.

@@ -1,37 +1,39 @@
 //! Weak binding: for a short while a thread does not migrate, though it can be preempted.
 //!
-//! [`nomigrate`] works in any context: with preemption on or off, at any interrupt level, in interrupt
-//! threads. It never fails and never sleeps. In return who is weakly bound must not sleep, and is done soon.
-//! (Who can sleep can afford affinity, [`crate::binding`].)
+//! [`nomigrate`] works in any context: with preemption on or off, at any interrupt level, in
+//! interrupt threads. It never fails and never sleeps. In return who is weakly bound must not
+//! sleep, and is done soon. (Who can sleep can afford affinity, [`crate::binding`].)
 //!
 //! # The state
 //!
 //! | count | weak binding | meaning |
 //! |---|---|---|
 //! | 0 | none | the thread migrates |
-//! | n > 0 | its processor | it is preempted, and waits in the queue of that processor and no other |
+//! | n > 0 | its processor | it is preempted, and waits in that processor's queue |
 //! | n < 0 | none | the barrier stood when it asked: preemption is off, and stays off |
 //!
 //! Only the thread itself writes them.
 //!
 //! # No lock
 //!
-//! In Solaris both sides take the thread lock, in order not to race with who binds the thread strongly, takes
-//! the processor off line or moves the thread to another set. Each of these gets along without:
+//! In Solaris both sides take the thread lock, in order not to race with who binds the thread
+//! strongly, takes the processor off line or moves the thread to another set. Each of these
+//! gets along without:
 //!
-//! - *The queues* honour the weak binding. A thread that runs enters a queue by its own processor's doing,
-//!   after its own stores; who finds it there has taken the queue's lock after that.
-//! - *Who binds strongly* does not ask whether there is a weak binding. It stores the strong one and tells
-//!   the processor to preempt the thread, in any case. If that comes before the weak binding ends, the thread
-//!   is preempted in vain, but from then on sees the strong binding when it looks, at the end (row 7). If it
-//!   comes later, preemption takes the thread where it belongs. There is no third case: the preemption is an
-//!   event on the thread's own processor.
-//! - *Who takes a processor off line, or raises the barrier*, stores an obstacle and later pauses all
-//!   processors ([`crate::pause`]). From the look at the obstacle to the store of the binding preemption is
-//!   off, so a pause falls before or behind. Before: the thread sees the obstacle. Behind: who pauses sees
-//!   the binding (the late binder), lets everybody go on, and begins again.
+//! - *The queues* honour the weak binding. A thread that runs enters a queue by its own processor's
+//!   doing, after its own stores; who finds it there has taken the queue's lock after that.
+//! - *Who binds strongly* does not ask whether there is a weak binding. It stores the strong one
+//!   and tells the processor to preempt the thread, in any case. If that comes before the weak
+//!   binding ends, the thread is preempted in vain, but from then on sees the strong binding when
+//!   it looks, at the end (row 7). If it comes later, preemption takes the thread where it belongs.
+//!   There is no third case: the preemption is an event on the thread's own processor.
+//! - *Who takes a processor off line, or raises the barrier*, stores an obstacle and later pauses
+//!   all processors ([`crate::pause`]). From the look at the obstacle to the store of the binding
+//!   preemption is off, so a pause falls before or behind. Before: the thread sees the obstacle.
+//!   Behind: who pauses sees the binding (the late binder), lets everybody go on, and begins again.
 //!
-//! So the fast path is: level 0? preemption off; look at count and obstacles; two stores; preemption on.
+//! So the fast path is: level 0? preemption off; look at count and obstacles; two
+//! stores; preemption on.
 //!
 //! Solaris: `thread_nomigrate`, `thread_allowmigrate`, `weakbinding_stop`, `weakbinding_start`.
 
@@ -51,7 +53,8 @@ const IN_MOTION: u8 = 1 << 0;
 /// The barrier stands: weak bindings turn preemption off instead.
 const BARRIER: u8 = 1 << 1;
 
-/// What keeps a thread from being bound weakly to a processor just so. Written by the holder of `cpu_lock`.
+/// What keeps a thread from being bound weakly to a processor just so. Written by the
+/// holder of `cpu_lock`.
 pub(crate) struct Obstacles(AtomicU8);
 
 impl Obstacles {
@@ -93,8 +96,8 @@ impl Binding {
     #[inline]
     fn set_count(&self, count: i32) {
         self.nomigrate.store(count as u32, Ordering::Relaxed);
-        // What the thread does on its processor comes after this, or before: for interrupts on the same
-        // processor, and so for the compiler alone.
+        // What the thread does on its processor comes after this, or before: for interrupts on the
+        // same processor, and so for the compiler alone.
         compiler_fence(Ordering::SeqCst);
     }
 }
@@ -117,8 +120,9 @@ impl WeakBinding<'_> {
 /// Keeps the running thread on its processor.
 #[inline]
 pub fn nomigrate<'a>() -> WeakBinding<'a> {
-    // Row 1: whoever runs at a raised level stays where it is. That includes interrupt threads, which are
-    // bound to their processor, and handlers of high-level interrupts, which do not own the thread.
+    // Row 1: whoever runs at a raised level stays where it is. That includes interrupt threads,
+    // which are bound to their processor, and handlers of high-level interrupts, which do not
+    // own the thread.
     if Pil::current() != Pil::NONE {
         return WeakBinding::of(None);
     }
@@ -136,8 +140,8 @@ pub fn nomigrate<'a>() -> WeakBinding<'a> {
     WeakBinding::of(Some(thread))
 }
 
-/// Binds the running thread. The count first: an interrupt between the two finds a nested binding, and leaves
-/// what it found (row 4). Preemption is off, so nothing else can come between.
+/// Binds the running thread. The count first: an interrupt between the two finds a nested binding,
+/// and leaves what it found (row 4). Preemption is off, so nothing else can come between.
 #[inline]
 fn grant(thread: &'static Thread, cpu: &'static CpuDispatch, count: i32) {
     thread.binding.set_count(count);
@@ -176,7 +180,8 @@ fn nomigrate_slowly<'a>() -> WeakBinding<'a> {
             core::mem::forget(preemption);
             return WeakBinding::of(Some(thread));
         }
-        // Row 9: it cannot leave, or has to stay; who takes the processor off line waits, or gives up.
+        // Row 9: it cannot leave, or has to stay; who takes the processor off line waits,
+        // or gives up.
         let stays = nested > 0 || !can_leave || thread.binding.strong.is(cpu, Ordering::Relaxed);
         if stays || !cpu.obstacles.in_motion() {
             if cpu.obstacles.in_motion() {
@@ -185,8 +190,8 @@ fn nomigrate_slowly<'a>() -> WeakBinding<'a> {
             grant(thread, cpu, nested + 1);
             return WeakBinding::of(Some(thread));
         }
-        // Row 8: on to another processor, and there again. Repeated bindings here would keep this one from
-        // ever going off line.
+        // Row 8: on to another processor, and there again. Repeated bindings here would keep this
+        // one from ever going off line.
         count(&cpu.counts.weak_retries);
         resched::ask_to_choose(cpu, Priority::KERNEL_PREEMPT, preemption.atomic());
         drop(preemption);
@@ -211,8 +216,8 @@ impl Drop for WeakBinding<'_> {
     }
 }
 
-/// The last weak binding ends. An interrupt or a preemption between the stores finds the thread bound still,
-/// or not any longer.
+/// The last weak binding ends. An interrupt or a preemption between the stores finds the thread
+/// bound still, or not any longer.
 #[inline]
 fn release(thread: &'static Thread) {
     thread.binding.set_count(0);
@@ -235,7 +240,8 @@ fn go_home(thread: &'static Thread) {
     }
 }
 
-/// How often the running thread has asked not to migrate: above 0 by weak binding, below 0 by preemption off.
+/// How often the running thread has asked not to migrate: above 0 by weak binding, below 0
+/// by preemption off.
 pub fn depth() -> i32 {
     Thread::running().binding.count()
 }
@@ -245,8 +251,8 @@ pub fn bound_to(thread: &Thread) -> Option<&'static CpuDispatch> {
     thread.binding.weak.load(Ordering::Relaxed)
 }
 
-/// Rule B1 (row 14): nobody sleeps while it is weakly bound, in whatever way. It would keep a processor from
-/// going off line for as long as it likes.
+/// Rule B1 (row 14): nobody sleeps while it is weakly bound, in whatever way. It would keep a
+/// processor from going off line for as long as it likes.
 #[inline]
 pub(crate) fn assert_may_sleep(thread: &Thread) {
     if thread.binding.count() != 0 {
@@ -261,9 +267,9 @@ fn sleeps_weakly_bound(thread: &Thread) -> ! {
     );
 }
 
-/// While this stands, who asks not to migrate has preemption turned off instead: weak bindings that there are
-/// end soon, and no new ones come. Bindings that were asked for just before may still come; a pause
-/// ([`crate::pause`]) puts an end to that.
+/// While this stands, who asks not to migrate has preemption turned off instead: weak bindings that
+/// there are end soon, and no new ones come. Bindings that were asked for just before may still
+/// come; a pause ([`crate::pause`]) puts an end to that.
 #[must_use = "the barrier falls when this is dropped"]
 pub struct WeakBindingBarrier<'a> {
     lock: &'a CpuLockGuard,

@@ -6,7 +6,7 @@
 //! | occasion | the thread's level becomes |
 //! |---|---|
 //! | its turn is over | `after_turn`: 10 lower |
-//! | it is woken, [`Row::patience`] seconds after its turn began or later | `after_sleep`: 50 or more |
+//! | woken, [`Row::patience`] seconds or more after its turn began | `after_sleep`: 50 or more |
 //! | it waits for a processor for as long | the same |
 //!
 //! Low levels have long turns, high levels short ones: who computes runs seldom and long, who
