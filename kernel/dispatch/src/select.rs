@@ -21,7 +21,9 @@ use crate::priority::Priority;
 use crate::thread::asynchronous;
 use crate::thread_lock::{Committed, InTransit, publish_on_processor};
 use atomics::{Ordering, fence};
+use machine::tracing::emit;
 use machine::{Atomic, preempt};
+use trace::{EventId, Kind};
 
 /// Chooses what the current processor runs next. The thread that has run until now has already been
 /// put where it belongs.
@@ -71,7 +73,8 @@ fn take<'c>(
     atomic: &'c Atomic,
 ) -> Committed<'c> {
     let thread = transit.thread();
-    if !thread.cpu.is(cpu, Ordering::Relaxed) {
+    let last = thread.cpu.load(Ordering::Relaxed);
+    if last.is_some_and(|last| !core::ptr::eq(last, cpu)) {
         emit(Kind::Migrate, thread.id(), EventId::NONE);
     }
     publish_choice(cpu, thread, thread.dispatch_priority());

@@ -5,8 +5,8 @@ use ::memory::{FrameNumber, FrameState, Memory, Slab, SlabBox};
 use alloc::vec::Vec;
 use dispatch::CpuDispatch;
 use dispatch::kernel_thread::{self, Attributes};
-use machine::{MayFault, System};
 use machine::x86_64::paging;
+use machine::{MayFault, System};
 
 pub fn frames_are_all_known(run: &mut Run<'_>) -> Outcome {
     let frames = &Memory::current().frames;
