@@ -109,7 +109,8 @@ impl Kernel {
         let frequency = self.system.backend.clock.frequency().expect("the clock is calibrated");
         let start = time::now();
         let ticks = frequency.ticks(nanoseconds);
-        while time::now() - start < ticks {
+        // A thread may move to a processor whose counter lags by a little.
+        while time::now().saturating_sub(start) < ticks {
             core::hint::spin_loop();
         }
     }

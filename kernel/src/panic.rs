@@ -133,6 +133,9 @@ fn report(start: Start, describe: impl FnOnce(Write<'_>)) -> ! {
     let cpu = machine::Cpu::current(unsafe { machine::Atomic::assume() });
     let provoked = become_owner(system, cpu.index());
     stop_others(system, cpu.index());
+    if let Some(dispatch) = Dispatch::find() {
+        dispatch.note_panic();
+    }
     let write: Write<'_> = &mut |text| write_unlocked(text);
     write(format_args!("\nkernel panic on cpu {}", cpu.index()));
     if let Some(program) = program::name_on(cpu) {

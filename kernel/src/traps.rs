@@ -37,7 +37,8 @@ impl Hooks for KernelHooks {
         let level = pil::raise_anywhere(Pil::DISP);
         let atomic = level.atomic();
         count(&PerCpu::current(atomic).preemptions);
-        let too_early = CpuDispatch::find(Cpu::current(atomic)).is_none_or(|cpu| !cpu.is_online());
+        let too_early = CpuDispatch::find(Cpu::current(atomic))
+            .is_none_or(|cpu| cpu.running_thread().is_none());
         if too_early {
             // There is nothing to choose from yet.
             preempt::clear(atomic);

@@ -188,6 +188,7 @@ fn is_same(one: Option<&CpuDispatch>, other: Option<&CpuDispatch>) -> bool {
 #[must_use = "affinity ends when this is dropped"]
 pub struct AffinityGuard {
     thread: &'static Thread,
+    id: u64,
     not_send: PhantomData<*mut ()>,
 }
 
@@ -206,7 +207,7 @@ pub fn affinity_here() -> AffinityGuard {
     }
     emit(Kind::Bind, thread.id(), EventId::NONE);
     drop(guard);
-    AffinityGuard { thread, not_send: PhantomData }
+    AffinityGuard { thread, id: thread.id(), not_send: PhantomData }
 }
 
 /// A thread goes to a processor and stays there. Nests for the same processor. `None` if the thread
@@ -244,13 +245,17 @@ pub fn affinity_set(
         rebound(guard);
     }
     drop(level);
-    Some(AffinityGuard { thread, not_send: PhantomData })
+    Some(AffinityGuard { thread, id: thread.id(), not_send: PhantomData })
 }
 
 impl Drop for AffinityGuard {
     fn drop(&mut self) {
         // A thread that is over is bound to nothing.
         let Some(locked) = lock_thread_if_begun(self.thread) else { return };
+        if self.thread.id() != self.id {
+            // The object is another thread's by now.
+            return;
+        }
         let (guard, level) = locked.into_parts();
         let binding = &self.thread.binding;
         let count = binding.affinity.load(Ordering::Relaxed);

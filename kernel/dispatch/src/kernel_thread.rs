@@ -30,6 +30,7 @@ use crate::thread_list::ThreadList;
 use crate::thread_lock::{self, InTransit};
 use atomics::cell::SharedCell;
 use atomics::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use machine::backend::Stack;
 use machine::pil::{self, PilGuard};
 use machine::preempt::PreemptGuard;
 use machine::tracing::emit;
@@ -241,21 +242,10 @@ pub(crate) fn prepare_bare(
         }
     };
     let life = &thread.life;
-    // SAFETY: the thread is in no queue and not running: it is the caller's alone.
-    let mut kept = unsafe { life.stack.access() };
-    if kept.as_ref().is_some_and(|kept| kept.kind != attributes.stack) {
-        dispatch.resources.give_stack(kept.take().expect("looked at just now"));
-    }
-    let stack = match &*kept {
-        Some(kept) => kept.stack,
-        None => match dispatch.resources.take_stack(attributes.stack) {
-            Ok(new) => kept.insert(new).stack,
-            Err(error) => {
-                let guard = machine::preempt::disable_anywhere();
-                dispatch.threads.give(thread, guard.atomic());
-                return Err(error);
-            }
-        },
+    let Ok(stack) = stack_of(thread, attributes.stack, dispatch) else {
+        let guard = machine::preempt::disable_anywhere();
+        dispatch.threads.give(thread, guard.atomic());
+        return Err(OutOfMemory);
     };
     let address = core::ptr::from_ref(thread).expose_provenance();
     // SAFETY: the stack is the thread's own, and its context is over or has never begun.
@@ -270,6 +260,24 @@ pub(crate) fn prepare_bare(
     Ok(thread)
 }
 
+/// The stack of a thread that is nobody else's: the one that it had, if it is of the right kind, or
+/// a new one.
+fn stack_of(
+    thread: &Thread,
+    kind: StackKind,
+    dispatch: &'static Dispatch,
+) -> Result<Stack, OutOfMemory> {
+    // SAFETY: the thread is in no queue and not running: it is the caller's alone.
+    let mut kept = unsafe { thread.life.stack.access() };
+    if kept.as_ref().is_some_and(|kept| kept.kind != kind) {
+        dispatch.resources.give_stack(kept.take().expect("looked at just now"));
+    }
+    match &*kept {
+        Some(kept) => Ok(kept.stack),
+        None => Ok(kept.insert(dispatch.resources.take_stack(kind)?).stack),
+    }
+}
+
 /// The dispatcher's own fields of a new thread.
 fn set_up(thread: &'static Thread, attributes: &Attributes, dispatch: &'static Dispatch) {
     class::enter(thread, attributes.class, attributes.priority);
@@ -281,6 +289,8 @@ fn set_up(thread: &'static Thread, attributes: &Attributes, dispatch: &'static D
     thread.cpu.store(attributes.bound_to, Ordering::Relaxed);
     thread.woken_by.store(0, Ordering::Relaxed);
     thread.ran_at.store(0, Ordering::Relaxed);
+    thread.voluntary.store(0, Ordering::Relaxed);
+    thread.involuntary.store(0, Ordering::Relaxed);
     thread.asynchronous.store(0, Ordering::Relaxed);
     thread.sleep.begin_anew();
     thread.publish(State::Free, Some(dispatch.transition_lock()));
@@ -399,7 +409,12 @@ fn exit(thread: &'static Thread) -> &'static Context {
 /// Ends the running thread where it stands, without going back to its entry: what lies on its stack
 /// is forgotten, not dropped. For threads that come from user mode. Not on the simulated machine,
 /// whose threads have to return.
-pub fn exit_here(result: usize) -> ! {
+///
+/// # Safety
+///
+/// Nothing on the stack is known to anybody else (an armed callout, a wait queue) or has to be
+/// dropped (a held lock, preemption turned off).
+pub unsafe fn exit_here(result: usize) -> ! {
     let thread = Thread::running();
     thread.life.result.store(result, Ordering::Relaxed);
     let next = exit(thread);

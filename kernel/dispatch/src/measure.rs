@@ -8,11 +8,14 @@ use crate::thread_lock::InTransit;
 use crate::{Dispatch, enqueue, select};
 use machine::{Pil, pil};
 
+/// A thread that nobody else knows.
+pub struct Measured(&'static Thread);
+
 /// Runs `act` with a thread that does not run.
-pub fn with_stopped_thread(act: impl FnOnce(&'static Thread)) {
+pub fn with_stopped_thread(act: impl FnOnce(&Measured)) {
     let attributes = Attributes::system("measured");
     let Ok(thread) = kernel_thread::prepare(&attributes, |_, _| 0, 0) else { return };
-    act(thread);
+    act(&Measured(thread));
     let guard = machine::preempt::disable_anywhere();
     kernel_thread::end_bare(thread);
     kernel_thread::recycle(thread, guard.atomic());
@@ -20,7 +23,7 @@ pub fn with_stopped_thread(act: impl FnOnce(&'static Thread)) {
 
 /// Makes the thread runnable and chooses it to run on the current processor, which then does not
 /// switch to it. The thread is that of [`with_stopped_thread`].
-pub fn enqueue_and_select(thread: &'static Thread) {
+pub fn enqueue_and_select(&Measured(thread): &Measured) {
     let level = pil::raise_anywhere(Pil::DISP);
     let atomic = level.atomic();
     let cpu = CpuDispatch::current(atomic);

@@ -6,8 +6,9 @@
 //!
 //! ```text
 //!   who pauses                             the pause thread of each other processor
+//!   turns preemption off
 //!   makes the pause threads
-//!   sleeps until all are ready   <------   begins; READY
+//!   spins until all are ready    <------   begins; READY
 //!   raises its level; go         ------>   raises its level; WAIT
 //!   spins until all wait         <------
 //!   makes its change
@@ -17,6 +18,10 @@
 //! The level is raised only when *all* are ready: a processor that masked its interrupts earlier
 //! would keep the pause thread of another from being told to run, if the one that has to tell it
 //! waits for this one.
+//!
+//! Who pauses keeps its processor from the first pause thread on. Its processor is the only one that
+//! runs other threads meanwhile, so every thread that is bound nowhere would come there: it might
+//! never get the processor back, and the others would spin for ever.
 //!
 //! While they are paused nobody takes a mutex: its holder may be one of those who do not run.
 //! Dispatcher locks are free, all of them.
@@ -30,17 +35,14 @@
 //! pause knows that it has left. Solaris: `pause_cpus`, `start_cpus`, `cpu_pause`, whose threads
 //! sleep in between.
 
+use crate::Dispatch;
 use crate::class::Class;
 use crate::cpu::CpuDispatch;
 use crate::cpu_lock::CpuLockGuard;
 use crate::kernel_thread::{self, Attributes, JoinHandle};
 use crate::priority::Priority;
 use crate::resources::{OutOfMemory, StackKind};
-use crate::sleep_queue::WaitQueue;
-use crate::swtch::swtch;
 use crate::system::CPUS;
-use crate::thread::Thread;
-use crate::{Dispatch, thread_lock};
 use atomics::{AtomicU8, AtomicU32, Ordering};
 use machine::pil;
 use machine::{Atomic, MayFault, Pil};
@@ -59,49 +61,18 @@ pub(crate) struct Pausing {
     ready: AtomicU32,
     /// How many wait, their interrupts masked.
     waiting: AtomicU32,
-    /// Who pauses sleeps here until all are ready.
-    initiator: WaitQueue,
 }
 
 impl Pausing {
     pub(crate) fn new() -> Pausing {
-        Pausing {
-            phase: AtomicU8::new(OVER),
-            ready: AtomicU32::new(0),
-            waiting: AtomicU32::new(0),
-            initiator: WaitQueue::new(),
-        }
-    }
-
-    /// One more is ready.
-    fn post(&self) {
-        let level = pil::raise_anywhere(Pil::DISP);
-        let mut held = self.initiator.lock(level.atomic()).enter_high(level.atomic());
-        self.ready.store(self.ready.load(Ordering::Relaxed) + 1, Ordering::Release);
-        self.initiator.wake_one(&mut held);
-    }
-
-    /// Sleeps until so many are ready.
-    fn wait(&self, count: u32, may_fault: &mut MayFault) {
-        loop {
-            let level = pil::raise(Pil::DISP, may_fault);
-            let atomic = level.atomic();
-            let me = thread_lock::lock(Thread::current(atomic), atomic);
-            let mut held = self.initiator.lock(atomic).enter_high(atomic);
-            if self.ready.load(Ordering::Relaxed) == count {
-                return;
-            }
-            self.initiator.put_to_sleep(me, &mut held);
-            drop(held);
-            swtch(level);
-        }
+        Pausing { phase: AtomicU8::new(OVER), ready: AtomicU32::new(0), waiting: AtomicU32::new(0) }
     }
 }
 
 /// The life of a pause thread.
 fn pause_thread(_: usize, _: &mut MayFault) -> usize {
     let pausing = &Dispatch::current().hot_plug.pausing;
-    pausing.post();
+    pausing.ready.fetch_add(1, Ordering::AcqRel);
     while pausing.phase.load(Ordering::Acquire) == READY {
         machine::spin();
     }
@@ -121,12 +92,8 @@ struct PauseThreads {
 }
 
 impl PauseThreads {
-    /// Makes one for each processor but this. On failure those that there are end again.
-    fn make(
-        dispatch: &'static Dispatch,
-        here: &'static CpuDispatch,
-        may_fault: &mut MayFault,
-    ) -> Result<PauseThreads, OutOfMemory> {
+    /// Makes one for each processor but this. Says whether there was memory for all.
+    fn make(dispatch: &'static Dispatch, here: &'static CpuDispatch) -> (PauseThreads, bool) {
         let mut made = PauseThreads { threads: [const { None }; CPUS], count: 0 };
         let others = dispatch.cpus().filter(|cpu| !core::ptr::eq(*cpu, here));
         for cpu in others.filter(|cpu| cpu.is_ready()) {
@@ -135,14 +102,11 @@ impl PauseThreads {
                 .bound(cpu);
             match kernel_thread::create(&attributes, pause_thread, 0) {
                 Ok(thread) => made.threads[cpu.index()] = Some(thread),
-                Err(error) => {
-                    made.end(dispatch, may_fault);
-                    return Err(error);
-                }
+                Err(_) => return (made, false),
             }
             made.count += 1;
         }
-        Ok(made)
+        (made, true)
     }
 
     /// Lets them end, and waits until they have.
@@ -166,24 +130,26 @@ pub(crate) fn with_all_paused<R>(
     pausing.ready.store(0, Ordering::Relaxed);
     pausing.waiting.store(0, Ordering::Relaxed);
     pausing.phase.store(READY, Ordering::Release);
-    let here = {
-        let guard = machine::preempt::disable(may_fault);
-        CpuDispatch::current(guard.atomic())
-    };
-    let threads = PauseThreads::make(dispatch, here, may_fault)?;
-    pausing.wait(threads.count, may_fault);
-    let result = {
-        let level = pil::raise(Pil::DISP, may_fault);
-        debug_assert!(here.is_here(level.atomic()), "who pauses stays where it is");
-        pausing.phase.store(GO, Ordering::Release);
-        while pausing.waiting.load(Ordering::Acquire) != threads.count {
-            machine::spin();
-        }
-        let result = act(level.atomic());
-        // Before the level comes down: who pauses is not to wait with the others standing still.
+    let (threads, result) = {
+        let preemption = machine::preempt::disable(may_fault);
+        let atomic = preemption.atomic();
+        let (threads, all) = PauseThreads::make(dispatch, CpuDispatch::current(atomic));
+        let result = all.then(|| {
+            while pausing.ready.load(Ordering::Acquire) != threads.count {
+                machine::spin();
+            }
+            let level = pil::raise_within(Pil::DISP, atomic);
+            pausing.phase.store(GO, Ordering::Release);
+            while pausing.waiting.load(Ordering::Acquire) != threads.count {
+                machine::spin();
+            }
+            act(level.atomic())
+        });
+        // Before the level, or preemption, is as it was: who pauses is not to wait with the others
+        // standing still.
         pausing.phase.store(OVER, Ordering::Release);
-        result
+        (threads, result)
     };
     threads.end(dispatch, may_fault);
-    Ok(result)
+    result.ok_or(OutOfMemory)
 }

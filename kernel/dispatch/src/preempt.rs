@@ -64,8 +64,10 @@ fn clear_wishes(cpu: &CpuDispatch, thread: &Thread, atomic: &Atomic) {
     preempt::clear(atomic);
 }
 
-/// Gives others of the same priority a turn.
+/// Gives others of the same priority a turn. Only where the caller could be preempted: at level 0, with
+/// preemption on.
 pub fn yield_now() {
+    assert!(preempt::is_possible(), "rule D5: nobody gives up the processor in a critical section");
     let level = pil::raise_anywhere(Pil::DISP);
     let thread = Thread::current(level.atomic());
     let guard = thread_lock::lock(thread, level.atomic());

@@ -66,7 +66,8 @@ impl Priority {
     }
 }
 
-/// A priority that others read without a lock.
+/// A priority that others read without a lock. Who sees it sees what was written before it: the thread
+/// whose priority it is.
 pub(crate) struct AtomicPriority(AtomicU16);
 
 impl AtomicPriority {
@@ -76,11 +77,11 @@ impl AtomicPriority {
 
     #[inline]
     pub(crate) fn load(&self) -> Priority {
-        Priority(self.0.load(Ordering::Relaxed) as i16 - 1)
+        Priority(self.0.load(Ordering::Acquire) as i16 - 1)
     }
 
     #[inline]
     pub(crate) fn store(&self, priority: Priority) {
-        self.0.store((priority.0 + 1) as u16, Ordering::Relaxed);
+        self.0.store((priority.0 + 1) as u16, Ordering::Release);
     }
 }

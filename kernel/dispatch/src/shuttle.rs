@@ -281,7 +281,7 @@ fn hand_to<'c>(
     if !may_run_here(target, cpu) {
         count(&cpu.counts.hand_overs_queued);
         sleep_or_go_on(me, pool, held);
-        sleep_queue::wake(transit, Woken::ByEvent);
+        sleep_queue::wake_to_run(transit, Woken::ByEvent);
         return None;
     }
     let event = emit(Kind::Wake, target.id(), EventId::NONE);

@@ -26,6 +26,7 @@
 
 use crate::disp_lock::{DispLock, Guarded, Held, LockClass};
 use crate::enqueue::set_runnable;
+use crate::run_queue::End;
 use crate::thread::{State, Thread};
 use crate::thread_list::ThreadList;
 use crate::thread_lock::{InTransit, ThreadGuard};
@@ -237,15 +238,25 @@ impl WaitQueue {
 /// Makes a thread runnable that has been taken from its queue; or stops it, if somebody has asked
 /// for that while it slept.
 pub(crate) fn wake(transit: InTransit<'_>, why: Woken) {
-    let thread = transit.thread();
-    thread.sleep.set_woken(why);
-    thread.sleep.set_channel(0);
-    let end = class::wakes(thread);
-    if stop::is_asked(thread) {
+    if stop::is_asked(transit.thread()) {
+        note_wake(transit.thread(), why);
         stop::instead_of_waking(transit);
     } else {
-        set_runnable(transit, end);
+        wake_to_run(transit, why);
     }
+}
+
+/// Makes a thread runnable even if somebody has asked it to stop: one that has been given a lock, or a
+/// processor, stops when it has no more need of that.
+pub(crate) fn wake_to_run(transit: InTransit<'_>, why: Woken) {
+    let end = note_wake(transit.thread(), why);
+    set_runnable(transit, end);
+}
+
+fn note_wake(thread: &Thread, why: Woken) -> End {
+    thread.sleep.set_woken(why);
+    thread.sleep.set_channel(0);
+    class::wakes(thread)
 }
 
 /// Takes a thread, which sleeps in a wait queue and is locked by `guard`, out of its queue:

@@ -34,7 +34,11 @@ pub fn stop(thread: &'static Thread) -> bool {
     let atomic = level.atomic();
     let Some(mut guard) = thread_lock::lock_if_alive(thread, atomic) else { return false };
     thread.ask(asynchronous::STOP);
-    if let Some(queue) = guard.run_queue() {
+    // One that was preempted while weakly bound would keep its processor on line for as long as it is
+    // stopped.
+    if let Some(queue) = guard.run_queue()
+        && thread.binding.count() == 0
+    {
         let _ = queue.remove(guard.held(), thread);
         // The stop lock comes before a queue's in the order.
         instead_of_waking(guard.transition());

@@ -31,6 +31,10 @@ use trace::{EventId, Kind};
 /// sleep. Returns when the thread has a processor again, at the level from before the guard.
 pub(crate) fn swtch(level: PilGuard<'_>) {
     let previous = level.previous();
+    debug_assert!(
+        previous <= Pil::LOCK,
+        "rule D5: nobody gives up the processor at a raised level"
+    );
     {
         let atomic = level.atomic();
         let cpu = CpuDispatch::current(atomic);
@@ -85,11 +89,12 @@ pub(crate) fn switch_to(cpu: &'static CpuDispatch, from: &'static Thread, next: 
     let (to, atomic) = (next.thread(), next.atomic());
     lock_order::assert_none_held(cpu);
     let now = time::now();
-    account(from, to, now, atomic);
     if core::ptr::eq(from, to) {
-        cpu.set_thread(to);
+        // It never leaves the processor: its owner hears of a change of state and of nothing else.
+        account_state(from, now);
         return;
     }
+    account(from, to, now, atomic);
     count(&cpu.counts.switches);
     tick::note_switch(cpu, to);
     let context = leave(cpu, from, to);
@@ -102,8 +107,18 @@ pub(crate) fn switch_to(cpu: &'static CpuDispatch, from: &'static Thread, next: 
     }
 }
 
-/// The thread goes from one state to another, for who keeps accounts; the event for the timeline.
+/// The thread leaves its processor, for who keeps accounts; the event for the timeline.
 fn account(from: &'static Thread, to: &'static Thread, now: u64, atomic: &Atomic) {
+    account_state(from, now);
+    if let Some(owner) = from.owner() {
+        owner.leaves_processor(from, atomic);
+    }
+    let cause = EventId::from_bits(to.woken_by.load(Ordering::Relaxed));
+    emit(Kind::Dispatch, to.id(), cause);
+}
+
+/// The thread goes from one state to another, for who keeps accounts.
+fn account_state(from: &'static Thread, now: u64) {
     from.ran_at.store(now, Ordering::Relaxed);
     if let Some(owner) = from.owner() {
         let state = match from.state() {
@@ -113,10 +128,7 @@ fn account(from: &'static Thread, to: &'static Thread, now: u64, atomic: &Atomic
             _ => Microstate::Sleep,
         };
         owner.microstate(from, state, now);
-        owner.leaves_processor(from, atomic);
     }
-    let cause = EventId::from_bits(to.woken_by.load(Ordering::Relaxed));
-    emit(Kind::Dispatch, to.id(), cause);
 }
 
 /// Prepares for leaving `from`: says which context to go to, `to`'s or the idle thread's.

@@ -138,8 +138,11 @@ pub(crate) fn wait(thread: &Thread) {
 /// Locks a thread that may be over: then there is nothing to lock.
 pub fn lock_if_alive<'a>(thread: &'static Thread, atomic: &'a Atomic) -> Option<ThreadGuard<'a>> {
     loop {
-        thread.lock_pointer()?;
         let lock = thread.lock_pointer()?;
+        if lock.class() == LockClass::Transition && thread.state() == State::Free {
+            // Its object is being made into another thread, which has not begun.
+            return None;
+        }
         match lock.try_enter_high(atomic) {
             Some(held) if thread.is_locked_by(lock) => {
                 return Some(ThreadGuard::new(thread, held));
@@ -217,7 +220,7 @@ impl<'a> ThreadGuard<'a> {
 
     /// It is between two states from now on: nobody can lock it. Releases the lock that was taken.
     #[inline]
-    pub fn transition(self) -> InTransit<'a> {
+    pub(crate) fn transition(self) -> InTransit<'a> {
         let (thread, held) = self.take_apart();
         let atomic = held.atomic();
         thread.set_lock_pointer(Some(crate::Dispatch::of(atomic).transition_lock()));
@@ -332,7 +335,7 @@ impl<'a> LockedThread<'a> {
     }
 
     /// Both parts, for a change of state.
-    pub fn into_parts(self) -> (ThreadGuard<'a>, PilGuard<'a>) {
+    pub(crate) fn into_parts(self) -> (ThreadGuard<'a>, PilGuard<'a>) {
         (self.guard, self.level)
     }
 

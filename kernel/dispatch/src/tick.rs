@@ -26,7 +26,7 @@ use crate::resched;
 use crate::run_queue::End;
 use crate::thread::Thread;
 use crate::thread_lock;
-use atomics::Ordering;
+use atomics::{Ordering, fence};
 use core::mem::ManuallyDrop;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -144,6 +144,9 @@ fn charge(cpu: &'static CpuDispatch, thread: &'static Thread, atomic: &Atomic) {
     if class::tick(&guard) == Verdict::TurnOver {
         let priority = thread.dispatch_priority();
         cpu.dispatch_priority.store(priority);
+        // Whoever puts a thread into a queue, *fence*, looks at what the processor runs: it has seen
+        // the lower priority, or we see its thread.
+        fence(Ordering::SeqCst);
         let waiting = cpu.queue.highest().max(cpu.partition().queue.highest());
         // Also to its equals.
         if waiting >= priority {

@@ -321,7 +321,7 @@ impl<'a> LockedChain<'a> {
 
 /// Makes a thread runnable that was taken out.
 pub(crate) fn wake(transit: InTransit<'_>) {
-    sleep_queue::wake(transit, Woken::ByEvent);
+    sleep_queue::wake_to_run(transit, Woken::ByEvent);
 }
 
 /// The number of the chain to which the lock at this address belongs: for whoever looks at a

@@ -171,7 +171,7 @@ fn cycle(dispatch: &'static Dispatch) -> Option<Cycle> {
     dispatch.cpus().find_map(|start| {
         let mut cpus = [None; CPUS];
         let mut cpu = start;
-        for length in 0..CPUS {
+        for length in 0..=CPUS {
             let seen = cpus[..length]
                 .iter()
                 .flatten()
@@ -179,7 +179,7 @@ fn cycle(dispatch: &'static Dispatch) -> Option<Cycle> {
             if let Some(first) = seen {
                 return Some(Cycle { cpus, first, length });
             }
-            cpus[length] = Some(cpu);
+            *cpus.get_mut(length)? = Some(cpu);
             cpu = dispatch.cpu(cpu.held_locks.wanted()?.holder()?)?;
         }
         None

@@ -89,7 +89,7 @@ impl Obstacles {
 
 impl Binding {
     #[inline]
-    fn count(&self) -> i32 {
+    pub(crate) fn count(&self) -> i32 {
         self.nomigrate.load(Ordering::Relaxed) as i32
     }
 
