@@ -63,7 +63,7 @@ pub struct Cpu {
     /// Where it notes what happens.
     pub(crate) tracing: Tracing,
     system: &'static System,
-    index: usize,
+    pub(crate) index: usize,
     slots: Slots,
     /// Pokes received; read by others as a statistic.
     pub(crate) pokes: atomics::AtomicU64,
@@ -96,10 +96,16 @@ impl Cpu {
         backend::current_cpu()
     }
 
+    /// The index of that processor.
+    #[inline]
+    pub fn current_index(_: &Atomic) -> usize {
+        backend::current_index()
+    }
+
     /// The index of the processor that the caller runs on at this moment: a hint, out of date as
     /// soon as the caller is preempted.
     pub fn current_index_hint() -> usize {
-        backend::current_cpu().index
+        backend::current_index()
     }
 
     /// Its place in the system, from 0.

@@ -79,6 +79,11 @@ impl SystemState {
     }
 }
 
+/// The index of the current processor.
+pub(crate) fn current_index() -> usize {
+    current_cpu().index
+}
+
 /// The current processor's interrupt level.
 pub(crate) fn pil() -> u8 {
     current_cpu().pil.get()
