@@ -31,6 +31,8 @@ const SLOT: Slot<CpuDispatch> = unsafe { Slot::new(Layer::Dispatch) };
 /// What the dispatcher keeps per processor. See the module.
 pub struct CpuDispatch {
     cpu: &'static Cpu,
+    /// Its bit in a set of processors.
+    bit: u64,
     /// The lock of the threads that run here.
     pub(crate) thread_lock: DispLock,
     /// The thread on whose stack the processor stands; an interrupt thread while one runs.
@@ -127,6 +129,7 @@ impl CpuDispatch {
     pub fn new(cpu: &'static Cpu) -> CpuDispatch {
         CpuDispatch {
             cpu,
+            bit: 1 << cpu.index(),
             thread_lock: DispLock::of_processor(cpu.index()),
             thread: AtomicRef::new(None),
             dispatch_thread: AtomicRef::new(None),
@@ -193,7 +196,7 @@ impl CpuDispatch {
     /// Its bit in a set of processors.
     #[inline]
     pub(crate) fn bit(&self) -> u64 {
-        1 << self.index()
+        self.bit
     }
 
     /// Whether this is the current processor.

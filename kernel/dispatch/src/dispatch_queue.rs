@@ -63,37 +63,55 @@ impl DispatchQueue {
         self.count.load(Ordering::Relaxed)
     }
 
+    #[inline]
     fn with<R>(&self, held: &mut Held<'_>, act: impl FnOnce(&mut RunQueue) -> R) -> R {
         debug_assert!(core::ptr::eq(held.lock(), &self.lock), "the queue's own lock is held");
         // SAFETY: the lock that is held is this queue's: asserted, and every caller takes it from here.
         let mut queue = unsafe { self.queue.access(held) };
         let result = act(&mut queue);
-        self.highest.store(queue.highest());
-        self.count.store(queue.count(), Ordering::Relaxed);
         #[cfg(all(debug_assertions, not(target_os = "none"), not(feature = "loom")))]
-        queue.check();
+        {
+            assert_eq!(queue.check(), self.count(), "the count");
+            assert_eq!(queue.highest(), self.highest(), "the highest priority");
+        }
         result
     }
 
-    /// Puts a thread in; its lock is the queue's from here on. Returns the queue's highest priority from
-    /// before.
+    /// The thread has been taken out, and what is highest has been published.
+    #[inline]
+    fn count_out(&self) {
+        self.count.store(self.count() - 1, Ordering::Relaxed);
+    }
+
+    /// Puts a thread in; its lock is the queue's from here on. `priority` is its dispatch priority, and
+    /// `is_unbound` whether it is bound to no processor: the caller, whose thread it is, has looked
+    /// already.
+    #[inline]
     pub(crate) fn insert(
         &'static self,
         held: &mut Held<'_>,
         transit: InTransit<'_>,
+        priority: Priority,
+        is_unbound: bool,
         end: End,
-    ) -> Priority {
-        let before = self.highest();
-        let is_bound = transit.thread().bound_cpu().is_some();
+    ) {
+        debug_assert!(priority == transit.thread().dispatch_priority());
+        debug_assert!(is_unbound == transit.thread().bound_cpu().is_none());
         let thread = transit.into_runnable(self, held);
-        self.with(held, |queue| queue.insert(thread, end));
-        if !is_bound {
-            self.note_unbound(thread.dispatch_priority());
+        self.with(held, |queue| {
+            queue.insert(thread, priority, end);
+            if priority > self.highest() {
+                self.highest.store(priority);
+            }
+            self.count.store(self.count() + 1, Ordering::Relaxed);
+        });
+        if is_unbound {
+            self.note_unbound(priority);
         }
-        before
     }
 
     /// A thread in the queue may be taken by others from now on. The caller holds the lock.
+    #[inline]
     pub(crate) fn note_unbound(&self, priority: Priority) {
         if priority > self.highest_unbound() {
             self.highest_unbound.store(priority);
@@ -106,17 +124,29 @@ impl DispatchQueue {
         held: &mut Held<'a>,
         thread: &'static Thread,
     ) -> InTransit<'a> {
-        self.with(held, |queue| queue.remove(thread));
+        self.with(held, |queue| {
+            queue.remove(thread);
+            self.highest.store(queue.highest());
+            self.count_out();
+        });
         InTransit::of_queue(thread, held)
     }
 
     /// Takes the thread that is next.
     #[inline]
     pub(crate) fn take_highest<'a>(&'static self, held: &mut Held<'a>) -> Option<InTransit<'a>> {
-        let thread = self.with(held, RunQueue::take_highest)?;
-        if self.count() == 0 {
-            self.highest_unbound.store(Priority::NONE);
-        }
+        let highest = self.highest();
+        let thread = self.with(held, |queue| {
+            let (thread, next) = queue.take(highest)?;
+            if next != highest {
+                self.highest.store(next);
+                if next == Priority::NONE {
+                    self.highest_unbound.store(Priority::NONE);
+                }
+            }
+            self.count_out();
+            Some(thread)
+        })?;
         Some(InTransit::of_queue(thread, held))
     }
 
@@ -128,6 +158,8 @@ impl DispatchQueue {
             let thread = queue.find(is_unbound);
             if let Some(thread) = thread {
                 queue.remove(thread);
+                self.highest.store(queue.highest());
+                self.count_out();
             }
             let next = queue.find(is_unbound);
             self.highest_unbound.store(next.map_or(Priority::NONE, Thread::dispatch_priority));
@@ -262,11 +294,8 @@ mod tests {
                         thread.binding.strong.store(strong.then_some(cpu), Ordering::Relaxed);
                         // SAFETY: nobody else knows the thread.
                         let transit = unsafe { InTransit::assume(thread, atomic) };
-                        let before = best(&threads, |_| true);
-                        assert_eq!(
-                            queue.insert(&mut held, transit, End::Back),
-                            before.map_or(Priority::NONE, Thread::dispatch_priority)
-                        );
+                        let priority = thread.dispatch_priority();
+                        queue.insert(&mut held, transit, priority, !weak && !strong, End::Back);
                         assert_eq!(thread.state(), State::Run);
                         assert!(thread.is_locked_by(&queue.lock));
                         threads.push(thread);

@@ -31,11 +31,21 @@ use atomics::{Ordering, fence};
 use machine::{Atomic, poke, preempt};
 
 /// A thread of this priority has been put into the queue of `cpu`; `unbound` if others may take it.
+#[inline]
 pub(crate) fn tell(cpu: &'static CpuDispatch, priority: Priority, unbound: bool, atomic: &Atomic) {
     fence(Ordering::SeqCst);
-    if priority > cpu.dispatch_priority.load() && !is_idle(cpu) {
+    let running = cpu.dispatch_priority.load();
+    if priority > running && running != Priority::NONE {
         ask_to_choose(cpu, priority, atomic);
     }
+    if cpu.partition().halted.load(Ordering::Relaxed) != 0 {
+        wake_one(cpu, unbound, atomic);
+    }
+}
+
+/// Wakes the processor; if it is awake and others may take the thread, another.
+#[inline(never)]
+fn wake_one(cpu: &'static CpuDispatch, unbound: bool, atomic: &Atomic) {
     if !wake(cpu, atomic) && unbound {
         wake_any(cpu.partition(), atomic);
     }
@@ -81,6 +91,7 @@ fn is_idle(cpu: &CpuDispatch) -> bool {
 
 /// Asks a processor that runs something of lower priority to choose anew: at once if the priority is
 /// such as to preempt the kernel, otherwise when it returns to user mode.
+#[inline(never)]
 pub(crate) fn ask_to_choose(cpu: &'static CpuDispatch, priority: Priority, atomic: &Atomic) {
     cpu.runrun.store(true, Ordering::Relaxed);
     if let Some(thread) = cpu.dispatch_thread.load(Ordering::Relaxed) {

@@ -25,29 +25,34 @@ use machine::{Atomic, preempt};
 
 /// Chooses what the current processor runs next. The thread that has run until now has already been
 /// put where it belongs.
+#[inline]
 pub(crate) fn select<'c>(cpu: &'static CpuDispatch, atomic: &'c Atomic) -> Committed<'c> {
     loop {
         let committed = candidate(cpu, atomic);
         match ratify(cpu, committed) {
             Ok(committed) => return committed,
             Err(committed) => {
-                count(&cpu.counts.ratify_retries);
-                enqueue::set_front(committed.revoke().transition());
+                put_back(cpu, committed);
             }
         }
     }
 }
 
+#[cold]
+fn put_back(cpu: &CpuDispatch, committed: Committed<'_>) {
+    count(&cpu.counts.ratify_retries);
+    enqueue::set_front(committed.revoke().transition());
+}
+
+#[inline]
 fn candidate<'c>(cpu: &'static CpuDispatch, atomic: &'c Atomic) -> Committed<'c> {
     loop {
         let own = cpu.queue.highest();
-        let shared = partition_queue(cpu).map_or(Priority::NONE, DispatchQueue::highest);
-        if own.max(shared) == Priority::NONE {
-            break;
-        }
-        let queue = match partition_queue(cpu) {
-            Some(queue) if shared >= own => queue,
-            _ => &cpu.queue,
+        let shared = partition_queue(cpu).map(|queue| (queue, queue.highest()));
+        let queue = match shared {
+            Some((queue, shared)) if shared >= own && shared != Priority::NONE => queue,
+            _ if own != Priority::NONE => &cpu.queue,
+            _ => break,
         };
         // Another processor may have emptied the partition's queue meanwhile; or ours, by stealing.
         let mut held = queue.lock.enter_high(atomic);
@@ -58,6 +63,11 @@ fn candidate<'c>(cpu: &'static CpuDispatch, atomic: &'c Atomic) -> Committed<'c>
             return take(cpu, transit, atomic);
         }
     }
+    steal_or_idle(cpu, atomic)
+}
+
+#[inline(never)]
+fn steal_or_idle<'c>(cpu: &'static CpuDispatch, atomic: &'c Atomic) -> Committed<'c> {
     steal(cpu, atomic).unwrap_or_else(|| {
         publish_choice(cpu, cpu.idle_thread(), Priority::NONE);
         Committed::idle(cpu, atomic)
@@ -65,6 +75,7 @@ fn candidate<'c>(cpu: &'static CpuDispatch, atomic: &'c Atomic) -> Committed<'c>
 }
 
 /// Publishes a thread that has just been taken from a queue, whose lock is still held.
+#[inline]
 fn take<'c>(
     cpu: &'static CpuDispatch,
     transit: InTransit<'_>,

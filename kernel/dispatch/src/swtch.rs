@@ -23,7 +23,7 @@ use crate::thread_lock::Committed;
 use crate::tick;
 use atomics::Ordering;
 use machine::pil::PilGuard;
-use machine::tracing::emit;
+use machine::tracing::emit_with;
 use machine::{Atomic, Context, Pil, time};
 use trace::{EventId, Kind};
 
@@ -81,6 +81,7 @@ pub(crate) fn count_here(counter: &atomics::AtomicU64) {
 
 /// Leaves the running thread for one that has been published. Returns when the running thread is
 /// switched to.
+#[inline]
 pub(crate) fn switch_to(cpu: &'static CpuDispatch, from: &'static Thread, next: Committed<'_>) {
     let (to, atomic) = (next.thread(), next.atomic());
     lock_order::assert_none_held(cpu);
@@ -103,6 +104,7 @@ pub(crate) fn switch_to(cpu: &'static CpuDispatch, from: &'static Thread, next: 
 }
 
 /// The thread goes from one state to another, for who keeps accounts; the event for the timeline.
+#[inline]
 fn account(from: &'static Thread, to: &'static Thread, now: u64, atomic: &Atomic) {
     from.ran_at.store(now, Ordering::Relaxed);
     if let Some(owner) = from.owner() {
@@ -115,11 +117,13 @@ fn account(from: &'static Thread, to: &'static Thread, now: u64, atomic: &Atomic
         owner.microstate(from, state, now);
         owner.leaves_processor(from, atomic);
     }
-    let cause = EventId::from_bits(to.woken_by.load(Ordering::Relaxed));
-    emit(Kind::Dispatch, to.id(), cause);
+    emit_with(Kind::Dispatch, || {
+        (to.id(), EventId::from_bits(to.woken_by.load(Ordering::Relaxed)))
+    });
 }
 
 /// Prepares for leaving `from`: says which context to go to, `to`'s or the idle thread's.
+#[inline]
 pub(crate) fn leave(
     cpu: &'static CpuDispatch,
     from: &'static Thread,
@@ -157,6 +161,7 @@ pub(crate) fn wait_until_left(thread: &Thread) {
 
 /// The first thing that a thread does when it has been switched to: it releases the one before it, and its
 /// owner loads what it needs.
+#[inline]
 pub(crate) fn arrive() {
     // SAFETY: at `DISP_LEVEL`, until the caller restores the level.
     let atomic: &Atomic = unsafe { Atomic::assume() };
