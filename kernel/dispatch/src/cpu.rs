@@ -85,7 +85,7 @@ pub struct Counts {
     pub steals: AtomicU64,
     /// Threads that came from the partition's queue.
     pub from_partition: AtomicU64,
-    /// Times that a thread was put into a run queue.
+    /// Times that a thread was put into its run queue; for a partition's queue, times that it put one there.
     pub enqueues: AtomicU64,
     /// Times that a thread handed the processor directly to another.
     pub hand_overs: AtomicU64,
@@ -227,6 +227,8 @@ impl CpuDispatch {
     #[inline]
     pub(crate) fn set_thread(&self, thread: &'static Thread) {
         self.thread.store(Some(thread), Ordering::Release);
+        // SAFETY: the only call; it is always a `&'static Thread`.
+        unsafe { self.cpu.set_running(core::ptr::from_ref(thread).cast_mut().cast()) };
     }
 
     /// Its idle thread.

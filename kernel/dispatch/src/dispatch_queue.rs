@@ -86,7 +86,7 @@ impl DispatchQueue {
     /// Puts a thread in; its lock is the queue's from here on. `priority` is its dispatch priority, and
     /// `is_unbound` whether it is bound to no processor: the caller, whose thread it is, has looked
     /// already.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(
         &'static self,
         held: &mut Held<'_>,
@@ -132,22 +132,25 @@ impl DispatchQueue {
         InTransit::of_queue(thread, held)
     }
 
-    /// Takes the thread that is next.
+    /// Takes the thread that is next. Also says its dispatch priority.
     #[inline]
-    pub(crate) fn take_highest<'a>(&'static self, held: &mut Held<'a>) -> Option<InTransit<'a>> {
+    pub(crate) fn take_highest<'a>(
+        &'static self,
+        held: &mut Held<'a>,
+    ) -> Option<(InTransit<'a>, Priority)> {
         let highest = self.highest();
         let thread = self.with(held, |queue| {
-            let (thread, next) = queue.take(highest)?;
-            if next != highest {
-                self.highest.store(next);
-                if next == Priority::NONE {
-                    self.highest_unbound.store(Priority::NONE);
-                }
-            }
+            let thread = queue.take(highest)?;
             self.count_out();
+            if self.count() == 0 {
+                self.highest.store(Priority::NONE);
+                self.highest_unbound.store(Priority::NONE);
+            } else {
+                self.highest.store(queue.highest());
+            }
             Some(thread)
         })?;
-        Some(InTransit::of_queue(thread, held))
+        Some((InTransit::of_queue(thread, held), highest))
     }
 
     /// Takes the best thread that is bound to no processor, for one that has nothing to do. Brings the
@@ -302,7 +305,8 @@ mod tests {
                     }
                     Step::TakeHighest => {
                         let expected = best(&threads, |_| true);
-                        took(queue.take_highest(&mut held), expected, &mut threads, cpu, atomic);
+                        let taken = queue.take_highest(&mut held).map(|(transit, _)| transit);
+                        took(taken, expected, &mut threads, cpu, atomic);
                     }
                     Step::TakeUnbound => {
                         let expected = best(&threads, is_unbound);

@@ -40,7 +40,6 @@ pub(crate) fn enqueue(transit: InTransit<'_>, end: End) {
     let (thread, atomic) = (transit.thread(), transit.atomic());
     let priority = thread.dispatch_priority();
     let bound = thread.bound_cpu();
-    count(&CpuDispatch::current(atomic).counts.enqueues);
     if bound.is_none() && priority >= Priority::KERNEL_PREEMPT {
         return enqueue_for_partition(transit, priority, end);
     }
@@ -51,6 +50,7 @@ pub(crate) fn enqueue(transit: InTransit<'_>, end: End) {
     let is_unbound = bound.is_none();
     let mut held = cpu.queue.lock.enter_high(atomic);
     cpu.queue.insert(&mut held, transit, priority, is_unbound, end);
+    count(&cpu.counts.enqueues);
     drop(held);
     resched::tell(cpu, priority, is_unbound, atomic);
 }
@@ -58,6 +58,7 @@ pub(crate) fn enqueue(transit: InTransit<'_>, end: End) {
 #[inline(never)]
 fn enqueue_for_partition(transit: InTransit<'_>, priority: Priority, end: End) {
     let (thread, atomic) = (transit.thread(), transit.atomic());
+    count(&CpuDispatch::current(atomic).counts.enqueues);
     let partition = partition_of(thread);
     let mut held = partition.queue.lock.enter_high(atomic);
     partition.queue.insert(&mut held, transit, priority, true, end);

@@ -34,12 +34,19 @@ use machine::{Atomic, poke, preempt};
 #[inline]
 pub(crate) fn tell(cpu: &'static CpuDispatch, priority: Priority, unbound: bool, atomic: &Atomic) {
     fence(Ordering::SeqCst);
-    let running = cpu.dispatch_priority.load();
-    if priority > running && running != Priority::NONE {
-        ask_to_choose(cpu, priority, atomic);
+    if priority > cpu.dispatch_priority.load() {
+        ask_unless_idle(cpu, priority, atomic);
     }
     if cpu.partition().halted.load(Ordering::Relaxed) != 0 {
         wake_one(cpu, unbound, atomic);
+    }
+}
+
+/// Asks a processor to choose anew that runs something of lower priority, or nothing.
+#[inline(never)]
+fn ask_unless_idle(cpu: &'static CpuDispatch, priority: Priority, atomic: &Atomic) {
+    if !is_idle(cpu) {
+        ask_to_choose(cpu, priority, atomic);
     }
 }
 

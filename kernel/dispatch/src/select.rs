@@ -44,7 +44,7 @@ fn put_back(cpu: &CpuDispatch, committed: Committed<'_>) {
     enqueue::set_front(committed.revoke().transition());
 }
 
-#[inline]
+#[inline(always)]
 fn candidate<'c>(cpu: &'static CpuDispatch, atomic: &'c Atomic) -> Committed<'c> {
     loop {
         let own = cpu.queue.highest();
@@ -56,11 +56,11 @@ fn candidate<'c>(cpu: &'static CpuDispatch, atomic: &'c Atomic) -> Committed<'c>
         };
         // Another processor may have emptied the partition's queue meanwhile; or ours, by stealing.
         let mut held = queue.lock.enter_high(atomic);
-        if let Some(transit) = queue.take_highest(&mut held) {
+        if let Some((transit, priority)) = queue.take_highest(&mut held) {
             if queue.owner().is_none() {
                 count(&cpu.counts.from_partition);
             }
-            return take(cpu, transit, atomic);
+            return take(cpu, transit, priority, atomic);
         }
     }
     steal_or_idle(cpu, atomic)
@@ -79,9 +79,11 @@ fn steal_or_idle<'c>(cpu: &'static CpuDispatch, atomic: &'c Atomic) -> Committed
 fn take<'c>(
     cpu: &'static CpuDispatch,
     transit: InTransit<'_>,
+    priority: Priority,
     atomic: &'c Atomic,
 ) -> Committed<'c> {
-    publish_choice(cpu, transit.thread(), transit.thread().dispatch_priority());
+    debug_assert!(priority == transit.thread().dispatch_priority());
+    publish_choice(cpu, transit.thread(), priority);
     publish_on_processor(transit, cpu, atomic)
 }
 
@@ -108,7 +110,8 @@ fn steal<'c>(cpu: &'static CpuDispatch, atomic: &'c Atomic) -> Option<Committed<
         // What looked like work may be gone, or bound; then the bound is lower now and we look again.
         if let Some(transit) = victim.queue.take_unbound(&mut held) {
             count(&cpu.counts.steals);
-            return Some(take(cpu, transit, atomic));
+            let priority = transit.thread().dispatch_priority();
+            return Some(take(cpu, transit, priority, atomic));
         }
     }
 }

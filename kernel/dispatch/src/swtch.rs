@@ -16,7 +16,7 @@
 use crate::cpu::{CpuDispatch, count};
 use crate::interrupt_thread;
 use crate::lock_order;
-use crate::owner::Microstate;
+use crate::owner::{Microstate, ThreadOwner};
 use crate::select;
 use crate::thread::{State, Thread};
 use crate::thread_lock::Committed;
@@ -81,7 +81,7 @@ pub(crate) fn count_here(counter: &atomics::AtomicU64) {
 
 /// Leaves the running thread for one that has been published. Returns when the running thread is
 /// switched to.
-#[inline]
+#[inline(always)]
 pub(crate) fn switch_to(cpu: &'static CpuDispatch, from: &'static Thread, next: Committed<'_>) {
     let (to, atomic) = (next.thread(), next.atomic());
     lock_order::assert_none_held(cpu);
@@ -108,18 +108,23 @@ pub(crate) fn switch_to(cpu: &'static CpuDispatch, from: &'static Thread, next: 
 fn account(from: &'static Thread, to: &'static Thread, now: u64, atomic: &Atomic) {
     from.ran_at.store(now, Ordering::Relaxed);
     if let Some(owner) = from.owner() {
-        let state = match from.state() {
-            State::Run => Microstate::WaitCpu,
-            State::Stopped => Microstate::Stopped,
-            State::OnProcessor => Microstate::Running,
-            _ => Microstate::Sleep,
-        };
-        owner.microstate(from, state, now);
-        owner.leaves_processor(from, atomic);
+        leaves(from, owner, now, atomic);
     }
     emit_with(Kind::Dispatch, || {
         (to.id(), EventId::from_bits(to.woken_by.load(Ordering::Relaxed)))
     });
+}
+
+#[inline(never)]
+fn leaves(from: &'static Thread, owner: &dyn ThreadOwner, now: u64, atomic: &Atomic) {
+    let state = match from.state() {
+        State::Run => Microstate::WaitCpu,
+        State::Stopped => Microstate::Stopped,
+        State::OnProcessor => Microstate::Running,
+        _ => Microstate::Sleep,
+    };
+    owner.microstate(from, state, now);
+    owner.leaves_processor(from, atomic);
 }
 
 /// Prepares for leaving `from`: says which context to go to, `to`'s or the idle thread's.
@@ -161,7 +166,7 @@ pub(crate) fn wait_until_left(thread: &Thread) {
 
 /// The first thing that a thread does when it has been switched to: it releases the one before it, and its
 /// owner loads what it needs.
-#[inline]
+#[inline(always)]
 pub(crate) fn arrive() {
     // SAFETY: at `DISP_LEVEL`, until the caller restores the level.
     let atomic: &Atomic = unsafe { Atomic::assume() };
@@ -170,9 +175,14 @@ pub(crate) fn arrive() {
     let thread = cpu.thread();
     assert_own_lock(cpu, thread);
     if let Some(owner) = thread.owner() {
-        owner.microstate(thread, Microstate::Running, time::now());
-        owner.enters_processor(thread, atomic);
+        enters(thread, owner, atomic);
     }
+}
+
+#[inline(never)]
+fn enters(thread: &'static Thread, owner: &dyn ThreadOwner, atomic: &Atomic) {
+    owner.microstate(thread, Microstate::Running, time::now());
+    owner.enters_processor(thread, atomic);
 }
 
 /// Lets go of the thread whose stack the processor has just left.
