@@ -14,6 +14,7 @@ use crate::priority::{AtomicPriority, Priority};
 use crate::run_queue::{End, RunQueue};
 use crate::thread::Thread;
 use crate::thread_lock::InTransit;
+use atomics::cell::Access;
 use atomics::{AtomicU32, Ordering};
 
 /// A queue of runnable threads. See the module.
@@ -65,16 +66,28 @@ impl DispatchQueue {
 
     #[inline]
     fn with<R>(&self, held: &mut Held<'_>, act: impl FnOnce(&mut RunQueue) -> R) -> R {
+        let mut queue = self.access(held);
+        let result = act(&mut queue);
+        self.check(&queue);
+        result
+    }
+
+    #[inline]
+    fn access<'a>(&'a self, held: &'a mut Held<'_>) -> Access<'a, RunQueue> {
         debug_assert!(core::ptr::eq(held.lock(), &self.lock), "the queue's own lock is held");
         // SAFETY: the lock that is held is this queue's: asserted, and every caller takes it from here.
-        let mut queue = unsafe { self.queue.access(held) };
-        let result = act(&mut queue);
+        unsafe { self.queue.access(held) }
+    }
+
+    /// What others read is true: in debug builds.
+    #[inline]
+    fn check(&self, queue: &RunQueue) {
+        let _ = queue;
         #[cfg(all(debug_assertions, not(target_os = "none"), not(feature = "loom")))]
         {
             assert_eq!(queue.check(), self.count(), "the count");
             assert_eq!(queue.highest(), self.highest(), "the highest priority");
         }
-        result
     }
 
     /// The thread has been taken out, and what is highest has been published.
@@ -98,13 +111,13 @@ impl DispatchQueue {
         debug_assert!(priority == transit.thread().dispatch_priority());
         debug_assert!(is_unbound == transit.thread().bound_cpu().is_none());
         let thread = transit.into_runnable(self, held);
-        self.with(held, |queue| {
-            queue.insert(thread, priority, end);
-            if priority > self.highest() {
-                self.highest.store(priority);
-            }
-            self.count.store(self.count() + 1, Ordering::Relaxed);
-        });
+        let mut queue = self.access(held);
+        queue.insert(thread, priority, end);
+        if priority > self.highest() {
+            self.highest.store(priority);
+        }
+        self.count.store(self.count() + 1, Ordering::Relaxed);
+        self.check(&queue);
         if is_unbound {
             self.note_unbound(priority);
         }

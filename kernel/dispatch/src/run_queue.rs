@@ -45,7 +45,7 @@ impl RunQueue {
     }
 
     /// Puts a thread in at its dispatch priority, which is this.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(&mut self, thread: &'static Thread, priority: Priority, end: End) {
         let index = priority.index();
         match end {
@@ -70,7 +70,10 @@ impl RunQueue {
     #[inline]
     pub(crate) fn take(&mut self, highest: Priority) -> Option<&'static Thread> {
         debug_assert!(highest == self.highest());
-        let index = usize::from(highest.number()?);
+        if highest == Priority::NONE {
+            return None;
+        }
+        let index = highest.index();
         let list = &mut self.lists[index];
         let thread = list.pop_front()?;
         if list.is_empty() {

@@ -48,11 +48,16 @@ fn put_back(cpu: &CpuDispatch, committed: Committed<'_>) {
 fn candidate<'c>(cpu: &'static CpuDispatch, atomic: &'c Atomic) -> Committed<'c> {
     loop {
         let own = cpu.queue.highest();
-        let shared = partition_queue(cpu).map(|queue| (queue, queue.highest()));
-        let queue = match shared {
-            Some((queue, shared)) if shared >= own && shared != Priority::NONE => queue,
-            _ if own != Priority::NONE => &cpu.queue,
-            _ => break,
+        let partition = partition_queue(cpu);
+        let shared = partition.map_or(Priority::NONE, DispatchQueue::highest);
+        let queue = if own > shared {
+            &cpu.queue
+        } else if let Some(partition) = partition
+            && shared != Priority::NONE
+        {
+            partition
+        } else {
+            break;
         };
         // Another processor may have emptied the partition's queue meanwhile; or ours, by stealing.
         let mut held = queue.lock.enter_high(atomic);
