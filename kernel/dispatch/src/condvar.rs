@@ -105,7 +105,7 @@ impl Condvar {
         let thread = Thread::running();
         // Over by the end of the block: a late one must not disturb the thread's next sleep.
         let why = {
-            let callout = pin!(Callout::new());
+            let callout = pin!(deadline.map(|_| Callout::new()));
             about_to_sleep(thread);
             let level = may_block.raise();
             let atomic = level.atomic();
@@ -119,8 +119,8 @@ impl Condvar {
             let mut held = self.waiters.lock(atomic).enter_high(atomic);
             self.waiters.put_to_sleep_as(me, &mut held, manner);
             drop(held);
-            if let Some(deadline) = deadline {
-                sleep::limit(callout.as_ref(), thread, deadline);
+            if let (Some(deadline), Some(callout)) = (deadline, callout.as_ref().as_pin_ref()) {
+                sleep::limit(callout, thread, deadline);
             }
             level.restore_without_preemption();
             drop(guard);

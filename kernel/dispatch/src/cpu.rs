@@ -33,6 +33,8 @@ const SLOT: Slot<CpuDispatch> = unsafe { Slot::new(Layer::Dispatch) };
 /// What the dispatcher keeps per processor. See the module.
 pub struct CpuDispatch {
     cpu: &'static Cpu,
+    /// Its bit in a set of processors.
+    bit: u64,
     /// The lock of the threads that run here.
     pub(crate) thread_lock: DispLock,
     /// The thread on whose stack the processor stands; an interrupt thread while one runs.
@@ -85,7 +87,7 @@ pub struct Counts {
     pub steals: AtomicU64,
     /// Threads that came from the partition's queue.
     pub from_partition: AtomicU64,
-    /// Times that a thread was put into a run queue.
+    /// Times that a thread was put into its run queue; for a partition's queue, times that it put one there.
     pub enqueues: AtomicU64,
     /// Times that a thread handed the processor directly to another.
     pub hand_overs: AtomicU64,
@@ -129,6 +131,7 @@ impl CpuDispatch {
     pub fn new(cpu: &'static Cpu) -> CpuDispatch {
         CpuDispatch {
             cpu,
+            bit: 1 << cpu.index(),
             thread_lock: DispLock::of_processor(cpu.index()),
             thread: AtomicRef::new(None),
             dispatch_thread: AtomicRef::new(None),
@@ -195,7 +198,7 @@ impl CpuDispatch {
     /// Its bit in a set of processors.
     #[inline]
     pub(crate) fn bit(&self) -> u64 {
-        1 << self.index()
+        self.bit
     }
 
     /// Whether this is the current processor.
@@ -226,6 +229,8 @@ impl CpuDispatch {
     #[inline]
     pub(crate) fn set_thread(&self, thread: &'static Thread) {
         self.thread.store(Some(thread), Ordering::Release);
+        // SAFETY: the only call; it is always a `&'static Thread`.
+        unsafe { self.cpu.set_running(core::ptr::from_ref(thread).cast_mut().cast()) };
     }
 
     /// Its idle thread.

@@ -158,7 +158,7 @@ impl DispLock {
     #[inline]
     pub fn try_enter_high<'a>(&'static self, atomic: &'a Atomic) -> Option<Held<'a>> {
         debug_assert!(Pil::current() == Pil::DISP, "rule D1: dispatcher locks are for DISP_LEVEL");
-        let mark = Cpu::current(atomic).index() as u8 + 1;
+        let mark = Cpu::current_index(atomic) as u8 + 1;
         self.holder.compare_exchange(FREE, mark, Ordering::Acquire, Ordering::Relaxed).is_ok().then(
             || {
                 lock_order::entered(self, atomic);

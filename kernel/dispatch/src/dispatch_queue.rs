@@ -15,6 +15,7 @@ use crate::priority::{AtomicPriority, Priority};
 use crate::run_queue::{End, RunQueue};
 use crate::thread::Thread;
 use crate::thread_lock::InTransit;
+use atomics::cell::Access;
 use atomics::{AtomicU32, Ordering};
 
 /// A queue of runnable threads. See the module.
@@ -64,38 +65,67 @@ impl DispatchQueue {
         self.count.load(Ordering::Relaxed)
     }
 
+    #[inline]
     fn with<R>(&self, held: &mut Held<'_>, act: impl FnOnce(&mut RunQueue) -> R) -> R {
-        debug_assert!(core::ptr::eq(held.lock(), &self.lock), "the queue's own lock is held");
-        // SAFETY: the lock that is held is this queue's: asserted, and every caller takes
-        // it from here.
-        let mut queue = unsafe { self.queue.access(held) };
+        let mut queue = self.access(held);
         let result = act(&mut queue);
-        self.highest.store(queue.highest());
-        self.count.store(queue.count(), Ordering::Relaxed);
-        #[cfg(all(debug_assertions, not(target_os = "none"), not(feature = "loom")))]
-        queue.check();
+        self.check(&queue);
         result
     }
 
-    /// Puts a thread in; its lock is the queue's from here on. Returns the queue's highest
-    /// priority from before.
+    #[inline]
+    fn access<'a>(&'a self, held: &'a mut Held<'_>) -> Access<'a, RunQueue> {
+        debug_assert!(core::ptr::eq(held.lock(), &self.lock), "the queue's own lock is held");
+        // SAFETY: the lock that is held is this queue's: asserted, and every caller takes it from here.
+        unsafe { self.queue.access(held) }
+    }
+
+    /// What others read is true: in debug builds.
+    #[inline]
+    fn check(&self, queue: &RunQueue) {
+        let _ = queue;
+        #[cfg(all(debug_assertions, not(target_os = "none"), not(feature = "loom")))]
+        {
+            assert_eq!(queue.check(), self.count(), "the count");
+            assert_eq!(queue.highest(), self.highest(), "the highest priority");
+        }
+    }
+
+    /// The thread has been taken out, and what is highest has been published.
+    #[inline]
+    fn count_out(&self) {
+        self.count.store(self.count() - 1, Ordering::Relaxed);
+    }
+
+    /// Puts a thread in; its lock is the queue's from here on. `priority` is its dispatch priority, and
+    /// `is_unbound` whether it is bound to no processor: the caller, whose thread it is, has looked
+    /// already.
+    #[inline(always)]
     pub(crate) fn insert(
         &'static self,
         held: &mut Held<'_>,
         transit: InTransit<'_>,
+        priority: Priority,
+        is_unbound: bool,
         end: End,
-    ) -> Priority {
-        let before = self.highest();
-        let is_bound = transit.thread().bound_cpu().is_some();
+    ) {
+        debug_assert!(priority == transit.thread().dispatch_priority());
+        debug_assert!(is_unbound == transit.thread().bound_cpu().is_none());
         let thread = transit.into_runnable(self, held);
-        self.with(held, |queue| queue.insert(thread, end));
-        if !is_bound {
-            self.note_unbound(thread.dispatch_priority());
+        let mut queue = self.access(held);
+        queue.insert(thread, priority, end);
+        if priority > self.highest() {
+            self.highest.store(priority);
         }
-        before
+        self.count.store(self.count() + 1, Ordering::Relaxed);
+        self.check(&queue);
+        if is_unbound {
+            self.note_unbound(priority);
+        }
     }
 
     /// A thread in the queue may be taken by others from now on. The caller holds the lock.
+    #[inline]
     pub(crate) fn note_unbound(&self, priority: Priority) {
         if priority > self.highest_unbound() {
             self.highest_unbound.store(priority);
@@ -108,18 +138,33 @@ impl DispatchQueue {
         held: &mut Held<'a>,
         thread: &'static Thread,
     ) -> InTransit<'a> {
-        self.with(held, |queue| queue.remove(thread));
+        self.with(held, |queue| {
+            queue.remove(thread);
+            self.highest.store(queue.highest());
+            self.count_out();
+        });
         InTransit::of_queue(thread, held)
     }
 
-    /// Takes the thread that is next.
+    /// Takes the thread that is next. Also says its dispatch priority.
     #[inline]
-    pub(crate) fn take_highest<'a>(&'static self, held: &mut Held<'a>) -> Option<InTransit<'a>> {
-        let thread = self.with(held, RunQueue::take_highest)?;
-        if self.count() == 0 {
-            self.highest_unbound.store(Priority::NONE);
-        }
-        Some(InTransit::of_queue(thread, held))
+    pub(crate) fn take_highest<'a>(
+        &'static self,
+        held: &mut Held<'a>,
+    ) -> Option<(InTransit<'a>, Priority)> {
+        let highest = self.highest();
+        let thread = self.with(held, |queue| {
+            let thread = queue.take(highest)?;
+            self.count_out();
+            if self.count() == 0 {
+                self.highest.store(Priority::NONE);
+                self.highest_unbound.store(Priority::NONE);
+            } else {
+                self.highest.store(queue.highest());
+            }
+            Some(thread)
+        })?;
+        Some((InTransit::of_queue(thread, held), highest))
     }
 
     /// Takes the best thread that is bound to no processor, for one that has nothing to do. Brings
@@ -130,6 +175,8 @@ impl DispatchQueue {
             let thread = queue.find(is_unbound);
             if let Some(thread) = thread {
                 queue.remove(thread);
+                self.highest.store(queue.highest());
+                self.count_out();
             }
             let next = queue.find(is_unbound);
             self.highest_unbound.store(next.map_or(Priority::NONE, Thread::dispatch_priority));
@@ -264,18 +311,16 @@ mod tests {
                         thread.binding.strong.store(strong.then_some(cpu), Ordering::Relaxed);
                         // SAFETY: nobody else knows the thread.
                         let transit = unsafe { InTransit::assume(thread, atomic) };
-                        let before = best(&threads, |_| true);
-                        assert_eq!(
-                            queue.insert(&mut held, transit, End::Back),
-                            before.map_or(Priority::NONE, Thread::dispatch_priority)
-                        );
+                        let priority = thread.dispatch_priority();
+                        queue.insert(&mut held, transit, priority, !weak && !strong, End::Back);
                         assert_eq!(thread.state(), State::Run);
                         assert!(thread.is_locked_by(&queue.lock));
                         threads.push(thread);
                     }
                     Step::TakeHighest => {
                         let expected = best(&threads, |_| true);
-                        took(queue.take_highest(&mut held), expected, &mut threads, cpu, atomic);
+                        let taken = queue.take_highest(&mut held).map(|(transit, _)| transit);
+                        took(taken, expected, &mut threads, cpu, atomic);
                     }
                     Step::TakeUnbound => {
                         let expected = best(&threads, is_unbound);

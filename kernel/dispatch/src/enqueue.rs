@@ -40,25 +40,31 @@ pub(crate) fn set_front(transit: InTransit<'_>) {
 pub(crate) fn enqueue(transit: InTransit<'_>, end: End) {
     let (thread, atomic) = (transit.thread(), transit.atomic());
     let priority = thread.dispatch_priority();
-    count(&CpuDispatch::current(atomic).counts.enqueues);
-    if let Some(cpu) = thread.bound_cpu() {
-        let mut held = cpu.queue.lock.enter_high(atomic);
-        cpu.queue.insert(&mut held, transit, end);
-        drop(held);
-        resched::tell(cpu, priority, false, atomic);
-    } else if priority >= Priority::KERNEL_PREEMPT {
-        let partition = partition_of(thread);
-        let mut held = partition.queue.lock.enter_high(atomic);
-        partition.queue.insert(&mut held, transit, end);
-        drop(held);
-        resched::tell_partition(partition, thread, priority, atomic);
-    } else {
-        let cpu = choose_cpu(thread, priority, end, atomic);
-        let mut held = cpu.queue.lock.enter_high(atomic);
-        cpu.queue.insert(&mut held, transit, end);
-        drop(held);
-        resched::tell(cpu, priority, true, atomic);
+    let bound = thread.bound_cpu();
+    if bound.is_none() && priority >= Priority::KERNEL_PREEMPT {
+        return enqueue_for_partition(transit, priority, end);
     }
+    let cpu = match bound {
+        Some(cpu) => cpu,
+        None => choose_cpu(thread, priority, end, atomic),
+    };
+    let is_unbound = bound.is_none();
+    let mut held = cpu.queue.lock.enter_high(atomic);
+    cpu.queue.insert(&mut held, transit, priority, is_unbound, end);
+    count(&cpu.counts.enqueues);
+    drop(held);
+    resched::tell(cpu, priority, is_unbound, atomic);
+}
+
+#[inline(never)]
+fn enqueue_for_partition(transit: InTransit<'_>, priority: Priority, end: End) {
+    let (thread, atomic) = (transit.thread(), transit.atomic());
+    count(&CpuDispatch::current(atomic).counts.enqueues);
+    let partition = partition_of(thread);
+    let mut held = partition.queue.lock.enter_high(atomic);
+    partition.queue.insert(&mut held, transit, priority, true, end);
+    drop(held);
+    resched::tell_partition(partition, thread, priority, atomic);
 }
 
 /// The partition that a thread belongs to.
@@ -69,27 +75,35 @@ pub(crate) fn partition_of(thread: &Thread) -> &'static crate::Partition {
     }
 }
 
-/// The processor for a thread that is bound to none: the one it ran on last, while that is warm and
-/// not much busier than the others; otherwise the one that is least busy. Never one that is being
-/// taken off line, if there is another.
+/// The processor for a thread that is bound to none: the one it ran on last, while that is warm and not
+/// much busier than the others; otherwise the one that is least busy. Never one that is being taken off
+/// line, if there is another.
+#[inline]
 fn choose_cpu(
     thread: &Thread,
     priority: Priority,
     end: End,
     atomic: &Atomic,
 ) -> &'static CpuDispatch {
-    let dispatch = Dispatch::of(atomic);
-    let partition = partition_of(thread);
-    let online = partition.online();
-    let last = thread
-        .cpu
-        .load(Ordering::Relaxed)
-        .filter(|cpu| online & cpu.bit() != 0 && !cpu.is_in_motion());
-    if let Some(last) = last {
+    let online = partition_of(thread).online();
+    match thread.cpu.load(Ordering::Relaxed) {
         // Nothing to choose from.
-        if online == last.bit() {
-            return last;
-        }
+        Some(last) if online == last.bit() && !last.is_in_motion() => last,
+        last => choose_among(thread, last, online, priority, end, Dispatch::of(atomic)),
+    }
+}
+
+#[inline(never)]
+fn choose_among(
+    thread: &Thread,
+    last: Option<&'static CpuDispatch>,
+    online: u64,
+    priority: Priority,
+    end: End,
+    dispatch: &'static Dispatch,
+) -> &'static CpuDispatch {
+    let last = last.filter(|cpu| online & cpu.bit() != 0 && !cpu.is_in_motion());
+    if let Some(last) = last {
         let warm = time::now().wrapping_sub(thread.ran_at.load(Ordering::Relaxed)) < WARM;
         // A thread that goes in front was preempted just now; it moves only if it would
         // have to wait.

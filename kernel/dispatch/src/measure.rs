@@ -6,6 +6,7 @@ use crate::run_queue::End;
 use crate::thread::Thread;
 use crate::thread_lock::InTransit;
 use crate::{Dispatch, enqueue, select};
+use atomics::Ordering;
 use machine::{Pil, pil};
 
 /// A thread that nobody else knows.
@@ -27,6 +28,8 @@ pub fn enqueue_and_select(&Measured(thread): &Measured) {
     let level = pil::raise_anywhere(Pil::DISP);
     let atomic = level.atomic();
     let cpu = CpuDispatch::current(atomic);
+    // It ran here last, as nearly every thread did that becomes runnable.
+    thread.cpu.store(Some(cpu), Ordering::Relaxed);
     thread.set_lock_pointer(Some(Dispatch::of(atomic).transition_lock()));
     // SAFETY: nobody knows the thread, and its lock pointer leads to the transition lock.
     enqueue::enqueue(unsafe { InTransit::assume(thread, atomic) }, End::Back);

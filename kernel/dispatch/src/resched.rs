@@ -31,11 +31,28 @@ use atomics::{Ordering, fence};
 use machine::{Atomic, poke, preempt};
 
 /// A thread of this priority has been put into the queue of `cpu`; `unbound` if others may take it.
+#[inline]
 pub(crate) fn tell(cpu: &'static CpuDispatch, priority: Priority, unbound: bool, atomic: &Atomic) {
     fence(Ordering::SeqCst);
-    if priority > cpu.dispatch_priority.load() && !is_idle(cpu) {
+    if priority > cpu.dispatch_priority.load() {
+        ask_unless_idle(cpu, priority, atomic);
+    }
+    if cpu.partition().halted.load(Ordering::Relaxed) != 0 {
+        wake_one(cpu, unbound, atomic);
+    }
+}
+
+/// Asks a processor to choose anew that runs something of lower priority, or nothing.
+#[inline(never)]
+fn ask_unless_idle(cpu: &'static CpuDispatch, priority: Priority, atomic: &Atomic) {
+    if !is_idle(cpu) {
         ask_to_choose(cpu, priority, atomic);
     }
+}
+
+/// Wakes the processor; if it is awake and others may take the thread, another.
+#[inline(never)]
+fn wake_one(cpu: &'static CpuDispatch, unbound: bool, atomic: &Atomic) {
     if !wake(cpu, atomic) && unbound {
         wake_any(cpu.partition(), atomic);
     }
@@ -79,8 +96,9 @@ fn is_idle(cpu: &CpuDispatch) -> bool {
     cpu.dispatch_priority.load() == Priority::NONE
 }
 
-/// Asks a processor that runs something of lower priority to choose anew: at once if the priority
-/// is such as to preempt the kernel, otherwise when it returns to user mode.
+/// Asks a processor that runs something of lower priority to choose anew: at once if the priority is
+/// such as to preempt the kernel, otherwise when it returns to user mode.
+#[inline(never)]
 pub(crate) fn ask_to_choose(cpu: &'static CpuDispatch, priority: Priority, atomic: &Atomic) {
     cpu.runrun.store(true, Ordering::Relaxed);
     if let Some(thread) = cpu.dispatch_thread.load(Ordering::Relaxed) {

@@ -1,10 +1,8 @@
-//! A run queue: for each priority a list of threads, a bitmap of the lists that are not empty, and
-//! the count of all.
+//! A run queue: for each priority a list of threads, and a bitmap of the lists that are not empty.
 //!
 //! Invariants:
 //! - bit set ⇔ list not empty;
-//! - the highest set bit is the queue's priority;
-//! - the lengths of the lists add up to the count.
+//! - the highest set bit is the queue's priority.
 //!
 //! Knows nothing of locks or processors; [`crate::dispatch_queue`] puts it behind a lock.
 
@@ -28,17 +26,11 @@ pub enum End {
 pub(crate) struct RunQueue {
     lists: [ThreadList; PRIORITIES],
     bitmap: [u64; WORDS],
-    count: u32,
 }
 
 impl RunQueue {
     pub(crate) fn new() -> RunQueue {
-        RunQueue { lists: [ThreadList::EMPTY; PRIORITIES], bitmap: [0; WORDS], count: 0 }
-    }
-
-    /// How many threads there are.
-    pub(crate) fn count(&self) -> u32 {
-        self.count
+        RunQueue { lists: [ThreadList::EMPTY; PRIORITIES], bitmap: [0; WORDS] }
     }
 
     /// The highest priority that a thread in the queue has.
@@ -46,22 +38,21 @@ impl RunQueue {
     pub(crate) fn highest(&self) -> Priority {
         for word in (0..WORDS).rev() {
             if let Some(bit) = self.bitmap[word].checked_ilog2() {
-                return Priority::new((word * WORD) as u8 + bit as u8);
+                return Priority::at(word * WORD + bit as usize);
             }
         }
         Priority::NONE
     }
 
-    /// Puts a thread in at its dispatch priority.
-    #[inline]
-    pub(crate) fn insert(&mut self, thread: &'static Thread, end: End) {
-        let index = thread.dispatch_priority().index();
+    /// Puts a thread in at its dispatch priority, which is this.
+    #[inline(always)]
+    pub(crate) fn insert(&mut self, thread: &'static Thread, priority: Priority, end: End) {
+        let index = priority.index();
         match end {
             End::Front => self.lists[index].push_front(thread),
             End::Back => self.lists[index].push_back(thread),
         }
         self.bitmap[index / WORD] |= 1 << (index % WORD);
-        self.count += 1;
     }
 
     /// Takes a thread out. Its dispatch priority is the one with which it went in: whoever changes
@@ -73,16 +64,21 @@ impl RunQueue {
         if self.lists[index].is_empty() {
             self.bitmap[index / WORD] &= !(1 << (index % WORD));
         }
-        self.count -= 1;
     }
 
-    /// Takes out the thread that is next.
+    /// Takes out the first thread of this priority, the highest in the queue.
     #[inline]
-    pub(crate) fn take_highest(&mut self) -> Option<&'static Thread> {
-        let highest = self.highest();
-        highest.number()?;
-        let thread = self.lists[highest.index()].first()?;
-        self.remove(thread);
+    pub(crate) fn take(&mut self, highest: Priority) -> Option<&'static Thread> {
+        debug_assert!(highest == self.highest());
+        if highest == Priority::NONE {
+            return None;
+        }
+        let index = highest.index();
+        let list = &mut self.lists[index];
+        let thread = list.pop_front()?;
+        if list.is_empty() {
+            self.bitmap[index / WORD] &= !(1 << (index % WORD));
+        }
         Some(thread)
     }
 
@@ -108,9 +104,9 @@ impl RunQueue {
         }
     }
 
-    /// Panics if an invariant does not hold. For tests and debug builds.
+    /// Panics if an invariant does not hold; says how many threads there are. For tests and debug builds.
     #[cfg(any(test, all(debug_assertions, not(target_os = "none"), not(feature = "loom"))))]
-    pub(crate) fn check(&self) {
+    pub(crate) fn check(&self) -> u32 {
         let mut count = 0;
         for (index, list) in self.lists.iter().enumerate() {
             let bit = self.bitmap[index / WORD] & 1 << (index % WORD) != 0;
@@ -120,7 +116,7 @@ impl RunQueue {
                 count += 1;
             }
         }
-        assert_eq!(count, self.count, "the count");
+        count
     }
 }
 
@@ -192,16 +188,17 @@ mod tests {
                         let thread = thread(priority);
                         let list = &mut plain.0[usize::from(priority)];
                         if front {
-                            queue.insert(thread, End::Front);
+                            queue.insert(thread, thread.dispatch_priority(), End::Front);
                             list.push_front(thread);
                         } else {
-                            queue.insert(thread, End::Back);
+                            queue.insert(thread, thread.dispatch_priority(), End::Back);
                             list.push_back(thread);
                         }
                     }
                     Step::TakeHighest => {
                         let expected = plain.all().first().copied();
-                        prop_assert!(same(queue.take_highest(), expected));
+                        let highest = queue.highest();
+                        prop_assert!(same(queue.take(highest), expected));
                         expected.inspect(|thread| plain.remove(thread));
                     }
                     Step::Remove(which) => {
@@ -221,9 +218,9 @@ mod tests {
                     }
                 }
                 // Bit set <=> list not empty, everybody in the right list, the count.
-                queue.check();
+                let count = queue.check();
                 let all = plain.all();
-                prop_assert_eq!(queue.count() as usize, all.len());
+                prop_assert_eq!(count as usize, all.len());
                 let highest = all.first().map_or(Priority::NONE, |thread| thread.dispatch_priority());
                 prop_assert_eq!(queue.highest(), highest);
                 let mut each = Vec::new();

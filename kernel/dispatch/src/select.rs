@@ -27,39 +27,54 @@ use trace::{EventId, Kind};
 
 /// Chooses what the current processor runs next. The thread that has run until now has already been
 /// put where it belongs.
+#[inline]
 pub(crate) fn select<'c>(cpu: &'static CpuDispatch, atomic: &'c Atomic) -> Committed<'c> {
     loop {
         let committed = candidate(cpu, atomic);
         match ratify(cpu, committed) {
             Ok(committed) => return committed,
             Err(committed) => {
-                count(&cpu.counts.ratify_retries);
-                enqueue::set_front(committed.revoke().transition());
+                put_back(cpu, committed);
             }
         }
     }
 }
 
+#[cold]
+fn put_back(cpu: &CpuDispatch, committed: Committed<'_>) {
+    count(&cpu.counts.ratify_retries);
+    enqueue::set_front(committed.revoke().transition());
+}
+
+#[inline(always)]
 fn candidate<'c>(cpu: &'static CpuDispatch, atomic: &'c Atomic) -> Committed<'c> {
     loop {
         let own = cpu.queue.highest();
-        let shared = partition_queue(cpu).map_or(Priority::NONE, DispatchQueue::highest);
-        if own.max(shared) == Priority::NONE {
+        let partition = partition_queue(cpu);
+        let shared = partition.map_or(Priority::NONE, DispatchQueue::highest);
+        let queue = if own > shared {
+            &cpu.queue
+        } else if let Some(partition) = partition
+            && shared != Priority::NONE
+        {
+            partition
+        } else {
             break;
-        }
-        let queue = match partition_queue(cpu) {
-            Some(queue) if shared >= own => queue,
-            _ => &cpu.queue,
         };
         // Another processor may have emptied the partition's queue meanwhile; or ours, by stealing.
         let mut held = queue.lock.enter_high(atomic);
-        if let Some(transit) = queue.take_highest(&mut held) {
+        if let Some((transit, priority)) = queue.take_highest(&mut held) {
             if queue.owner().is_none() {
                 count(&cpu.counts.from_partition);
             }
-            return take(cpu, transit, atomic);
+            return take(cpu, transit, priority, atomic);
         }
     }
+    steal_or_idle(cpu, atomic)
+}
+
+#[inline(never)]
+fn steal_or_idle<'c>(cpu: &'static CpuDispatch, atomic: &'c Atomic) -> Committed<'c> {
     steal(cpu, atomic).unwrap_or_else(|| {
         publish_choice(cpu, cpu.idle_thread(), Priority::NONE);
         Committed::idle(cpu, atomic)
@@ -67,17 +82,20 @@ fn candidate<'c>(cpu: &'static CpuDispatch, atomic: &'c Atomic) -> Committed<'c>
 }
 
 /// Publishes a thread that has just been taken from a queue, whose lock is still held.
+#[inline]
 fn take<'c>(
     cpu: &'static CpuDispatch,
     transit: InTransit<'_>,
+    priority: Priority,
     atomic: &'c Atomic,
 ) -> Committed<'c> {
     let thread = transit.thread();
+    debug_assert!(priority == thread.dispatch_priority());
     let last = thread.cpu.load(Ordering::Relaxed);
     if last.is_some_and(|last| !core::ptr::eq(last, cpu)) {
         emit(Kind::Migrate, thread.id(), EventId::NONE);
     }
-    publish_choice(cpu, thread, thread.dispatch_priority());
+    publish_choice(cpu, thread, priority);
     publish_on_processor(transit, cpu, atomic)
 }
 
@@ -105,7 +123,8 @@ fn steal<'c>(cpu: &'static CpuDispatch, atomic: &'c Atomic) -> Option<Committed<
         // we look again.
         if let Some(transit) = victim.queue.take_unbound(&mut held) {
             count(&cpu.counts.steals);
-            return Some(take(cpu, transit, atomic));
+            let priority = transit.thread().dispatch_priority();
+            return Some(take(cpu, transit, priority, atomic));
         }
     }
 }

@@ -96,7 +96,7 @@ impl Semaphore {
         may_block: &mut impl MayBlock,
     ) -> Woken {
         let manner = Manner { interruptible, timed: deadline.is_some() };
-        let callout = pin!(Callout::new());
+        let callout = pin!(deadline.map(|_| Callout::new()));
         let level = may_block.raise();
         let atomic = level.atomic();
         let mut held = self.waiters.lock(atomic).enter_high(atomic);
@@ -109,8 +109,8 @@ impl Semaphore {
         }
         self.waiters.put_to_sleep_as(me, &mut held, manner);
         drop(held);
-        if let Some(deadline) = deadline {
-            sleep::limit(callout.as_ref(), thread, deadline);
+        if let (Some(deadline), Some(callout)) = (deadline, callout.as_ref().as_pin_ref()) {
+            sleep::limit(callout, thread, deadline);
         }
         swtch(level);
         thread.sleep.woken()

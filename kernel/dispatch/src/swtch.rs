@@ -16,14 +16,14 @@
 use crate::cpu::{CpuDispatch, count};
 use crate::interrupt_thread;
 use crate::lock_order;
-use crate::owner::Microstate;
+use crate::owner::{Microstate, ThreadOwner};
 use crate::select;
 use crate::thread::{State, Thread};
 use crate::thread_lock::Committed;
 use crate::tick;
 use atomics::Ordering;
 use machine::pil::PilGuard;
-use machine::tracing::emit;
+use machine::tracing::emit_with;
 use machine::{Atomic, Context, Pil, time};
 use trace::{EventId, Kind};
 
@@ -85,6 +85,7 @@ pub(crate) fn count_here(counter: &atomics::AtomicU64) {
 
 /// Leaves the running thread for one that has been published. Returns when the running thread is
 /// switched to.
+#[inline(always)]
 pub(crate) fn switch_to(cpu: &'static CpuDispatch, from: &'static Thread, next: Committed<'_>) {
     let (to, atomic) = (next.thread(), next.atomic());
     lock_order::assert_none_held(cpu);
@@ -108,30 +109,39 @@ pub(crate) fn switch_to(cpu: &'static CpuDispatch, from: &'static Thread, next: 
 }
 
 /// The thread leaves its processor, for who keeps accounts; the event for the timeline.
+#[inline]
 fn account(from: &'static Thread, to: &'static Thread, now: u64, atomic: &Atomic) {
     account_state(from, now);
     if let Some(owner) = from.owner() {
         owner.leaves_processor(from, atomic);
     }
-    let cause = EventId::from_bits(to.woken_by.load(Ordering::Relaxed));
-    emit(Kind::Dispatch, to.id(), cause);
+    emit_with(Kind::Dispatch, || {
+        (to.id(), EventId::from_bits(to.woken_by.load(Ordering::Relaxed)))
+    });
 }
 
 /// The thread goes from one state to another, for who keeps accounts.
+#[inline]
 fn account_state(from: &'static Thread, now: u64) {
     from.ran_at.store(now, Ordering::Relaxed);
     if let Some(owner) = from.owner() {
-        let state = match from.state() {
-            State::Run => Microstate::WaitCpu,
-            State::Stopped => Microstate::Stopped,
-            State::OnProcessor => Microstate::Running,
-            _ => Microstate::Sleep,
-        };
-        owner.microstate(from, state, now);
+        tell_state(from, owner, now);
     }
 }
 
+#[inline(never)]
+fn tell_state(from: &'static Thread, owner: &dyn ThreadOwner, now: u64) {
+    let state = match from.state() {
+        State::Run => Microstate::WaitCpu,
+        State::Stopped => Microstate::Stopped,
+        State::OnProcessor => Microstate::Running,
+        _ => Microstate::Sleep,
+    };
+    owner.microstate(from, state, now);
+}
+
 /// Prepares for leaving `from`: says which context to go to, `to`'s or the idle thread's.
+#[inline]
 pub(crate) fn leave(
     cpu: &'static CpuDispatch,
     from: &'static Thread,
@@ -167,8 +177,9 @@ pub(crate) fn wait_until_left(thread: &Thread) {
     }
 }
 
-/// The first thing that a thread does when it has been switched to: it releases the one before it,
-/// and its owner loads what it needs.
+/// The first thing that a thread does when it has been switched to: it releases the one before it, and its
+/// owner loads what it needs.
+#[inline(always)]
 pub(crate) fn arrive() {
     // SAFETY: at `DISP_LEVEL`, until the caller restores the level.
     let atomic: &Atomic = unsafe { Atomic::assume() };
@@ -177,9 +188,14 @@ pub(crate) fn arrive() {
     let thread = cpu.thread();
     assert_own_lock(cpu, thread);
     if let Some(owner) = thread.owner() {
-        owner.microstate(thread, Microstate::Running, time::now());
-        owner.enters_processor(thread, atomic);
+        enters(thread, owner, atomic);
     }
+}
+
+#[inline(never)]
+fn enters(thread: &'static Thread, owner: &dyn ThreadOwner, atomic: &Atomic) {
+    owner.microstate(thread, Microstate::Running, time::now());
+    owner.enters_processor(thread, atomic);
 }
 
 /// Lets go of the thread whose stack the processor has just left.

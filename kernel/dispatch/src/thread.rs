@@ -208,12 +208,14 @@ impl Thread {
     }
 
     /// The running thread, from code that may move between processors: the answer stays right.
+    #[inline]
     pub fn running() -> &'static Thread {
-        let guard = machine::preempt::disable_anywhere();
-        let thread = Thread::current(guard.atomic());
-        // The thread that asked is the one that runs when it goes on.
-        drop(guard);
-        thread
+        // SAFETY: null, or a `&'static Thread`: only `CpuDispatch::set_thread` sets it.
+        let thread = unsafe { machine::Cpu::running().cast::<Thread>().as_ref() };
+        match thread {
+            Some(thread) => thread,
+            None => no_thread_yet(),
+        }
     }
 
     /// Its number: no other thread of the system ever has the same.
@@ -332,6 +334,11 @@ impl Thread {
     pub fn switches(&self) -> (u64, u64) {
         (self.voluntary.load(Ordering::Relaxed), self.involuntary.load(Ordering::Relaxed))
     }
+}
+
+#[cold]
+fn no_thread_yet() -> ! {
+    panic!("the processor runs no thread yet");
 }
 
 impl fmt::Debug for Thread {

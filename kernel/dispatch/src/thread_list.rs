@@ -28,11 +28,22 @@ pub(crate) struct ThreadList {
 }
 
 /// What a thread's links say, or are made to say.
+#[inline]
 fn links<R>(thread: &Thread, act: impl FnOnce(&mut Links) -> R) -> R {
     // SAFETY: whoever has a list holds its lock, and so the links of every thread in it; a thread
     // that is about to be put into a list is in nobody else's.
     let mut links = unsafe { thread.links.access() };
     act(&mut links)
+}
+
+#[cold]
+fn is_listed(thread: &Thread) -> ! {
+    panic!("a thread is put into two lists: {thread:?}");
+}
+
+#[cold]
+fn is_not_listed(thread: &Thread) -> ! {
+    panic!("a thread is taken from a list that it is not in: {thread:?}");
 }
 
 impl ThreadList {
@@ -63,10 +74,12 @@ impl ThreadList {
         core::iter::successors(self.first, |thread| ThreadList::after(thread))
     }
 
+    #[inline]
     pub(crate) fn push_front(&mut self, thread: &'static Thread) {
         self.insert(thread, None, self.first);
     }
 
+    #[inline]
     pub(crate) fn push_back(&mut self, thread: &'static Thread) {
         self.insert(thread, self.last, None);
     }
@@ -89,6 +102,7 @@ impl ThreadList {
         self.insert(thread, previous, next);
     }
 
+    #[inline]
     fn insert(
         &mut self,
         thread: &'static Thread,
@@ -96,7 +110,9 @@ impl ThreadList {
         next: Option<&'static Thread>,
     ) {
         links(thread, |links| {
-            assert!(!links.listed, "a thread is put into two lists: {thread:?}");
+            if links.listed {
+                is_listed(thread);
+            }
             *links = Links { next, previous, listed: true };
         });
         match previous {
@@ -110,9 +126,12 @@ impl ThreadList {
     }
 
     /// Takes out a thread, which must be in this list.
+    #[inline]
     pub(crate) fn remove(&mut self, thread: &Thread) {
         let old = links(thread, |links| core::mem::replace(links, Links::NONE));
-        assert!(old.listed, "a thread is taken from a list that it is not in: {thread:?}");
+        if !old.listed {
+            is_not_listed(thread);
+        }
         match old.previous {
             Some(previous) => links(previous, |links| links.next = old.next),
             None => {
@@ -129,9 +148,18 @@ impl ThreadList {
         }
     }
 
+    #[inline]
     pub(crate) fn pop_front(&mut self) -> Option<&'static Thread> {
         let first = self.first?;
-        self.remove(first);
+        let old = links(first, |links| core::mem::replace(links, Links::NONE));
+        if !old.listed {
+            is_not_listed(first);
+        }
+        self.first = old.next;
+        match old.next {
+            Some(next) => links(next, |links| links.previous = None),
+            None => self.last = None,
+        }
         Some(first)
     }
 }

@@ -290,8 +290,17 @@ pub struct LockedThread<'a> {
 /// Locks a thread: `thread_lock`. Spins at the level that the caller came with.
 #[inline]
 pub fn lock_thread<'a>(thread: &'static Thread, may_fault: &'a mut MayFault) -> LockedThread<'a> {
-    let _ = may_fault;
-    lock_thread_anywhere(thread)
+    loop {
+        let level = pil::raise(Pil::DISP, may_fault);
+        // SAFETY: the level stays raised for as long as the guard below, which restores it last.
+        if let Some(guard) = try_lock(thread, unsafe { Atomic::assume() }) {
+            // SAFETY: the level is `DISP`, and the other guard for it is forgotten.
+            let level = unsafe { PilGuard::adopt(level.leave_raised()) };
+            return LockedThread { guard, level };
+        }
+        drop(level);
+        wait(thread);
+    }
 }
 
 /// Locks a thread wherever the caller comes from (rule 5).

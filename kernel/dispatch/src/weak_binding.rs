@@ -45,8 +45,8 @@ use crate::thread::{Binding, Thread};
 use atomics::{AtomicU8, Ordering, compiler_fence, fence};
 use core::marker::PhantomData;
 use core::ptr;
-use machine::Pil;
 use machine::preempt::{self, PreemptGuard};
+use machine::{Cpu, Pil};
 
 /// The processor is being taken off line, or moved to another partition.
 const IN_MOTION: u8 = 1 << 0;
@@ -93,6 +93,13 @@ impl Binding {
         self.nomigrate.load(Ordering::Relaxed) as i32
     }
 
+    /// Whether the running thread, whose binding this is, is weakly bound to the processor where it is.
+    #[inline]
+    fn is_weakly_here(&self) -> bool {
+        let weak = self.weak.load(Ordering::Relaxed);
+        weak.is_some_and(|weak| weak.index() == Cpu::current_index_hint())
+    }
+
     #[inline]
     fn set_count(&self, count: i32) {
         self.nomigrate.store(count as u32, Ordering::Relaxed);
@@ -126,9 +133,15 @@ pub fn nomigrate<'a>() -> WeakBinding<'a> {
     if Pil::current() != Pil::NONE {
         return WeakBinding::of(None);
     }
+    let thread = Thread::running();
+    let nested = thread.binding.count();
+    if nested > 0 && thread.binding.is_weakly_here() {
+        // It stays here already, and nobody else writes the count.
+        thread.binding.set_count(nested + 1);
+        return WeakBinding::of(Some(thread));
+    }
     let preemption = preempt::disable_anywhere();
     let cpu = CpuDispatch::current(preemption.atomic());
-    let thread = cpu.thread();
     match thread.binding.count() {
         0 if !cpu.obstacles.any() => grant(thread, cpu, 1),
         nested @ 1.. => grant(thread, cpu, nested + 1),

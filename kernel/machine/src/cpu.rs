@@ -13,7 +13,7 @@ use crate::pil::Pending;
 use crate::slot::Slots;
 use crate::system::System;
 use crate::tracing::Tracing;
-use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// A field that only its own processor touches. See the module.
 ///
@@ -63,7 +63,9 @@ pub struct Cpu {
     /// Where it notes what happens.
     pub(crate) tracing: Tracing,
     system: &'static System,
-    index: usize,
+    pub(crate) index: usize,
+    /// What the dispatcher wants to find in one instruction: the thread that runs.
+    pub(crate) running: AtomicPtr<()>,
     slots: Slots,
     /// Pokes received; read by others as a statistic.
     pub(crate) pokes: atomics::AtomicU64,
@@ -83,6 +85,7 @@ impl Cpu {
             tracing: Tracing::new(),
             system,
             index,
+            running: AtomicPtr::new(core::ptr::null_mut()),
             slots: Slots::new(),
             pokes: atomics::AtomicU64::new(0),
             held_back: atomics::AtomicU64::new(0),
@@ -96,10 +99,33 @@ impl Cpu {
         backend::current_cpu()
     }
 
+    /// The index of that processor.
+    #[inline]
+    pub fn current_index(_: &Atomic) -> usize {
+        backend::current_index()
+    }
+
+    /// What [`Cpu::set_running`] was given last on the current processor. One instruction: if it is the
+    /// thread that runs, the answer stays right for the thread that asks, wherever it goes.
+    #[inline]
+    pub fn running() -> *mut () {
+        backend::running()
+    }
+
+    /// Says what runs on this processor.
+    ///
+    /// # Safety
+    ///
+    /// The dispatcher alone says so, and of one kind: who asks [`Cpu::running`] relies on what it points to.
+    #[inline]
+    pub unsafe fn set_running(&self, running: *mut ()) {
+        self.running.store(running, Ordering::Relaxed);
+    }
+
     /// The index of the processor that the caller runs on at this moment: a hint, out of date as
     /// soon as the caller is preempted.
     pub fn current_index_hint() -> usize {
-        backend::current_cpu().index
+        backend::current_index()
     }
 
     /// Its place in the system, from 0.

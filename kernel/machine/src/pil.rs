@@ -146,8 +146,12 @@ pub struct PilGuard<'a> {
 #[inline]
 pub fn raise(level: Pil, may_fault: &mut MayFault) -> PilGuard<'_> {
     let _ = may_fault;
+    debug_assert!(level >= Pil::DISP, "levels below DISP_LEVEL belong to interrupt threads");
+    debug_assert!(Pil::current() == Pil::NONE, "who may fault is at level 0");
     backend::probe_stack();
-    raise_anywhere(level)
+    backend::set_pil(level.0);
+    backend::compiler_barrier();
+    PilGuard { previous: Pil::NONE, section: PhantomData }
 }
 
 /// Raises the level from within a critical section (rule 3).
@@ -187,7 +191,9 @@ impl PilGuard<'_> {
     pub fn restore_without_preemption(self) {
         let previous = self.previous;
         core::mem::forget(self);
-        lower(previous);
+        if lower(previous) {
+            replay_unmasked(previous);
+        }
     }
 
     /// Keeps the level raised and forgets the guard; [`PilGuard::adopt`] takes it up again. For
@@ -213,19 +219,30 @@ impl PilGuard<'_> {
 impl Drop for PilGuard<'_> {
     #[inline]
     fn drop(&mut self) {
-        lower(self.previous);
-        preempt::check();
+        if lower(self.previous) {
+            replay_unmasked(self.previous);
+            preempt::check();
+        }
     }
 }
 
-/// Sets the level to `target`, which is not above the current one, and replays what it unmasks.
+/// Sets the level to `target`, which is not above the current one. Says whether anything at all is
+/// pending, for which the caller then has to do something.
+///
+/// An interrupt between the store and the load runs at once, and looks at preemption when it
+/// returns; one before the store is in the load.
 #[inline]
-fn lower(target: Pil) {
+fn lower(target: Pil) -> bool {
     debug_assert!(target <= Pil::current(), "guards of the interrupt level are dropped in order");
     backend::compiler_barrier();
     backend::set_pil(target.0);
-    // An interrupt between the store and the load runs at once; one before the store is in the
-    // load. Bits up to `target`, and the one for preemption, are not meant here.
+    backend::pending_levels() != 0
+}
+
+/// Replays what the new level, `target`, does not mask. Of what is pending, the levels up to `target`
+/// and the bit for preemption are not meant.
+#[cold]
+fn replay_unmasked(target: Pil) {
     if backend::pending_levels() & !preempt::LEVEL_BIT > (2 << target.0) - 1 {
         replay(target);
     }

@@ -48,6 +48,15 @@ pub fn emit(kind: Kind, argument: u64, cause: EventId) -> EventId {
     write(kind, argument, cause)
 }
 
+/// The same, for an argument and a cause that are asked for only if the group is on.
+#[inline]
+pub fn emit_with(kind: Kind, what: impl FnOnce() -> (u64, EventId)) {
+    if backend::trace_groups() & kind.group().to_bits() != 0 {
+        let (argument, cause) = what();
+        write(kind, argument, cause);
+    }
+}
+
 #[cold]
 fn write(kind: Kind, argument: u64, cause: EventId) -> EventId {
     // On one processor, at one time, one writer: so stamps rise with numbers, nobody is preempted in

@@ -6,11 +6,18 @@ use core::hint::black_box;
 use core::sync::atomic::{AtomicBool, Ordering};
 use dispatch::disp_lock::LockClass;
 use dispatch::kernel_thread::{self, Attributes};
-use dispatch::{DispLock, Thread, measure as parts, preempt, thread_lock};
+use dispatch::weak_binding::nomigrate;
+use dispatch::{Condvar, DispLock, Mutex, Thread, measure as parts, preempt, thread_lock};
 use machine::MayFault;
 
-/// Measures all of it.
+/// Measures all of it, in a thread like others: bound to no processor, and nobody's.
 pub fn measure(may_fault: &mut MayFault) {
+    let attributes = Attributes::system("bench");
+    let thread = kernel_thread::create(&attributes, measure_here, 0).expect("memory for a thread");
+    thread.join(may_fault);
+}
+
+fn measure_here(_: usize, may_fault: &mut MayFault) -> usize {
     locks(may_fault);
     per_operation("disp.enqueue_select", |count| {
         parts::with_stopped_thread(|thread| {
@@ -20,12 +27,30 @@ pub fn measure(may_fault: &mut MayFault) {
         });
     });
     switches(may_fault);
+    wakes(may_fault);
+    bindings();
     per_operation("disp.create_join", |count| {
         for _ in 0..count {
             let thread = kernel_thread::create(&Attributes::system("bench"), |_, _| 0, 0);
             thread.expect("memory for a thread").join(may_fault);
         }
     });
+    0
+}
+
+fn bindings() {
+    per_operation("disp.weakbind", |count| {
+        for _ in 0..count {
+            drop(black_box(nomigrate()));
+        }
+    });
+    let outer = nomigrate();
+    per_operation("disp.weakbind_nested", |count| {
+        for _ in 0..count {
+            drop(black_box(nomigrate()));
+        }
+    });
+    drop(outer);
 }
 
 fn locks(may_fault: &mut MayFault) {
@@ -65,5 +90,56 @@ fn switches(may_fault: &mut MayFault) {
         }
     });
     over.store(true, Ordering::Relaxed);
+    thread.join(may_fault);
+}
+
+/// A ball that two threads play to each other.
+struct Game {
+    ball: Mutex<Ball>,
+    played: Condvar,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ball {
+    Here,
+    There,
+    Lost,
+}
+
+impl Game {
+    /// Waits for the ball at one side and plays it to the other. Says whether the game goes on.
+    fn play(&self, from: Ball, to: Ball, may_fault: &mut MayFault) -> bool {
+        let mut ball = self.ball.lock(may_fault);
+        while *ball != from {
+            if *ball == Ball::Lost {
+                return false;
+            }
+            ball = self.played.wait(ball, may_fault);
+        }
+        *ball = to;
+        self.played.signal();
+        true
+    }
+}
+
+/// Two threads of one processor wake each other: one operation is the ball's way there and back.
+fn wakes(may_fault: &mut MayFault) {
+    fn other(game: usize, may_fault: &mut MayFault) -> usize {
+        // SAFETY: `wakes` passes the address of its game, and waits for this thread.
+        let game = unsafe { &*core::ptr::with_exposed_provenance::<Game>(game) };
+        while game.play(Ball::There, Ball::Here, may_fault) {}
+        0
+    }
+    let game = Game { ball: Mutex::new(Ball::Here), played: Condvar::new() };
+    let address = core::ptr::from_ref(&game).expose_provenance();
+    let attributes = Attributes::system("bench");
+    let thread = kernel_thread::create(&attributes, other, address).expect("memory for a thread");
+    per_operation("disp.cv_pingpong", |count| {
+        for _ in 0..count {
+            game.play(Ball::Here, Ball::There, may_fault);
+        }
+    });
+    // The ball of the last operation is still on its way back.
+    game.play(Ball::Here, Ball::Lost, may_fault);
     thread.join(may_fault);
 }

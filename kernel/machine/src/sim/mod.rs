@@ -79,6 +79,16 @@ impl SystemState {
     }
 }
 
+/// The index of the current processor.
+pub(crate) fn current_index() -> usize {
+    current_cpu().index
+}
+
+/// What runs on the current processor.
+pub(crate) fn running() -> *mut () {
+    current_cpu().running.load(core::sync::atomic::Ordering::Relaxed)
+}
+
 /// The current processor's interrupt level.
 pub(crate) fn pil() -> u8 {
     current_cpu().pil.get()

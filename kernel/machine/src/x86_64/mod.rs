@@ -46,9 +46,9 @@ pub mod user_state;
 
 pub(crate) use clock::{now, set_timer, stop_timer};
 pub(crate) use private::{
-    add_preempt_off, clear_pending, compiler_barrier, current_cpu, current_system, halt_unless,
-    interrupts_are_on, pending_levels, pil, preempt_off, set_pending, set_pil, trace_groups,
-    without_interrupts,
+    add_preempt_off, clear_pending, compiler_barrier, current_cpu, current_index, current_system,
+    halt_unless, interrupts_are_on, pending_levels, pil, preempt_off, running, set_pending,
+    set_pil, trace_groups, without_interrupts,
 };
 pub use stack::Stack;
 pub(crate) use stack::probe as probe_stack;

@@ -14,6 +14,8 @@ use super::state::CpuState;
 
 pub(crate) const THIS: usize = offset_of!(Cpu, backend) + offset_of!(CpuState, this);
 const PIL: usize = offset_of!(Cpu, pil);
+const RUNNING: usize = offset_of!(Cpu, running);
+const INDEX: usize = offset_of!(Cpu, index);
 const PREEMPT_OFF: usize = offset_of!(Cpu, preempt_off);
 const GROUPS: usize = offset_of!(Cpu, tracing) + offset_of!(crate::tracing::Tracing, groups);
 const PENDING: usize = offset_of!(Cpu, pending) + offset_of!(crate::pil::Pending, levels);
@@ -82,6 +84,28 @@ pub(crate) fn current_cpu() -> &'static Cpu {
     }
     // SAFETY: `adopt` stored a `&'static Cpu`.
     unsafe { &*cpu }
+}
+
+#[inline]
+pub(crate) fn current_index() -> usize {
+    let index: usize;
+    // SAFETY: one read of a word of the current processor's that never changes.
+    unsafe {
+        asm!("mov {}, gs:[{}]", out(reg) index, const INDEX,
+            options(readonly, nostack, preserves_flags));
+    }
+    index
+}
+
+#[inline]
+pub(crate) fn running() -> *mut () {
+    let running: *mut ();
+    // SAFETY: one read of a word of the current processor's.
+    unsafe {
+        asm!("mov {}, gs:[{}]", out(reg) running, const RUNNING,
+            options(readonly, nostack, preserves_flags));
+    }
+    running
 }
 
 #[inline]
