@@ -105,7 +105,7 @@ impl RunQueue {
     }
 
     /// Panics if an invariant does not hold; says how many threads there are. For tests and debug builds.
-    #[cfg(any(test, all(debug_assertions, not(target_os = "none"), not(feature = "loom"))))]
+    #[cfg(all(not(feature = "loom"), any(test, all(debug_assertions, not(target_os = "none")))))]
     pub(crate) fn check(&self) -> u32 {
         let mut count = 0;
         for (index, list) in self.lists.iter().enumerate() {
