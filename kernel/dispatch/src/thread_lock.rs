@@ -111,12 +111,6 @@ pub(crate) fn try_lock<'a>(thread: &'static Thread, atomic: &'a Atomic) -> Optio
     if !thread.is_locked_by(lock) {
         return None;
     }
-    debug_assert!(
-        fits(thread.state(), lock.class()),
-        "a thread lock that does not fit: state {:?}, lock of class {:?}",
-        thread.state(),
-        lock.class()
-    );
     Some(ThreadGuard::new(thread, held))
 }
 
@@ -155,6 +149,12 @@ pub fn lock_if_alive<'a>(thread: &'static Thread, atomic: &'a Atomic) -> Option<
 
 impl<'a> ThreadGuard<'a> {
     fn new(thread: &'static Thread, held: Held<'a>) -> ThreadGuard<'a> {
+        debug_assert!(
+            fits(thread.state(), held.lock().class()),
+            "a thread lock that does not fit: state {:?}, lock of class {:?}",
+            thread.state(),
+            held.lock().class()
+        );
         ThreadGuard { thread, held: ManuallyDrop::new(held) }
     }
 

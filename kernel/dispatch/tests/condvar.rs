@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{advance, on, run, spawn, system, wait_for};
+use common::{advance, cpu, on, real_time, run, spawn, system, wait_for};
 use dispatch::sleep_queue::{interrupt, take_interrupt};
 use dispatch::{Condvar, Dispatch, Mutex, Woken, sleep};
 use machine::MayFault;
@@ -304,6 +304,39 @@ fn the_timer_of_one_sleep_does_not_end_the_next() {
             });
             advance(10);
             sleeper.join(may_fault);
+        });
+    });
+}
+
+/// A thread that goes to sleep stands on its processor for a while yet, at level 0. Whoever comes in that
+/// while, of such a priority as to preempt the kernel, must not put it into a queue: it sleeps, or has
+/// been woken and chosen by another processor.
+#[test]
+fn a_preemption_on_the_way_to_sleep_comes_too_late() {
+    common::model(|| {
+        run(2, |may_fault| {
+            let shared = shared();
+            let waiter = {
+                let shared = Arc::clone(&shared);
+                spawn(system(70), move |may_fault| {
+                    for _ in 0..4 {
+                        let mut units = shared.value.lock(may_fault);
+                        while *units == 0 {
+                            units = shared.changed.wait(units, may_fault);
+                        }
+                        *units -= 1;
+                    }
+                })
+            };
+            for round in 0..4 {
+                let who_preempts = real_time(120).bound(cpu(round % 2));
+                let disturber = spawn(who_preempts, |_| {});
+                *shared.value.lock(may_fault) += 1;
+                shared.changed.signal();
+                disturber.join(may_fault);
+            }
+            waiter.join(may_fault);
+            assert_eq!((*shared.value.lock(may_fault), shared.changed.waiters()), (0, 0));
         });
     });
 }

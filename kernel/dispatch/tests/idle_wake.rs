@@ -8,7 +8,7 @@ mod common;
 use atomics::{AtomicBool, Ordering};
 use common::{DispatcherHooks, with_dispatcher};
 use dispatch::kernel_thread::{self, Attributes};
-use dispatch::{CpuDispatch, Dispatch, Thread, idle, idle_loop, start};
+use dispatch::{Class, Dispatch, Priority, Thread, idle, idle_loop, start};
 use machine::MayFault;
 use machine::sim::Machine;
 
@@ -44,20 +44,35 @@ fn stop(over: usize, _: &mut MayFault) -> usize {
     0
 }
 
+/// Processor 1 makes a thread for processor 0, which is about to halt.
+fn idle_and_get_a_thread(attributes: impl Fn(&'static Dispatch) -> Attributes) {
+    with_dispatcher(2, DispatcherHooks, |machine, dispatch| {
+        let over: &'static AtomicBool = machine.keep(AtomicBool::new(false));
+        let argument = std::ptr::from_ref(over).expose_provenance();
+        idle_on_0(machine, dispatch, over);
+        let attributes = attributes(dispatch);
+        machine.on(1, |_| {
+            let thread = kernel_thread::create(&attributes, stop, argument);
+            assert!(thread.is_ok());
+            core::mem::forget(thread);
+        });
+    });
+}
+
 #[test]
 fn a_processor_that_gets_a_thread_does_not_halt_for_ever() {
     common::model(|| {
-        with_dispatcher(2, DispatcherHooks, |machine, dispatch| {
-            let over: &'static AtomicBool = machine.keep(AtomicBool::new(false));
-            let argument = std::ptr::from_ref(over).expose_provenance();
-            idle_on_0(machine, dispatch, over);
-            let target: &'static CpuDispatch = dispatch.cpu(0).expect("added");
-            machine.on(1, |_| {
-                let attributes = Attributes::system("test").bound(target);
-                let thread = kernel_thread::create(&attributes, stop, argument);
-                assert!(thread.is_ok());
-                core::mem::forget(thread);
-            });
+        idle_and_get_a_thread(|dispatch| {
+            Attributes::system("test").bound(dispatch.cpu(0).expect("added"))
+        });
+    });
+}
+
+#[test]
+fn a_processor_whose_partition_gets_a_thread_does_not_halt_for_ever() {
+    common::model_with_few_preemptions(|| {
+        idle_and_get_a_thread(|_| {
+            Attributes::system("test").scheduled(Class::RealTime, Priority::KERNEL_PREEMPT)
         });
     });
 }

@@ -6,7 +6,9 @@ mod common;
 
 use common::{real_time, run, spawn, system};
 use dispatch::cpu::Counts;
-use dispatch::{Dispatch, Mutex, Thread, preempt};
+use dispatch::disp_lock::LockClass;
+use dispatch::{DispLock, Dispatch, Mutex, Thread, preempt, thread_lock};
+use machine::MayFault;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -162,6 +164,51 @@ fn a_preemption_waits_until_it_is_allowed_and_no_longer() {
             assert!(ran.load(Ordering::SeqCst), "preemption is on");
             urgent.join(may_fault);
         });
+    });
+}
+
+/// Somebody urgent comes while the running thread holds a lock. `unlock` leaves that for the next occasion.
+fn comes_and_waits(
+    unlock: impl Fn(Box<dyn FnOnce()>, &mut MayFault) + Copy + Send + Sync + 'static,
+) {
+    common::model(move || {
+        run(1, move |may_fault| {
+            let ran = Arc::new(AtomicBool::new(false));
+            let urgent = Arc::new(std::sync::Mutex::new(None));
+            let come: Box<dyn FnOnce()> = {
+                let (ran, urgent) = (Arc::clone(&ran), Arc::clone(&urgent));
+                Box::new(move || {
+                    let thread = spawn(real_time(120), move |_| ran.store(true, Ordering::SeqCst));
+                    *urgent.lock().unwrap() = Some(thread);
+                })
+            };
+            unlock(come, may_fault);
+            assert!(!ran.load(Ordering::SeqCst), "not on this occasion");
+            drop(machine::preempt::disable(may_fault));
+            assert!(ran.load(Ordering::SeqCst), "but on the next");
+            let urgent = urgent.lock().unwrap().take().expect("it came");
+            urgent.join(may_fault);
+        });
+    });
+}
+
+#[test]
+fn who_unlocks_a_thread_may_leave_preemption_for_later() {
+    comes_and_waits(|come, may_fault| {
+        let locked = thread_lock::lock_thread(Thread::running(), may_fault);
+        come();
+        locked.unlock_nopreempt();
+    });
+}
+
+#[test]
+fn who_releases_a_dispatcher_lock_may_leave_preemption_for_later() {
+    comes_and_waits(|come, may_fault| {
+        // It comes first in the order of locks.
+        let lock = Box::leak(Box::new(DispLock::new(LockClass::Turnstile)));
+        let guard = lock.enter(may_fault);
+        come();
+        guard.exit_nopreempt();
     });
 }
 

@@ -4,7 +4,8 @@
 
 mod common;
 
-use common::{run, spawn, spawn_returning, system};
+use common::{on, run, spawn, spawn_returning, system, wait_until};
+use dispatch::State;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -35,6 +36,34 @@ fn threads_run_on_several_processors() {
                 thread.join(may_fault);
             }
             assert_eq!(ran.load(Ordering::SeqCst), 2);
+        });
+    });
+}
+
+/// The next thread uses the object and the stack of the one before, whose processor may be standing on it
+/// for a moment yet.
+#[test]
+fn a_stack_is_used_again_when_it_has_been_left() {
+    common::model(|| {
+        run(2, |may_fault| {
+            for round in 0..4 {
+                let thread = spawn_returning(on(1, 60), move |_| round);
+                assert_eq!(thread.join(may_fault), round);
+            }
+        });
+    });
+}
+
+#[test]
+fn who_lets_go_of_a_thread_that_is_over_waits_until_its_stack_has_been_left() {
+    common::model(|| {
+        run(2, |may_fault| {
+            for _ in 0..4 {
+                let thread = spawn(on(1, 60), |_| {});
+                wait_until(|| thread.thread().state() == State::Zombie);
+                drop(thread);
+            }
+            spawn(on(1, 60), |_| {}).join(may_fault);
         });
     });
 }

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 #[allow(unused_imports, reason = "each test uses its part")]
-pub use machine::sim::{model, once};
+pub use machine::sim::{model, model_with_few_preemptions, once};
 
 /// The hooks of a kernel that is nothing but a dispatcher.
 pub struct DispatcherHooks;

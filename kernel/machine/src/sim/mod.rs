@@ -43,7 +43,7 @@ pub use clock::{advance, now, set_timer, stop_timer};
 pub use interrupt::{
     halt_unless, hold, interrupt, interrupt_point, interrupts_are_on, send_poke, without_interrupts,
 };
-pub use model::{model, once};
+pub use model::{model, model_with_few_preemptions, once};
 pub use run::{Machine, Quiet, run};
 
 /// What the simulation keeps per processor.
