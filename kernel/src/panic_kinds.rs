@@ -5,6 +5,7 @@ use crate::threads;
 use core::hint::black_box;
 use dispatch::DispLock;
 use machine::x86_64::descriptors::{EntryStack, take_entry_stack_away};
+use machine::{Pil, pil};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
@@ -68,6 +69,8 @@ kinds! {
     SystemCall = "system-call",
     /// A spin lock taken twice (checked builds).
     LockTwice = "lock-twice",
+    /// A processor loops with interrupts held back.
+    Deaf = "deaf",
     /// Two processors take two dispatcher locks in opposite orders, and wait for ever.
     LockCycle = "lock-cycle",
 }
@@ -101,6 +104,7 @@ pub fn provoke(kernel: &'static Kernel, kind: PanicKind) {
         PanicKind::TripleFault => provoke_triple_fault(),
         PanicKind::SystemCall => return,
         PanicKind::LockTwice => provoke_lock_twice(kernel),
+        PanicKind::Deaf => provoke_deaf(kernel),
         PanicKind::LockCycle => provoke_lock_cycle(kernel),
     }
     panic!("'{kind:?}' did not panic")
@@ -247,4 +251,29 @@ fn take_both(first: usize) {
         core::hint::spin_loop();
     }
     let _second = locks[1 - first].enter_high(guard.held().atomic());
+}
+
+#[inline(never)]
+fn provoke_deaf(kernel: &'static Kernel) {
+    #[inline(never)]
+    fn loop_at_a_raised_level() {
+        let _raised = pil::raise_anywhere(Pil::DISP);
+        loop {
+            core::hint::spin_loop();
+        }
+    }
+    fn compute() {
+        loop {
+            core::hint::spin_loop();
+        }
+    }
+    let mut others = kernel.system.cpus().skip(1);
+    let (Some(watcher), Some(cpu)) = (others.next(), others.last()) else {
+        panic!("it takes three processors");
+    };
+    threads::set_watchdog(kernel, SHORT_LIMIT);
+    threads::run_on(cpu, loop_at_a_raised_level);
+    // A processor with something to do has ticks.
+    threads::run_on(watcher, compute);
+    compute();
 }

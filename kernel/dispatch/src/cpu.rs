@@ -21,6 +21,7 @@ use crate::partition::Partition;
 use crate::priority::{AtomicPriority, Priority};
 use crate::thread::Thread;
 use crate::tick::Tick;
+use crate::watchdog::Heartbeat;
 use crate::weak_binding::Obstacles;
 use atomics::{AtomicBool, Ordering};
 use core::sync::atomic::{AtomicU32, AtomicU64};
@@ -65,6 +66,7 @@ pub struct CpuDispatch {
     pub(crate) interrupts: Interrupts,
     pub(crate) callouts: CalloutQueue,
     pub(crate) tick: Tick,
+    pub(crate) heartbeat: Heartbeat,
     pub(crate) held_locks: HeldLocks,
     /// High-level interrupts that are being handled. Only the processor itself writes.
     on_interrupt: AtomicU32,
@@ -149,6 +151,7 @@ impl CpuDispatch {
             interrupts: Interrupts::new(),
             callouts: CalloutQueue::new(),
             tick: Tick::new(),
+            heartbeat: Heartbeat::new(),
             held_locks: HeldLocks::new(),
             on_interrupt: AtomicU32::new(0),
             counts: Counts::default(),

@@ -12,6 +12,7 @@ use crate::priority::Priority;
 use crate::resources::{OutOfMemory, StackKind};
 use crate::thread::{State, Thread};
 use crate::thread_lock::{InTransit, publish_on_processor};
+use crate::tick;
 use atomics::Ordering;
 use machine::{Atomic, Pil, pil};
 
@@ -80,6 +81,7 @@ fn make_idle(cpu: &'static CpuDispatch, idle: &'static Thread) {
 }
 
 fn go_on_line(cpu: &'static CpuDispatch, _: &Atomic) {
+    tick::note_on_line(cpu);
     // In this order: whoever sees that it is on line finds it in its partition.
     cpu.partition().enter(cpu);
     cpu.online.store(true, Ordering::Release);

@@ -78,6 +78,12 @@ impl Dispatch {
     }
 }
 
+/// The processor runs threads from now on; the tick may have been turned on before it was known.
+pub(crate) fn note_on_line(cpu: &CpuDispatch) {
+    let interval = Dispatch::current().tick_interval.load(Relaxed);
+    cpu.tick.starts_at_switch.store(interval != 0, Relaxed);
+}
+
 /// The processor is about to switch to a thread.
 #[inline]
 pub(crate) fn note_switch(cpu: &'static CpuDispatch, to: &Thread) {
@@ -129,6 +135,7 @@ fn tick(due: usize, atomic: &Atomic) {
     let left = cpu.tick.until_second.load(Relaxed) - 1;
     cpu.tick.until_second.store(if left == 0 { PER_SECOND } else { left }, Relaxed);
     if left == 0 {
+        cpu.heartbeat.look_at_next(cpu, atomic);
         lift_starving(cpu, now, atomic);
     }
 }

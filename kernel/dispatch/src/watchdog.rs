@@ -8,6 +8,9 @@
 //! processor the thread, its state, its lock pointer and what that is the lock of, its wait channel
 //! and the channel's bucket, the locks that the processor holds and the one that it waits for.
 //!
+//! A processor that loops with its interrupts held back for another reason is noticed by another one
+//! that still has clock ticks ([`Heartbeat`]).
+//!
 //! That is the walk by which bug 5017148 was found in a crash dump: from the processor that spins,
 //! to the lock, to its holder, to the lock that the holder spins for.
 //!
@@ -17,10 +20,13 @@
 use crate::Dispatch;
 use crate::cpu::CpuDispatch;
 use crate::disp_lock::DispLock;
+use crate::priority::Priority;
 use crate::sleep_queue::SleepQueues;
 use crate::system::CPUS;
 use crate::thread::{State, Thread};
 use core::fmt;
+use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::{AtomicU64, AtomicUsize};
 use machine::{Atomic, time};
 
 /// A processor's wait for a lock. Made when the lock was found held, dropped when it
@@ -79,6 +85,61 @@ impl Drop for Watch {
     fn drop(&mut self) {
         if let Some(cpu) = self.cpu {
             cpu.held_locks.set_wanted(None);
+        }
+    }
+}
+
+/// What a processor knows of the one that it watches: the next, in order of index, that runs a thread.
+/// Once a second its clock tick looks whether the other has had any. A processor that has had none for
+/// long loops with interrupts held back: for a spin lock of the machine's, or for nothing at all.
+///
+/// Seconds are counted in the watcher's own ticks, so that a host that stood still for a while, and
+/// everybody with it, is no hang. Core's atomics in every flavour: only the watcher touches them.
+pub(crate) struct Heartbeat {
+    /// The index of the watched processor.
+    watched: AtomicUsize,
+    /// Its ticks, at the last look.
+    ticks: AtomicU64,
+    /// Looks that found no more of them.
+    misses: AtomicU64,
+}
+
+/// How many seconds a processor may go without a tick, at least.
+const SECONDS_MIN: u64 = 2;
+
+impl Heartbeat {
+    pub(crate) fn new() -> Heartbeat {
+        Heartbeat {
+            watched: AtomicUsize::new(usize::MAX),
+            ticks: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        }
+    }
+
+    /// Looks at the next processor that runs a thread. Once a second, by the clock tick.
+    pub(crate) fn look_at_next(&self, cpu: &'static CpuDispatch, atomic: &Atomic) {
+        let dispatch = Dispatch::of(atomic);
+        let busy =
+            |other: &&CpuDispatch| other.is_online() && other.dispatch_priority() != Priority::NONE;
+        let after = |other: &&CpuDispatch| other.index() > cpu.index();
+        let next = dispatch.cpus().filter(after).find(busy);
+        let Some(next) = next.or_else(|| dispatch.cpus().find(busy)) else { return };
+        let ticks = next.counts().ticks.load(Relaxed);
+        if self.watched.load(Relaxed) != next.index() || self.ticks.load(Relaxed) != ticks {
+            self.watched.store(next.index(), Relaxed);
+            self.ticks.store(ticks, Relaxed);
+            self.misses.store(0, Relaxed);
+            return;
+        }
+        let misses = self.misses.load(Relaxed) + 1;
+        self.misses.store(misses, Relaxed);
+        let limit = dispatch.watchdog_limit();
+        if limit != 0 && misses > SECONDS_MIN.max(limit / dispatch.second().max(1)) {
+            panic!(
+                "watchdog: processor {} has had no clock tick for {misses} s: it loops with \
+                 interrupts held back",
+                next.index()
+            );
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::scenario::{Scenario, Want};
 
 /// The panic (`kernel/src/panic_kinds.rs`), what its report says of the cause, and the function that
 /// its backtrace names.
-const PANICS: [(&str, &str, &str); 18] = [
+const PANICS: [(&str, &str, &str); 19] = [
     ("plain", "asked for", "provoke_plain"),
     ("assertion", "arithmetic", "provoke_assertion"),
     ("stack-overflow", "guard page", "provoke_stack_overflow"),
@@ -27,6 +27,7 @@ const PANICS: [(&str, &str, &str); 18] = [
     ("general-protection", "general-protection fault (vector 13,", "provoke_access"),
     ("nmi", "non-maskable interrupt (vector 2,", "provoke_non_maskable"),
     ("double-fault", "double fault (vector 8,", "provoke_access"),
+    ("deaf", "watchdog: processor 3 has had no clock tick for", "watchdog::Heartbeat"),
     ("lock-cycle", "a cycle of locks: ", "panic_kinds::take_both"),
     ("lock-twice", "already holds", "provoke_lock_twice"),
     ("system-call", "in a system call, as asked for", "kernel::system_call::entry"),
