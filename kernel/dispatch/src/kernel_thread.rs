@@ -28,6 +28,7 @@ use crate::swtch::{self, swtch};
 use crate::thread::{State, Thread};
 use crate::thread_list::ThreadList;
 use crate::thread_lock::{self, InTransit};
+use crate::thread_name::{NameCell, ThreadName};
 use atomics::cell::SharedCell;
 use atomics::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use machine::backend::Stack;
@@ -36,9 +37,6 @@ use machine::preempt::PreemptGuard;
 use machine::tracing::emit;
 use machine::{Atomic, Context, MayFault, Pil, SpinLock};
 use trace::{EventId, Kind};
-
-/// Longest name of a thread, in bytes; longer ones are cut.
-pub const NAME_MAX: usize = 24;
 
 /// What a kernel thread does. What it returns, who joins it gets.
 pub type Entry = fn(argument: usize, may_fault: &mut MayFault) -> usize;
@@ -93,7 +91,7 @@ impl Attributes {
 pub(crate) struct Life {
     stack: SharedCell<Option<KernelStack>>,
     begin: SharedCell<Option<(Entry, usize)>>,
-    name: SharedCell<&'static str>,
+    name: NameCell,
     result: AtomicUsize,
     /// Nobody will join it.
     detached: AtomicBool,
@@ -108,7 +106,7 @@ impl Life {
         Life {
             stack: SharedCell::new(None),
             begin: SharedCell::new(None),
-            name: SharedCell::new(""),
+            name: NameCell::new(),
             result: AtomicUsize::new(0),
             detached: AtomicBool::new(false),
             joiners: WaitQueue::new(),
@@ -116,10 +114,9 @@ impl Life {
         }
     }
 
-    /// Gives the thread, which has not begun or is the caller, a name.
-    pub(crate) fn set_name(&self, name: &'static str) {
-        // SAFETY: nobody else asks for the name of a thread that has not begun.
-        *unsafe { self.name.access() } = name;
+    /// Gives the thread a name.
+    pub(crate) fn set_name(&self, name: &str) {
+        self.name.set(name);
     }
 
     /// Whether nobody will join the thread.
@@ -170,10 +167,8 @@ pub struct JoinHandle {
 
 impl Thread {
     /// What it is called.
-    pub fn name(&self) -> &'static str {
-        // SAFETY: written before the thread begins, and a copy of a constant: who reads the name of
-        // a thread that is being made anew has no right to the answer.
-        *unsafe { self.life.name.access() }
+    pub fn name(&self) -> ThreadName {
+        self.life.name.get()
     }
 
     /// How often its object has been used: tells a thread from another in the same object.

@@ -20,7 +20,7 @@
 //! | `thread_lock.rs` | the lock of a thread, and the changes of its state as values |
 //! | `thread_list.rs`, `all_threads.rs`, `atomic_ref.rs` | lists; a changing reference |
 //! | `kernel_thread.rs`, `resources.rs` | making a thread, its end, who waits for that; memory |
-//! | `owner.rs`, `thread_snapshot.rs` | what the layer above hears; a thread's image |
+//! | `owner.rs`, `thread_snapshot.rs`, `thread_name.rs` | what the layer above hears; a thread's image; its name |
 //! | **the choice** | |
 //! | `priority.rs`, `class/` | one scale of priorities, and the classes that share it |
 //! | `change_priority.rs`, `tick.rs` | a priority changes; the clock tick, turns |
@@ -143,6 +143,7 @@ pub mod system;
 pub mod thread;
 mod thread_list;
 pub mod thread_lock;
+pub mod thread_name;
 pub mod thread_snapshot;
 pub mod tick;
 pub mod turnstile;
