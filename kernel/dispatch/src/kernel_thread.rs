@@ -187,9 +187,22 @@ pub fn create(
     let level = pil::raise_anywhere(Pil::DISP);
     // SAFETY: nobody knows the thread yet, and its lock pointer leads to the transition lock.
     let transit = unsafe { InTransit::assume(thread, level.atomic()) };
+    leave_dead_set(thread, Dispatch::of(level.atomic()));
     enqueue::enqueue(transit, End::Back);
     drop(level);
     Ok(JoinHandle { thread })
+}
+
+/// A thread of a set without processors, or of one that was destroyed while the thread was being made, goes to
+/// partition 0, as the threads of a set do that is destroyed. At `DISP_LEVEL`: a set changes while all
+/// processors are paused, so not between this and the thread's queue.
+fn leave_dead_set(thread: &Thread, dispatch: &'static Dispatch) {
+    let set = enqueue::partition_of(thread);
+    if set.online() == 0 {
+        set.threads.fetch_sub(1, Ordering::Relaxed);
+        thread.partition.store(Some(&dispatch.partitions[0]), Ordering::Relaxed);
+        dispatch.partitions[0].threads.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// Makes a thread that does not run yet: it is stopped, until somebody continues it or hands the

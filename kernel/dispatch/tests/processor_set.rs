@@ -9,6 +9,7 @@ use common::{
 };
 use dispatch::binding::{Strength, processor_bind};
 use dispatch::cpu_lock::{CpuLockGuard, lock_processors};
+use dispatch::kernel_thread::Attributes;
 use dispatch::processor_set::{self, SetError};
 use dispatch::weak_binding::{depth, nomigrate};
 use dispatch::{Mutex, Partition, Thread};
@@ -268,6 +269,28 @@ fn binding_to_a_set_is_atomic_though_the_threads_bind_themselves_weakly_all_the_
             for thread in threads {
                 thread.join(may_fault);
             }
+        });
+    });
+}
+
+#[test]
+fn a_thread_that_is_made_in_a_set_without_processors_runs_elsewhere() {
+    common::model(|| {
+        run(2, |may_fault| {
+            wait_for_processors(2);
+            let lock = lock_processors(may_fault);
+            let set = processor_set::create(&lock).unwrap();
+            drop(lock);
+            for priority in [60, 120] {
+                let class = if priority == 60 { system(60) } else { common::real_time(120) };
+                let attributes = Attributes { partition: Some(set), ..class };
+                let thread = spawn(attributes, |_| {
+                    assert_eq!(processor_set::of(Thread::running()).number(), 0);
+                });
+                thread.join(may_fault);
+            }
+            let lock = lock_processors(may_fault);
+            processor_set::destroy(set, &lock, may_fault).unwrap();
         });
     });
 }
