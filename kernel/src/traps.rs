@@ -137,6 +137,10 @@ impl TrapHooks for KernelHooks {
         program::asynchronous(frame, may_fault);
     }
 
+    fn returns_to_user(&self, atomic: &Atomic) {
+        dispatch::hooks::assert_may_return_to_user(atomic);
+    }
+
     fn fatal(&self, frame: &TrapFrame, cause: Fatal) -> ! {
         panic::fatal_trap(frame, cause)
     }

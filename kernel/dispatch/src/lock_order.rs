@@ -139,7 +139,7 @@ pub(crate) fn left(lock: &DispLock, atomic: &Atomic) {
 pub(crate) fn assert_none_held(cpu: &CpuDispatch) {
     debug_assert!(
         cpu.held_locks.count() == 0,
-        "rule D4: a processor switches while it holds a dispatcher lock: {:?}",
+        "rule D4: a dispatcher lock is held at a switch, or on the way to user mode: {:?}",
         cpu.held_locks.each().next().map(DispLock::class)
     );
 }

@@ -214,7 +214,7 @@ pub(crate) fn release_previous(cpu: &'static CpuDispatch, atomic: &Atomic) {
 }
 
 /// The running thread's lock is that of its own processor. What bug 5017148 broke.
-fn assert_own_lock(cpu: &'static CpuDispatch, thread: &Thread) {
+pub(crate) fn assert_own_lock(cpu: &'static CpuDispatch, thread: &Thread) {
     if cfg!(debug_assertions) && !cpu.is_idle_thread(thread) && thread.state() == State::OnProcessor
     {
         assert!(

@@ -43,6 +43,10 @@ pub trait TrapHooks: Sync {
     /// The running thread's word of asynchronous work is not 0. Need not return.
     fn asynchronous(&self, frame: &mut TrapFrame, may_fault: &mut MayFault);
 
+    /// The running thread is about to return to user mode, interrupts off. In debug builds, so that what
+    /// must hold then can be checked.
+    fn returns_to_user(&self, atomic: &Atomic);
+
     /// A bug of the kernel's, or a broken machine. On the entry stack, interrupts off.
     fn fatal(&self, frame: &TrapFrame, cause: Fatal) -> !;
 }
@@ -158,6 +162,10 @@ pub fn prepare_return_to_user(frame: &mut TrapFrame, may_fault: &mut MayFault) {
         debug_assert!(cpu.pil.get() == 0, "user mode would run at a raised interrupt level");
         debug_assert!(cpu.preempt_off.get() == 0, "user mode would run with preemption off");
         if !is_work_pending(cpu) {
+            if cfg!(debug_assertions) {
+                // SAFETY: interrupts are off.
+                cpu.system().backend.trap_hooks.returns_to_user(unsafe { Atomic::assume() });
+            }
             return;
         }
         pil::replay(Pil::NONE);
