@@ -30,8 +30,9 @@ fn whoever_locks_a_thread_that_is_being_published_sees_that_it_runs() {
                 let level = pil::raise_anywhere(Pil::DISP);
                 // Nothing to lock if it has not begun; then it is between two states; then it runs.
                 if let Some(guard) = thread_lock::lock_if_alive(thread, level.atomic()) {
-                    assert_eq!(guard.state(), State::OnProcessor, "locked, and its state is old");
-                    assert!(guard.processor().is_some_and(|found| std::ptr::eq(found, cpu)));
+                    let runs_here = guard.state() == State::OnProcessor
+                        && guard.thread().cpu_index() == Some(cpu.index());
+                    assert!(runs_here, "locked, and its state is old");
                 }
             });
         });
