@@ -94,7 +94,7 @@ fn arrivals_and_departures_alternate_whatever_happens() {
     common::model(|| {
         run(2, |may_fault| {
             let witness = Arc::new(Witness::default());
-            let mutex = Arc::new(Mutex::new(0));
+            let mutex: Arc<Mutex<u64>> = Arc::new(Mutex::new(0));
             let hogs: Vec<_> = (0..2)
                 .map(|number| {
                     let mutex = Arc::clone(&mutex);
