@@ -60,6 +60,7 @@ impl SleepQueues {
     }
 
     /// The number of the bucket of an address.
+    #[cfg_attr(feature = "loom", allow(clippy::modulo_one, reason = "loom has one lock for all"))]
     pub(crate) fn bucket(address: usize) -> usize {
         // As the addresses of objects differ in the bits above the lowest few.
         let mixed = (address as u64 >> 3).wrapping_mul(0x9e37_79b9_7f4a_7c15);

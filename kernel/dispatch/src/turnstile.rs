@@ -191,6 +191,7 @@ impl TurnstileTable {
     }
 
     /// The number of the chain of an address.
+    #[cfg_attr(feature = "loom", allow(clippy::modulo_one, reason = "loom has one lock for all"))]
     fn number(address: usize) -> usize {
         // As the addresses of locks differ in the bits above the lowest few.
         let mixed = (address as u64 >> 3).wrapping_mul(0x9e37_79b9_7f4a_7c15);
