@@ -21,18 +21,22 @@ const BOOT_PRIORITY: Priority = Priority::SYSTEM_MIN;
 /// nanoseconds: much longer than a host may keep one of QEMU's threads waiting.
 const WATCHDOG_LIMIT: u64 = 10_000_000_000;
 
+/// How long bindings may take to end when a processor goes off line, in nanoseconds.
+const DRAIN: u64 = 200_000_000;
+
+/// A time in ticks of the clock; none before that is calibrated.
+fn ticks(kernel: &Kernel, nanoseconds: u64) -> u64 {
+    kernel.system.backend.clock.frequency().map_or(0, |frequency| frequency.ticks(nanoseconds))
+}
+
 /// Sets the limit of the dispatcher's watchdog, in nanoseconds.
 pub fn set_watchdog(kernel: &Kernel, nanoseconds: u64) {
-    if let Some(frequency) = kernel.system.backend.clock.frequency() {
-        Dispatch::current().set_watchdog_limit(frequency.ticks(nanoseconds));
-    }
+    Dispatch::current().set_watchdog_limit(ticks(kernel, nanoseconds));
 }
 
 /// Sets the time between two clock ticks, in nanoseconds; 0: there are none.
 pub fn set_tick(kernel: &Kernel, nanoseconds: u64) {
-    if let Some(frequency) = kernel.system.backend.clock.frequency() {
-        Dispatch::current().set_tick_interval(frequency.ticks(nanoseconds));
-    }
+    Dispatch::current().set_tick_interval(ticks(kernel, nanoseconds));
 }
 
 /// The dispatcher's memory. Has no state.
@@ -82,6 +86,7 @@ pub fn begin_first(kernel: &'static Kernel, cpu: &'static Cpu) -> Result<(), NoS
     prepare_interrupts(cpu)?;
     set_watchdog(kernel, WATCHDOG_LIMIT);
     set_tick(kernel, tick::INTERVAL);
+    Dispatch::current().set_drain(ticks(kernel, DRAIN));
     start::begin_as_thread(cpu, boot, BOOT_PRIORITY, idle, 0).map_err(|_| NoSpace)
 }
 

@@ -21,11 +21,11 @@
 //!
 //! Solaris: `cpu_offline`, `cpu_online`.
 
-use crate::binding::{is_bound_where, request};
+use crate::binding::request;
 use crate::callout::migrate_callouts;
 use crate::cpu::CpuDispatch;
 use crate::cpu_lock::CpuLockGuard;
-use crate::in_motion::{InMotion, NotQuiet, empty_queue, stay_off, when_quiet};
+use crate::in_motion::{NotQuiet, take_away};
 use crate::pause::with_all_paused;
 use crate::resched;
 use crate::resources::OutOfMemory;
@@ -101,31 +101,17 @@ pub fn cpu_offline(
     }
     refuse_last(cpu, lock)?;
     undo_requests(cpu, forced, lock);
-    let me = Thread::running();
-    if me.binding.strong.is(cpu, Ordering::Relaxed) {
+    if Thread::running().binding.strong.is(cpu, Ordering::Relaxed) {
         return Err(OffLineError::SelfBound);
     }
     if !duties.move_interrupts(cpu) {
         duties.return_interrupts(cpu);
         return Err(OffLineError::Interrupts);
     }
-    let moved = {
-        let in_motion = InMotion::begin(cpu, lock);
-        let affinity = stay_off(cpu, lock);
-        let is_bound = || {
-            let here = |bound: &CpuDispatch| ptr::eq(bound, cpu);
-            lock.dispatch().all_threads.iter().any(|thread| is_bound_where(thread, me, here))
-        };
-        let late = &cpu.counts.late_binders;
-        let moved = when_quiet(lock, may_fault, late, is_bound, |atomic| {
-            cpu.online.store(false, Ordering::Release);
-            cpu.partition().leave(cpu);
-            empty_queue(cpu, atomic);
-        });
-        drop(affinity);
-        drop(in_motion);
-        moved
-    };
+    let moved = take_away(cpu, lock, may_fault, || {
+        cpu.online.store(false, Ordering::Release);
+        cpu.partition().leave(cpu);
+    });
     if let Err(why) = moved {
         duties.return_interrupts(cpu);
         return Err(why.into());

@@ -10,22 +10,24 @@
 //!
 //! Solaris: `cpu_inmotion` and the loop in `cpu_offline`.
 
-use crate::binding::{AffinityGuard, affinity_set};
+use crate::Dispatch;
+use crate::binding::{AffinityGuard, affinity_set, is_bound_where};
 use crate::cpu::{CpuDispatch, count};
 use crate::cpu_lock::CpuLockGuard;
 use crate::pause::with_all_paused;
 use crate::preempt::yield_now;
 use crate::resched;
 use crate::resources::OutOfMemory;
+use crate::sleep;
 use crate::thread::Thread;
 use atomics::{Ordering, fence};
 use core::ptr;
 use core::sync::atomic::AtomicU64;
 use machine::{Atomic, MayFault};
 
-/// How often others are let run before the bindings that there are count as lasting. Model checkers
-/// pay for each.
-const PATIENCE: u32 = if cfg!(target_os = "none") { 2000 } else { 20 };
+/// How often the bindings that there are are looked at, with a pause in between, before they count as
+/// lasting. Model checkers pay for each.
+const LOOKS: u32 = if cfg!(target_os = "none") { 50 } else { 20 };
 
 /// How many late binders there may be in a row.
 const LATE_BINDERS: u32 = 10;
@@ -71,19 +73,21 @@ impl Drop for InMotion<'_> {
     }
 }
 
-/// Lets other threads run for a moment.
-fn let_others_run() {
-    yield_now();
-    machine::spin();
-}
-
-/// Waits a little for bindings to end. Says whether they have.
-fn wait_until_none(is_in_the_way: &impl Fn() -> bool) -> bool {
-    for _ in 0..PATIENCE {
+/// Waits a little for bindings to end: one that is dropped by a thread that gets to run meanwhile is no
+/// reason to give up, so this goes by time where time is told of ([`Dispatch::set_drain`]). Says whether they
+/// have ended.
+fn wait_until_none(may_fault: &mut MayFault, is_in_the_way: &impl Fn() -> bool) -> bool {
+    let pause = Dispatch::current().drain() / u64::from(LOOKS);
+    for _ in 0..LOOKS {
         if !is_in_the_way() {
             return true;
         }
-        let_others_run();
+        if pause == 0 {
+            yield_now();
+            machine::spin();
+        } else {
+            sleep::delay(pause, may_fault);
+        }
     }
     !is_in_the_way()
 }
@@ -98,7 +102,7 @@ pub(crate) fn when_quiet(
     mut change: impl FnMut(&Atomic),
 ) -> Result<(), NotQuiet> {
     for _ in 0..LATE_BINDERS {
-        if !wait_until_none(&is_in_the_way) {
+        if !wait_until_none(may_fault, &is_in_the_way) {
             return Err(NotQuiet::Bound);
         }
         let is_done = with_all_paused(lock, may_fault, |atomic| {
@@ -114,6 +118,31 @@ pub(crate) fn when_quiet(
         count(late);
     }
     Err(NotQuiet::Bound)
+}
+
+/// Takes a processor away from its threads: when no thread is bound to it any longer, and with all
+/// processors paused, makes `change`, by which it is no longer one where they may run, and sends those that
+/// wait in its queue elsewhere.
+pub(crate) fn take_away(
+    cpu: &'static CpuDispatch,
+    lock: &CpuLockGuard,
+    may_fault: &mut MayFault,
+    mut change: impl FnMut(),
+) -> Result<(), NotQuiet> {
+    let me = Thread::running();
+    let in_motion = InMotion::begin(cpu, lock);
+    let affinity = stay_off(cpu, lock);
+    let is_bound = || {
+        let here = |bound: &CpuDispatch| ptr::eq(bound, cpu);
+        lock.dispatch().all_threads.iter().any(|thread| is_bound_where(thread, me, here))
+    };
+    let moved = when_quiet(lock, may_fault, &cpu.counts.late_binders, is_bound, |atomic| {
+        change();
+        empty_queue(cpu, atomic);
+    });
+    drop(affinity);
+    drop(in_motion);
+    moved
 }
 
 /// The caller goes to a processor other than this and stays there: where it has to be anyway, or

@@ -16,7 +16,7 @@ use crate::Dispatch;
 use crate::binding::{affinity_here, is_bound_where, rebound, threads_of};
 use crate::cpu::CpuDispatch;
 use crate::cpu_lock::CpuLockGuard;
-use crate::in_motion::{InMotion, NotQuiet, empty_queue, stay_off, when_quiet};
+use crate::in_motion::{NotQuiet, take_away, when_quiet};
 use crate::partition::Partition;
 use crate::resched;
 use crate::thread::{State, Thread};
@@ -110,26 +110,10 @@ pub fn move_processor(
     if is_last && (from.number() == 0 || from.threads.load(Ordering::Relaxed) != 0) {
         return Err(SetError::Busy);
     }
-    let me = Thread::running();
-    if me.binding.strong.is(cpu, Ordering::Relaxed) {
+    if Thread::running().binding.strong.is(cpu, Ordering::Relaxed) {
         return Err(SetError::Busy);
     }
-    let moved = {
-        let in_motion = InMotion::begin(cpu, lock);
-        let affinity = stay_off(cpu, lock);
-        let is_bound = || {
-            let here = |bound: &CpuDispatch| ptr::eq(bound, cpu);
-            lock.dispatch().all_threads.iter().any(|thread| is_bound_where(thread, me, here))
-        };
-        let late = &cpu.counts.late_binders;
-        let moved = when_quiet(lock, may_fault, late, is_bound, |atomic| {
-            put_into(cpu, to);
-            empty_queue(cpu, atomic);
-        });
-        drop(affinity);
-        drop(in_motion);
-        moved
-    };
+    let moved = take_away(cpu, lock, may_fault, || put_into(cpu, to));
     resched::reconsider(to);
     Ok(moved?)
 }

@@ -49,7 +49,7 @@ use crate::disp_lock::{DispLock, Guarded, Held};
 use crate::enqueue;
 use crate::run_queue::End;
 use crate::sleep_queue::{self, Woken};
-use crate::thread::{State, Thread, asynchronous};
+use crate::thread::{State, Thread};
 use crate::thread_list::ThreadList;
 use crate::thread_lock::{self, Committed, InTransit, ThreadGuard};
 use crate::{Dispatch, class, resched, select, swtch};
@@ -176,7 +176,7 @@ impl ShuttlePool {
             let me = thread_lock::lock(Thread::current(atomic), atomic);
             let mut held = shuttle_lock(atomic).enter_high(atomic);
             me.thread().shuttle.begin_sleep();
-            let sleeps = !is_interrupted(me.thread());
+            let sleeps = !me.thread().sleep.is_interrupted();
             if sleeps {
                 put_to_sleep(me, Some(self), &mut held);
             }
@@ -316,7 +316,7 @@ fn may_run_here(thread: &Thread, cpu: &CpuDispatch) -> bool {
 /// has been interrupted: the hand-over happens all the same, and the other finds nobody when it
 /// looks for the sleeper.
 fn sleep_or_go_on(me: ThreadGuard<'_>, pool: Option<&ShuttlePool>, held: &mut Held<'_>) {
-    if !is_interrupted(me.thread()) {
+    if !me.thread().sleep.is_interrupted() {
         return put_to_sleep(me, pool, held);
     }
     enqueue::enqueue(me.transition(), End::Back);
@@ -340,12 +340,6 @@ fn put_to_sleep(me: ThreadGuard<'_>, pool: Option<&ShuttlePool>, held: &mut Held
     me.sleep(held);
 }
 
-/// Whether something has come for the running thread for which it would be woken. Asked with its
-/// lock held: who comes later locks the thread later and finds it asleep.
-fn is_interrupted(thread: &Thread) -> bool {
-    thread.asynchronous.load(Ordering::Acquire) & asynchronous::OWNER != 0
-}
-
 /// Ends the sleep of a thread on the shuttle early. Says whether it slept. One that is set
 /// aside does not sleep: it is woken if the hand-over comes to nothing, and otherwise finds
 /// out by itself.
@@ -363,14 +357,6 @@ pub(crate) fn wake_early(mut guard: ThreadGuard<'_>) -> bool {
     }
     sleep_queue::wake(guard.transition(), Woken::BySignal);
     true
-}
-
-/// Tells a thread that something has come for it ([`asynchronous::OWNER`]), and ends its sleep if
-/// it sleeps on the shuttle. Says whether it did.
-pub fn interrupt(thread: &'static Thread) -> bool {
-    thread.ask(asynchronous::OWNER);
-    let level = pil::raise_anywhere(Pil::DISP);
-    thread_lock::lock_if_alive(thread, level.atomic()).is_some_and(wake_early)
 }
 
 impl Drop for Reserved {

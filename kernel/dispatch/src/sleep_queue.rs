@@ -32,7 +32,7 @@ use crate::thread_list::ThreadList;
 use crate::thread_lock::{InTransit, ThreadGuard};
 use crate::weak_binding::assert_may_sleep;
 use crate::{Dispatch, class};
-use crate::{stop, thread_lock};
+use crate::{shuttle, stop, thread_lock};
 use atomics::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use core::ptr;
 use machine::tracing::emit;
@@ -154,9 +154,14 @@ impl Sleep {
         self.set_woken(Woken::NotYet);
     }
 
+    /// Whether somebody has interrupted it. Asked under the thread lock.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
     /// Whether a sleep in this manner is over before it begins. Asked under the thread lock.
     pub(crate) fn is_forestalled(&self, manner: Manner) -> bool {
-        manner.interruptible && self.interrupted.load(Ordering::Relaxed)
+        manner.interruptible && self.is_interrupted()
     }
 
     /// The object is used for another thread.
@@ -304,13 +309,16 @@ pub(crate) fn wake_early(mut guard: ThreadGuard<'_>, why: Woken) -> bool {
     true
 }
 
-/// Interrupts a thread: its interruptible sleep ends, the one that it is in or else the next. Says
-/// whether it was in one. See the module.
+/// Interrupts a thread: its interruptible sleep ends, in a wait queue or on the shuttle; the one that it is
+/// in, or else the next. Says whether it was in one. See the module.
 pub fn interrupt(thread: &'static Thread) -> bool {
     let level = pil::raise_anywhere(Pil::DISP);
     let Some(guard) = thread_lock::lock_if_alive(thread, level.atomic()) else { return false };
     thread.sleep.interrupted.store(true, Ordering::Relaxed);
-    wake_early(guard, Woken::BySignal)
+    match guard.lock().class() {
+        LockClass::Shuttle => shuttle::wake_early(guard),
+        _ => wake_early(guard, Woken::BySignal),
+    }
 }
 
 /// Whether somebody has interrupted the running thread. Takes the interruption back: the next sleep

@@ -42,6 +42,9 @@ pub struct Dispatch {
     /// How long a processor waits for a dispatcher lock before it concludes that it waits for ever,
     /// in ticks; 0: it never does. Core's atomic in every flavour.
     watchdog_limit: core::sync::atomic::AtomicU64,
+    /// How long bindings may take to end when a processor goes off line, in ticks; 0: as long as a few turns
+    /// of other threads. Core's atomic in every flavour.
+    drain: core::sync::atomic::AtomicU64,
 }
 
 impl Dispatch {
@@ -63,6 +66,7 @@ impl Dispatch {
             tick_interval: core::sync::atomic::AtomicU64::new(0),
             next_thread_id: AtomicU64::new(1),
             watchdog_limit: core::sync::atomic::AtomicU64::new(0),
+            drain: core::sync::atomic::AtomicU64::new(0),
         }
     }
 
@@ -122,6 +126,17 @@ impl Dispatch {
     /// Sets the limit of the watchdog ([`crate::watchdog`]).
     pub fn set_watchdog_limit(&self, ticks: u64) {
         self.watchdog_limit.store(ticks, Ordering::Relaxed);
+    }
+
+    /// How long bindings may take to end when a processor goes off line; see [`Dispatch::set_drain`].
+    pub(crate) fn drain(&self) -> u64 {
+        self.drain.load(Ordering::Relaxed)
+    }
+
+    /// Sets how long bindings may take to end when a processor goes off line, in ticks, before the answer is
+    /// that threads are bound to it. 0, as at the beginning: as long as others take a few turns.
+    pub fn set_drain(&self, ticks: u64) {
+        self.drain.store(ticks, Ordering::Relaxed);
     }
 
     /// A number for a thread.

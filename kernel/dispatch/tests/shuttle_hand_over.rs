@@ -10,6 +10,7 @@ use common::{real_time, run, spawn, system};
 use dispatch::disp_lock::LockClass;
 use dispatch::kernel_thread::{Attributes, JoinHandle};
 use dispatch::shuttle::{self, Arrival, ShuttlePool, Sleeper};
+use dispatch::sleep_queue::{interrupt, take_interrupt};
 use dispatch::{DispLock, Dispatch, State, Thread, preempt, thread_lock};
 use machine::{MayFault, Pil, pil};
 use std::sync::Arc;
@@ -46,7 +47,11 @@ fn serve(door: &Door, may_fault: &mut MayFault) {
         let client: Sleeper = match arrival {
             Arrival::HandedOver(client) => client,
             Arrival::Interrupted => {
-                Thread::running().asynchronous.store(0, Ordering::SeqCst);
+                take_interrupt();
+                // The interruption that was taken back may have been the one of closing.
+                if door.closed.load(Ordering::SeqCst) {
+                    return;
+                }
                 arrival = door.servers.sleep(may_fault);
                 continue;
             }
@@ -82,7 +87,7 @@ fn call(door: &Door, may_fault: &mut MayFault) -> bool {
 fn close(door: &Door, servers: Vec<Server>, may_fault: &mut MayFault) {
     door.closed.store(true, Ordering::SeqCst);
     for (thread, handle) in servers {
-        shuttle::interrupt(thread);
+        interrupt(thread);
         handle.join(may_fault);
     }
 }
@@ -271,13 +276,13 @@ fn an_interrupt_while_it_is_reserved_waits_for_the_outcome() {
             let thread = servers[0].0;
             // The hand-over comes to nothing: it is woken.
             let reserved = door.servers.reserve(may_fault).expect("it waits");
-            assert!(!shuttle::interrupt(thread), "it does not sleep");
+            assert!(!interrupt(thread), "it does not sleep");
             drop(reserved);
             assert_eq!(door.servers.count(), 0);
             until_waiting(&door, 1);
             // The hand-over comes about: it is resumed as if nothing had happened.
             let reserved = door.servers.reserve(may_fault).expect("it waits");
-            assert!(!shuttle::interrupt(thread));
+            assert!(!interrupt(thread));
             assert!(matches!(reserved.resume(None, may_fault), Arrival::HandedOver(_)));
             assert_eq!(door.calls.load(Ordering::SeqCst), 1);
             close(&door, servers, may_fault);
@@ -300,15 +305,15 @@ fn a_client_that_is_interrupted_is_not_resumed_in_a_later_sleep() {
                         if call(&door, may_fault) {
                             assert!(door.calls.load(Ordering::SeqCst) > before);
                         } else {
-                            Thread::running().asynchronous.store(0, Ordering::SeqCst);
+                            take_interrupt();
                         }
                     }
                 })
             };
             let thread = client.thread();
-            shuttle::interrupt(thread);
+            interrupt(thread);
             preempt::yield_now();
-            shuttle::interrupt(thread);
+            interrupt(thread);
             client.join(may_fault);
             while door.calls.load(Ordering::SeqCst) != 3 {
                 give_way();
@@ -333,7 +338,7 @@ fn who_has_missed_a_sleep_does_not_get_the_next_one() {
                         }
                     };
                     assert!(matches!(server.resume(None, may_fault), Arrival::Interrupted));
-                    Thread::running().asynchronous.store(0, Ordering::SeqCst);
+                    take_interrupt();
                     assert!(matches!(other.sleep(may_fault), Arrival::Interrupted));
                 })
             };
@@ -343,12 +348,12 @@ fn who_has_missed_a_sleep_does_not_get_the_next_one() {
                 panic!("nobody interrupts the server");
             };
             assert!(std::ptr::eq(sleeper.thread(), thread));
-            shuttle::interrupt(thread);
+            interrupt(thread);
             while other.count() == 0 {
                 give_way();
             }
             assert!(shuttle::reserve_sleeper(sleeper, may_fault).is_none(), "another sleep");
-            shuttle::interrupt(thread);
+            interrupt(thread);
             client.join(may_fault);
         });
     });
@@ -371,7 +376,7 @@ fn who_is_interrupted_before_it_hands_over_does_not_sleep() {
             };
             until_waiting(&door, 1);
             let reserved = door.servers.reserve(may_fault).expect("it waits");
-            assert!(!shuttle::interrupt(Thread::running()), "it runs");
+            assert!(!interrupt(Thread::running()), "it runs");
             assert!(matches!(reserved.resume(None, may_fault), Arrival::Interrupted));
             server.join(may_fault);
         });
