@@ -27,10 +27,14 @@ use machine::{Atomic, MayFault};
 
 /// How often the bindings that there are are looked at, with a pause in between, before they count as
 /// lasting. Model checkers pay for each.
-const LOOKS: u32 = if cfg!(target_os = "none") { 50 } else { 20 };
+const LOOKS: u32 = match () {
+    () if cfg!(target_os = "none") => 50,
+    () if cfg!(feature = "loom") => 1,
+    () => 20,
+};
 
 /// How many late binders there may be in a row.
-const LATE_BINDERS: u32 = 10;
+const LATE_BINDERS: u32 = if cfg!(feature = "loom") { 2 } else { 10 };
 
 /// Why a change was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,13 +103,27 @@ pub(crate) fn when_quiet(
     may_fault: &mut MayFault,
     late: &AtomicU64,
     is_in_the_way: impl Fn() -> bool,
+    change: impl FnMut(&Atomic),
+) -> Result<(), NotQuiet> {
+    let pause = |may_fault: &mut MayFault, act: &mut dyn FnMut(&Atomic) -> bool| {
+        with_all_paused(lock, may_fault, act)
+    };
+    pause_when_quiet(may_fault, late, is_in_the_way, change, pause)
+}
+
+/// The same with `pause` as what pauses all processors.
+fn pause_when_quiet(
+    may_fault: &mut MayFault,
+    late: &AtomicU64,
+    is_in_the_way: impl Fn() -> bool,
     mut change: impl FnMut(&Atomic),
+    pause: impl Fn(&mut MayFault, &mut dyn FnMut(&Atomic) -> bool) -> Result<bool, OutOfMemory>,
 ) -> Result<(), NotQuiet> {
     for _ in 0..LATE_BINDERS {
         if !wait_until_none(may_fault, &is_in_the_way) {
             return Err(NotQuiet::Bound);
         }
-        let is_done = with_all_paused(lock, may_fault, |atomic| {
+        let is_done = pause(may_fault, &mut |atomic| {
             if is_in_the_way() {
                 return false;
             }
@@ -132,17 +150,22 @@ pub(crate) fn take_away(
     let me = Thread::running();
     let in_motion = InMotion::begin(cpu, lock);
     let affinity = stay_off(cpu, lock);
-    let is_bound = || {
-        let here = |bound: &CpuDispatch| ptr::eq(bound, cpu);
-        lock.dispatch().all_threads.iter().any(|thread| is_bound_where(thread, me, here))
-    };
-    let moved = when_quiet(lock, may_fault, &cpu.counts.late_binders, is_bound, |atomic| {
+    let late = &cpu.counts.late_binders;
+    let moved = when_quiet(lock, may_fault, late, has_bound(cpu, me, lock), |atomic| {
         change();
         empty_queue(cpu, atomic);
     });
     drop(affinity);
     drop(in_motion);
     moved
+}
+
+/// Whether a thread is bound to a processor, `me` apart.
+fn has_bound(cpu: &'static CpuDispatch, me: &Thread, lock: &CpuLockGuard) -> impl Fn() -> bool {
+    move || {
+        let here = |bound: &CpuDispatch| ptr::eq(bound, cpu);
+        lock.dispatch().all_threads.iter().any(|thread| is_bound_where(thread, me, here))
+    }
 }
 
 /// The caller goes to a processor other than this and stays there: where it has to be anyway, or
@@ -172,5 +195,115 @@ pub(crate) fn empty_queue(cpu: &'static CpuDispatch, atomic: &Atomic) {
         drop(held);
         let Some(thread) = first else { return };
         crate::binding::rebound(crate::thread_lock::lock(thread, atomic));
+    }
+}
+
+/// The memory order of weak binding against going off line, which loom alone sees. Both sides are the crate's
+/// own; only the pause thread is not made and dispatched, which would be too long for loom: preemption runs its
+/// body on the spot.
+#[cfg(test)]
+mod tests {
+    use super::{InMotion, has_bound, pause_when_quiet};
+    use crate::cpu::CpuDispatch;
+    use crate::cpu_lock::lock_processors;
+    use crate::priority::Priority;
+    use crate::test_machine::{become_thread, run};
+    use crate::weak_binding::nomigrate;
+    use crate::{Dispatch, Thread, hooks, resched};
+    use atomics::{AtomicBool, Ordering};
+    use machine::sim;
+    use machine::{Atomic, Cpu, Hooks, Pil, preempt};
+    use std::sync::Arc;
+
+    #[derive(Clone, Default)]
+    struct Pauses {
+        /// Processor 1 keeps still when this is set and it is preempted.
+        wanted: Arc<AtomicBool>,
+        /// Processor 1 has gone off line, and its thread elsewhere.
+        left: Arc<AtomicBool>,
+    }
+
+    impl Hooks for Pauses {
+        fn interrupt(&self, _: &Cpu, _: &Atomic, _: Pil, _: u8) {}
+
+        fn poked(&self, cpu: &Cpu, atomic: &Atomic) {
+            hooks::poked(cpu, atomic);
+        }
+
+        fn timer(&self, _: &Cpu, _: &Atomic) {}
+
+        fn preempt(&self) {
+            let off = preempt::disable_anywhere();
+            let cpu = CpuDispatch::current(off.atomic());
+            cpu.kprunrun.store(false, Ordering::Relaxed);
+            preempt::clear(off.atomic());
+            if cpu.index() == 1 && self.wanted.load(Ordering::Acquire) {
+                self.wanted.store(false, Ordering::Relaxed);
+                Dispatch::current().hot_plug.pausing.keep_still();
+                if !cpu.is_online() {
+                    let bound = cpu.thread().binding.weak.load(Ordering::Relaxed);
+                    assert!(bound.is_none(), "off line with a thread bound to it");
+                    self.left.store(true, Ordering::Relaxed);
+                }
+            } else {
+                machine::spin();
+            }
+        }
+    }
+
+    /// A thread of processor 1 binds itself weakly and looks whether its processor is on line.
+    fn bind_and_look(cpu: &'static CpuDispatch, pauses: &Pauses) {
+        let binding = nomigrate();
+        // Whoever had to leave would have bound itself elsewhere.
+        if !pauses.left.load(Ordering::Relaxed) {
+            assert!(cpu.is_online(), "bound to a processor that is off line");
+        }
+        machine::spin();
+        drop(binding);
+    }
+
+    #[test]
+    fn no_processor_goes_off_line_under_a_thread_that_is_weakly_bound_to_it() {
+        sim::model(|| {
+            let pauses = Pauses::default();
+            run(2, pauses.clone(), move |machine, dispatch| {
+                let wanted = Arc::clone(&pauses.wanted);
+                let over: &'static AtomicBool = machine.keep(AtomicBool::new(false));
+                let begun: &'static AtomicBool = machine.keep(AtomicBool::new(false));
+                let threads: [&'static Thread; 2] =
+                    [0, 1].map(|_| machine.keep(Thread::of_running_code()));
+                let target = dispatch.cpu(1).expect("added");
+                machine.start(1, move |_| {
+                    become_thread(target, threads[1]);
+                    begun.store(true, Ordering::Release);
+                    bind_and_look(target, &pauses);
+                    while !over.load(Ordering::Acquire) {
+                        machine::spin();
+                    }
+                });
+                machine.on(0, |may_fault| {
+                    become_thread(dispatch.cpu(0).expect("added"), threads[0]);
+                    while !begun.load(Ordering::Acquire) {
+                        machine::spin();
+                    }
+                    let lock = lock_processors(may_fault);
+                    let in_motion = InMotion::begin(target, &lock);
+                    let late = &target.counts.late_binders;
+                    let is_bound = has_bound(target, threads[0], &lock);
+                    let change = |_: &Atomic| target.online.store(false, Ordering::Release);
+                    let _ =
+                        pause_when_quiet(may_fault, late, is_bound, change, |may_fault, act| {
+                            let off = preempt::disable(may_fault);
+                            let pausing = &dispatch.hot_plug.pausing;
+                            pausing.begin();
+                            wanted.store(true, Ordering::Release);
+                            resched::ask_to_choose(target, Priority::MAX, off.atomic());
+                            Ok(pausing.act(1, off.atomic(), act))
+                        });
+                    drop(in_motion);
+                    over.store(true, Ordering::Release);
+                });
+            });
+        });
     }
 }

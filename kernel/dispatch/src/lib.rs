@@ -140,6 +140,8 @@ pub mod start;
 pub mod stop;
 mod swtch;
 pub mod system;
+#[cfg(test)]
+mod test_machine;
 pub mod thread;
 mod thread_list;
 pub mod thread_lock;

@@ -67,21 +67,54 @@ impl Pausing {
     pub(crate) fn new() -> Pausing {
         Pausing { phase: AtomicU8::new(OVER), ready: AtomicU32::new(0), waiting: AtomicU32::new(0) }
     }
+
+    /// A pause begins. Before anybody is asked for it.
+    pub(crate) fn begin(&self) {
+        self.ready.store(0, Ordering::Relaxed);
+        self.waiting.store(0, Ordering::Relaxed);
+        self.phase.store(READY, Ordering::Release);
+    }
+
+    /// Keeps the processor that the caller runs on still until the pause is over.
+    pub(crate) fn keep_still(&self) {
+        self.ready.fetch_add(1, Ordering::AcqRel);
+        while self.phase.load(Ordering::Acquire) == READY {
+            machine::spin();
+        }
+        let level = pil::raise_anywhere(Pil::SPIN_MAX);
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        while self.phase.load(Ordering::Acquire) == GO {
+            machine::spin();
+        }
+        drop(level);
+    }
+
+    /// Does something once this many others keep still, who have been asked for it; then the pause is over.
+    pub(crate) fn act<R>(&self, others: u32, atomic: &Atomic, act: impl FnOnce(&Atomic) -> R) -> R {
+        while self.ready.load(Ordering::Acquire) != others {
+            machine::spin();
+        }
+        let level = pil::raise_within(Pil::DISP, atomic);
+        self.phase.store(GO, Ordering::Release);
+        while self.waiting.load(Ordering::Acquire) != others {
+            machine::spin();
+        }
+        let result = act(level.atomic());
+        // Before the level, or preemption, is as it was: who pauses is not to wait with the others
+        // standing still.
+        self.end();
+        result
+    }
+
+    /// The pause is over: the others go on.
+    fn end(&self) {
+        self.phase.store(OVER, Ordering::Release);
+    }
 }
 
 /// The life of a pause thread.
 fn pause_thread(_: usize, _: &mut MayFault) -> usize {
-    let pausing = &Dispatch::current().hot_plug.pausing;
-    pausing.ready.fetch_add(1, Ordering::AcqRel);
-    while pausing.phase.load(Ordering::Acquire) == READY {
-        machine::spin();
-    }
-    let level = pil::raise_anywhere(Pil::SPIN_MAX);
-    pausing.waiting.fetch_add(1, Ordering::AcqRel);
-    while pausing.phase.load(Ordering::Acquire) == GO {
-        machine::spin();
-    }
-    drop(level);
+    Dispatch::current().hot_plug.pausing.keep_still();
     0
 }
 
@@ -109,9 +142,8 @@ impl PauseThreads {
         (made, true)
     }
 
-    /// Lets them end, and waits until they have.
-    fn end(self, dispatch: &'static Dispatch, may_fault: &mut MayFault) {
-        dispatch.hot_plug.pausing.phase.store(OVER, Ordering::Release);
+    /// Waits until they have ended. The pause is over.
+    fn join(self, may_fault: &mut MayFault) {
         for thread in self.threads.into_iter().flatten() {
             thread.join(may_fault);
         }
@@ -127,29 +159,17 @@ pub(crate) fn with_all_paused<R>(
 ) -> Result<R, OutOfMemory> {
     let dispatch = lock.dispatch();
     let pausing = &dispatch.hot_plug.pausing;
-    pausing.ready.store(0, Ordering::Relaxed);
-    pausing.waiting.store(0, Ordering::Relaxed);
-    pausing.phase.store(READY, Ordering::Release);
+    pausing.begin();
     let (threads, result) = {
         let preemption = machine::preempt::disable(may_fault);
         let atomic = preemption.atomic();
         let (threads, all) = PauseThreads::make(dispatch, CpuDispatch::current(atomic));
-        let result = all.then(|| {
-            while pausing.ready.load(Ordering::Acquire) != threads.count {
-                machine::spin();
-            }
-            let level = pil::raise_within(Pil::DISP, atomic);
-            pausing.phase.store(GO, Ordering::Release);
-            while pausing.waiting.load(Ordering::Acquire) != threads.count {
-                machine::spin();
-            }
-            act(level.atomic())
-        });
-        // Before the level, or preemption, is as it was: who pauses is not to wait with the others
-        // standing still.
-        pausing.phase.store(OVER, Ordering::Release);
+        let result = all.then(|| pausing.act(threads.count, atomic, act));
+        if result.is_none() {
+            pausing.end();
+        }
         (threads, result)
     };
-    threads.end(dispatch, may_fault);
+    threads.join(may_fault);
     result.ok_or(OutOfMemory)
 }

@@ -311,66 +311,30 @@ impl Drop for WeakBindingBarrier<'_> {
 mod tests {
     use super::{bound_to, depth, nomigrate};
     use crate::binding::{Strength, request};
-    use crate::resources::{KernelStack, OutOfMemory, StackKind};
-    use crate::{CpuDispatch, Dispatch, Resources, Thread, start};
+    use crate::test_machine::{become_thread, run};
+    use crate::{CpuDispatch, Thread};
     use atomics::{AtomicBool, Ordering, fence};
-    use machine::sim::{self, Machine};
+    use machine::sim;
     use machine::{Atomic, Cpu, Hooks, Pil, preempt};
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::string::String;
     use std::sync::Arc;
 
-    struct NoMemory;
-
-    impl Resources for NoMemory {
-        fn new_thread(&self) -> Result<&'static Thread, OutOfMemory> {
-            Err(OutOfMemory)
-        }
-
-        fn take_stack(&self, _: StackKind) -> Result<KernelStack, OutOfMemory> {
-            Err(OutOfMemory)
-        }
-
-        fn give_stack(&self, _: KernelStack) {}
-    }
-
-    /// A machine on which `body` runs as the only thread of processor 0, and bound to nothing.
-    fn run(
-        cpus: usize,
-        hooks: impl Hooks + Send + 'static,
-        body: impl FnOnce(&Machine, &'static Dispatch) + Send,
-    ) {
-        sim::run(cpus, hooks, |machine| {
-            let dispatch: &'static Dispatch = machine.keep(Dispatch::new(&NoMemory));
-            dispatch.install(machine.system());
-            for index in 0..cpus {
-                dispatch.add_cpu(machine.keep(CpuDispatch::new(machine.cpu(index))));
-            }
-            body(machine, dispatch);
-        });
-    }
-
-    /// The code that runs becomes the thread of a processor.
-    fn become_thread(machine: &Machine, dispatch: &'static Dispatch, index: usize) {
-        let thread: &'static Thread = machine.keep(Thread::of_running_code());
-        start::begin_as_idle(dispatch.cpu(index).expect("added"), thread);
-        thread.binding.begin(None);
-    }
-
     #[test]
     fn row_03_bound_elsewhere_is_a_panic_unless_there_is_one_already() {
         sim::once(|| {
             run(2, sim::Quiet, |machine, dispatch| {
+                let thread: &'static Thread = machine.keep(Thread::of_running_code());
                 machine.on(0, |_| {
-                    become_thread(machine, dispatch, 0);
+                    become_thread(dispatch.cpu(0).expect("added"), thread);
                     let outer = nomigrate();
-                    let weak = &Thread::running().binding.weak;
+                    let weak = &thread.binding.weak;
                     weak.store(dispatch.cpu(1), Ordering::Relaxed);
                     let nested = AssertUnwindSafe(|| core::mem::forget(nomigrate()));
                     let panic = catch_unwind(nested).expect_err("bound elsewhere");
                     let text = panic.downcast_ref::<String>().expect("a message");
                     assert!(text.contains("is weakly bound to processor Some(1)"), "{text}");
-                    Thread::running().binding.set_count(1);
+                    thread.binding.set_count(1);
                     dispatch.note_panic();
                     drop(nomigrate());
                     drop(outer);
@@ -384,9 +348,9 @@ mod tests {
     fn row_04_an_interrupt_between_the_two_stores_leaves_what_it_found() {
         sim::once(|| {
             run(1, sim::Quiet, |machine, dispatch| {
+                let thread: &'static Thread = machine.keep(Thread::of_running_code());
                 machine.on(0, |_| {
-                    become_thread(machine, dispatch, 0);
-                    let thread = Thread::running();
+                    become_thread(dispatch.cpu(0).expect("added"), thread);
                     // Binding: the count is there, the processor is not yet.
                     let off = preempt::disable_anywhere();
                     thread.binding.set_count(1);
@@ -443,8 +407,7 @@ mod tests {
                 {
                     let (started, bound) = (Arc::clone(&started), Arc::clone(&bound));
                     machine.start(0, move |_| {
-                        start::begin_as_idle(dispatch.cpu(0).expect("added"), thread);
-                        thread.binding.begin(None);
+                        become_thread(dispatch.cpu(0).expect("added"), thread);
                         let binding = nomigrate();
                         started.store(true, Ordering::Release);
                         drop(binding);
