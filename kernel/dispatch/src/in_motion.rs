@@ -199,8 +199,8 @@ pub(crate) fn empty_queue(cpu: &'static CpuDispatch, atomic: &Atomic) {
 }
 
 /// The memory order of weak binding against going off line, which loom alone sees. Both sides are the crate's
-/// own; only the pause thread is not made and dispatched, which would be too long for loom: preemption runs its
-/// body on the spot.
+/// own; only threads are not switched, which would be too long for loom. Preemption runs the body of the pause
+/// thread on the spot, and a thread that is asked to go elsewhere ends.
 #[cfg(test)]
 mod tests {
     use super::{InMotion, has_bound, pause_when_quiet};
@@ -213,15 +213,18 @@ mod tests {
     use atomics::{AtomicBool, Ordering};
     use machine::sim;
     use machine::{Atomic, Cpu, Hooks, Pil, preempt};
+    use std::boxed::Box;
+    use std::panic::{catch_unwind, resume_unwind};
     use std::sync::Arc;
 
     #[derive(Clone, Default)]
     struct Pauses {
         /// Processor 1 keeps still when this is set and it is preempted.
         wanted: Arc<AtomicBool>,
-        /// Processor 1 has gone off line, and its thread elsewhere.
-        left: Arc<AtomicBool>,
     }
+
+    /// What the thread of processor 1 unwinds with when it has to go elsewhere.
+    struct GoesElsewhere;
 
     impl Hooks for Pauses {
         fn interrupt(&self, _: &Cpu, _: &Atomic, _: Pil, _: u8) {}
@@ -240,24 +243,21 @@ mod tests {
             if cpu.index() == 1 && self.wanted.load(Ordering::Acquire) {
                 self.wanted.store(false, Ordering::Relaxed);
                 Dispatch::current().hot_plug.pausing.keep_still();
-                if !cpu.is_online() {
-                    let bound = cpu.thread().binding.weak.load(Ordering::Relaxed);
-                    assert!(bound.is_none(), "off line with a thread bound to it");
-                    self.left.store(true, Ordering::Relaxed);
-                }
+                let bound = cpu.thread().binding.weak.load(Ordering::Relaxed);
+                assert!(cpu.is_online() || bound.is_none(), "off line with a thread bound to it");
+            } else if !cpu.is_online() {
+                // The thread has looked again, and asked for this.
+                resume_unwind(Box::new(GoesElsewhere));
             } else {
                 machine::spin();
             }
         }
     }
 
-    /// A thread of processor 1 binds itself weakly and looks whether its processor is on line.
-    fn bind_and_look(cpu: &'static CpuDispatch, pauses: &Pauses) {
-        let binding = nomigrate();
-        // Whoever had to leave would have bound itself elsewhere.
-        if !pauses.left.load(Ordering::Relaxed) {
-            assert!(cpu.is_online(), "bound to a processor that is off line");
-        }
+    /// A thread of processor 1 binds itself weakly. Unless it had to leave, its processor is on line.
+    fn bind_and_look(cpu: &'static CpuDispatch) {
+        let Ok(binding) = catch_unwind(nomigrate) else { return };
+        assert!(cpu.is_online(), "bound to a processor that is off line");
         machine::spin();
         drop(binding);
     }
@@ -276,7 +276,7 @@ mod tests {
                 machine.start(1, move |_| {
                     become_thread(target, threads[1]);
                     begun.store(true, Ordering::Release);
-                    bind_and_look(target, &pauses);
+                    bind_and_look(target);
                     while !over.load(Ordering::Acquire) {
                         machine::spin();
                     }
@@ -300,7 +300,10 @@ mod tests {
                             resched::ask_to_choose(target, Priority::MAX, off.atomic());
                             Ok(pausing.act(1, off.atomic(), act))
                         });
-                    drop(in_motion);
+                    if moved.is_ok() {
+                        // For who asks after this, until it has gone.
+                        core::mem::forget(in_motion);
+                    }
                     over.store(true, Ordering::Release);
                 });
             });
