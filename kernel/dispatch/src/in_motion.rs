@@ -291,7 +291,7 @@ mod tests {
                     let late = &target.counts.late_binders;
                     let is_bound = has_bound(target, threads[0], &lock);
                     let change = |_: &Atomic| target.online.store(false, Ordering::Release);
-                    let _ =
+                    let moved =
                         pause_when_quiet(may_fault, late, is_bound, change, |may_fault, act| {
                             let off = preempt::disable(may_fault);
                             let pausing = &dispatch.hot_plug.pausing;
