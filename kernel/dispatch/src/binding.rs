@@ -34,10 +34,10 @@
 //! Solaris: `thread_affinity_set`, `cpu_bind_thread`, `t_bound_cpu`, `t_bind_cpu`, `t_affinitycnt`.
 
 use crate::Partition;
+use crate::class::Class;
 use crate::cpu::CpuDispatch;
 use crate::cpu_lock::CpuLockGuard;
 use crate::enqueue::{enqueue, partition_of};
-use crate::priority::Priority;
 use crate::resched;
 use crate::run_queue::End;
 use crate::thread::{Binding, State, Thread, asynchronous};
@@ -88,10 +88,17 @@ impl Binding {
 }
 
 /// Whether a thread is one of its processor's own: the idle thread, interrupt threads, the pause
-/// thread. They are no reason to keep a processor, and nobody binds them.
+/// thread. Nobody binds them, and they are no reason to keep a processor, apart from interrupts that are not
+/// done with.
 pub(crate) fn is_processors_own(thread: &Thread) -> bool {
     let idle = thread.cpu_index().is_some() && thread.cpu().is_idle_thread(thread);
-    idle || thread.own_priority() >= Priority::of_interrupt(1)
+    idle || thread.class() == Class::Interrupt
+}
+
+/// Whether a thread is an interrupt's whose handler has blocked, and has not come to its end since: nobody
+/// else will end it, and it has to run on its processor.
+fn is_blocked_interrupt(thread: &Thread) -> bool {
+    thread.is_interrupt_thread() && matches!(thread.state(), State::Sleep | State::Run)
 }
 
 /// The processor that a thread is bound to strongly, or will be when affinity ends that the current
@@ -111,7 +118,8 @@ pub(crate) fn is_bound_where(
     fits: impl Fn(&CpuDispatch) -> bool,
 ) -> bool {
     let binding = &thread.binding;
-    if thread.state() == State::Zombie || is_processors_own(thread) {
+    let has_work_here = !is_processors_own(thread) || is_blocked_interrupt(thread);
+    if thread.state() == State::Zombie || !has_work_here {
         return false;
     }
     // A request that is inert at the moment comes into force sooner or later, without `cpu_lock`.

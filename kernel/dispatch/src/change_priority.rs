@@ -12,6 +12,7 @@
 //!
 //! Solaris: `thread_change_pri`, `thread_change_epri`.
 
+use crate::binding::is_processors_own;
 use crate::disp_lock::LockClass;
 use crate::enqueue;
 use crate::priority::Priority;
@@ -83,7 +84,14 @@ fn change_running(guard: &ThreadGuard<'_>, change: impl FnOnce(&Thread)) {
 /// if the thread is over.
 ///
 /// If it is runnable and gains, it goes behind its new equals; if it loses, before them.
+///
+/// Panics for a priority that no such thread has: none, or an interrupt's; and for a thread that belongs to
+/// its processor.
 pub fn set_priority(thread: &'static Thread, priority: Priority) -> bool {
+    assert!(
+        (Priority::MIN..=Priority::REAL_TIME_MAX).contains(&priority) && !is_processors_own(thread),
+        "{thread:?} does not get {priority:?}"
+    );
     let end = if priority > thread.own_priority() { End::Back } else { End::Front };
     change_own(thread, end, |thread| thread.priority.store(priority))
 }

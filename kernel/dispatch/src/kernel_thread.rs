@@ -240,6 +240,10 @@ pub(crate) fn prepare_bare(
     attributes: &Attributes,
     start: machine::switch::Entry,
 ) -> Result<&'static Thread, OutOfMemory> {
+    assert!(
+        attributes.class != Class::Interrupt || attributes.bound_to.is_some(),
+        "threads of the interrupt class belong to a processor"
+    );
     let dispatch = Dispatch::current();
     let thread = match dispatch.threads.take() {
         Some(thread) => thread,

@@ -65,7 +65,7 @@ fn clear_wishes(cpu: &CpuDispatch, thread: &Thread, atomic: &Atomic) {
 }
 
 /// Gives others of the same priority a turn. Only where the caller could be preempted: at level 0, with
-/// preemption on.
+/// preemption on. That is asked at run time, as critical sections can be entered without a token to lend.
 pub fn yield_now() {
     assert!(preempt::is_possible(), "rule D5: nobody gives up the processor in a critical section");
     let level = pil::raise_anywhere(Pil::DISP);

@@ -13,7 +13,7 @@
 //! Solaris: `cpupart_create`, `cpupart_destroy`, `cpupart_attach_cpu`, `cpupart_bind_thread`.
 
 use crate::Dispatch;
-use crate::binding::{affinity_here, is_bound_where, rebound, threads_of};
+use crate::binding::{affinity_here, is_bound_where, is_processors_own, rebound, threads_of};
 use crate::cpu::CpuDispatch;
 use crate::cpu_lock::CpuLockGuard;
 use crate::in_motion::{NotQuiet, take_away, when_quiet};
@@ -119,7 +119,7 @@ pub fn move_processor(
 }
 
 /// Binds threads to a set: all of them or none. Threads that are over, or belong to their
-/// processor, do not count. With partition 0 as the set this undoes it.
+/// processor, do not count: they stay what they are. With partition 0 as the set this undoes it.
 pub fn bind(
     threads: &[&'static Thread],
     set: &'static Partition,
@@ -131,12 +131,13 @@ pub fn bind(
     }
     let me = Thread::running();
     let outside = |bound: &CpuDispatch| !ptr::eq(bound.partition(), set);
-    let is_in_the_way = || threads.iter().any(|thread| is_bound_where(thread, me, outside));
+    let movable = || threads.iter().filter(|thread| !is_processors_own(thread));
+    let is_in_the_way = || movable().any(|thread| is_bound_where(thread, me, outside));
     let barrier = weak_binding::barrier(lock);
     let affinity = affinity_here();
     let late = &Default::default();
     let done = when_quiet(lock, may_fault, late, is_in_the_way, |atomic| {
-        for thread in threads {
+        for thread in movable() {
             give_to(thread, set, atomic);
         }
     });

@@ -124,7 +124,8 @@ impl WeakBinding<'_> {
     }
 }
 
-/// Keeps the running thread on its processor.
+/// Keeps the running thread on its processor. Asked for at a raised level it does nothing, as the level does so
+/// already: drop it before the level.
 #[inline]
 pub fn nomigrate<'a>() -> WeakBinding<'a> {
     // Row 1: whoever runs at a raised level stays where it is. That includes interrupt threads,

@@ -5,9 +5,16 @@
 mod common;
 
 use common::{DispatcherHooks, run_with_handler, spawn, system};
+use dispatch::binding::{BindError, Strength, processor_bind};
+use dispatch::change_priority::set_priority;
+use dispatch::class::{self, OutOfRange, Parameters};
+use dispatch::cpu_lock::lock_processors;
+use dispatch::hot_plug::{NoDuties, OffLineError, cpu_offline, cpu_online};
 use dispatch::interrupt_thread::{self, InterruptContext};
-use dispatch::{CpuDispatch, Dispatch, Mutex, Thread};
-use machine::{Cpu, Pil, sim};
+use dispatch::kernel_thread::{self, Attributes};
+use dispatch::{Class, CpuDispatch, Dispatch, Mutex, Priority, Thread, processor_set};
+use machine::{Cpu, MayFault, Pil, sim};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::Mutex as HostMutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +25,8 @@ const LEVEL: Pil = Pil::new(5);
 struct Scene {
     mutex: Mutex<u64>,
     handled: AtomicU64,
+    /// The interrupt thread that ran last.
+    thread: HostMutex<Option<&'static Thread>>,
 }
 
 static SCENES: HostMutex<Vec<(usize, Arc<Scene>)>> = HostMutex::new(Vec::new());
@@ -29,7 +38,11 @@ fn scene() -> Arc<Scene> {
     if let Some((_, scene)) = scenes.iter().find(|(known, _)| *known == key) {
         return Arc::clone(scene);
     }
-    let scene = Arc::new(Scene { mutex: Mutex::new(0), handled: AtomicU64::new(0) });
+    let scene = Arc::new(Scene {
+        mutex: Mutex::new(0),
+        handled: AtomicU64::new(0),
+        thread: HostMutex::new(None),
+    });
     scenes.push((key, Arc::clone(&scene)));
     scene
 }
@@ -43,6 +56,7 @@ fn take_the_mutex(level: Pil, _: u8, context: &mut InterruptContext) {
     assert_eq!(level, LEVEL);
     assert_eq!(Pil::current(), LEVEL, "a handler runs at its level");
     let scene = scene();
+    *scene.thread.lock().unwrap() = Some(Thread::running());
     *scene.mutex.lock(context) += 1;
     assert_eq!(Pil::current(), LEVEL, "also after it has blocked");
     scene.handled.fetch_add(1, Ordering::SeqCst);
@@ -106,6 +120,93 @@ fn who_is_pinned_goes_on_when_the_handler_blocks_for_its_mutex() {
             assert_eq!(cpu.counts().unpinned.load(Ordering::Relaxed), 1);
             assert_eq!(*scene.mutex.lock(may_fault), 2);
             forget_scene();
+        });
+    });
+}
+
+#[test]
+fn a_processor_with_an_interrupt_that_is_not_done_with_stays_on_line() {
+    common::model(|| {
+        run_with_handler(2, DispatcherHooks, take_the_mutex, |may_fault| {
+            prepare();
+            let stay = common::go_to(0, may_fault);
+            let scene = scene();
+            let held = scene.mutex.lock(may_fault);
+            let target = common::cpu(1);
+            sim::interrupt(target.cpu(), LEVEL, 0);
+            common::wait_until(|| target.counts().unpinned.load(Ordering::Relaxed) == 1);
+            let offline = |may_fault: &mut MayFault| {
+                let lock = lock_processors(may_fault);
+                cpu_offline(target, true, &NoDuties, &lock, may_fault)
+            };
+            assert_eq!(offline(may_fault), Err(OffLineError::Bound), "its handler sleeps there");
+            drop(held);
+            // It is waited for, as long as that is not too long.
+            while offline(may_fault) == Err(OffLineError::Bound) {}
+            assert_eq!(scene.handled.load(Ordering::SeqCst), 1);
+            assert!(!target.is_online());
+            let lock = lock_processors(may_fault);
+            assert!(cpu_online(target, &NoDuties, &lock, may_fault).is_ok());
+            drop(lock);
+            drop(stay);
+            forget_scene();
+        });
+    });
+}
+
+#[test]
+fn an_interrupt_thread_keeps_its_processor_its_set_and_its_priority() {
+    common::once(|| {
+        run_with_handler(2, DispatcherHooks, take_the_mutex, |may_fault| {
+            prepare();
+            let stay = common::go_to(0, may_fault);
+            let scene = scene();
+            let held = scene.mutex.lock(may_fault);
+            sim::interrupt(here(), LEVEL, 0);
+            sim::interrupt_point();
+            let thread = scene.thread.lock().unwrap().expect("its handler has begun");
+            let lock = lock_processors(may_fault);
+            let other = Some((common::cpu(1), Strength::Hard));
+            assert_eq!(processor_bind(thread, other, &lock), Err(BindError::Invalid));
+            let real_time = Parameters::RealTime { priority: Priority::MAX, quantum: 1 };
+            assert_eq!(class::set(thread, real_time), Err(OutOfRange));
+            let system = Parameters::System { priority: Priority::SYSTEM_MIN };
+            assert_eq!(class::set(thread, system), Err(OutOfRange));
+            let set = processor_set::create(&lock).unwrap();
+            processor_set::move_processor(common::cpu(1), set, &lock, may_fault).unwrap();
+            processor_set::bind(&[thread], set, &lock, may_fault).unwrap();
+            assert_eq!(processor_set::of(thread).number(), 0);
+            processor_set::destroy(set, &lock, may_fault).unwrap();
+            drop(lock);
+            let me = Thread::running();
+            let wrong = [(thread, Priority::SYSTEM_MIN), (me, Priority::NONE), (me, Priority::MAX)];
+            for (thread, priority) in wrong {
+                let change = AssertUnwindSafe(|| set_priority(thread, priority));
+                let panic = catch_unwind(change).expect_err("no such priority");
+                let message = panic.downcast_ref::<String>().expect("a formatted message");
+                assert!(message.contains("does not get"), "{message}");
+            }
+            assert_eq!(thread.own_priority(), Priority::of_interrupt(LEVEL.number()));
+            drop(held);
+            while scene.handled.load(Ordering::SeqCst) == 0 {
+                dispatch::preempt::yield_now();
+            }
+            drop(stay);
+            forget_scene();
+        });
+    });
+}
+
+#[test]
+fn an_unbound_thread_has_no_interrupts_priority() {
+    common::once(|| {
+        run_with_handler(1, DispatcherHooks, take_the_mutex, |_| {
+            let attributes = Attributes::system("test").scheduled(Class::Interrupt, Priority::MAX);
+            let create =
+                AssertUnwindSafe(|| kernel_thread::create(&attributes, |_, _| 0, 0).is_ok());
+            let panic = catch_unwind(create).expect_err("it belongs to no processor");
+            let message = panic.downcast_ref::<&str>().expect("a message");
+            assert!(message.contains("belong to a processor"), "{message}");
         });
     });
 }

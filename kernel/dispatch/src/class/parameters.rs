@@ -3,6 +3,7 @@
 
 use super::time_sharing::{self, USER_PRIORITY_MAX};
 use super::{Class, change};
+use crate::binding::is_processors_own;
 use crate::change_priority::change_own;
 use crate::priority::Priority;
 use crate::run_queue::End;
@@ -32,7 +33,8 @@ pub enum Parameters {
     },
 }
 
-/// A parameter is outside of what its class allows.
+/// A parameter is outside of what its class allows; or the thread belongs to its processor, as an idle or an
+/// interrupt thread does, and has no other class or priority ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfRange;
 
@@ -85,6 +87,9 @@ const MIDDLE: u8 = 29;
 /// that is over.
 pub fn set(thread: &'static Thread, parameters: Parameters) -> Result<(), OutOfRange> {
     parameters.check()?;
+    if is_processors_own(thread) {
+        return Err(OutOfRange);
+    }
     change_own(thread, End::Back, |thread| parameters.apply(thread));
     Ok(())
 }
