@@ -4,18 +4,15 @@
 
 mod common;
 
-use common::{advance, on, run, spawn, system, wait_for};
+use common::{advance, cpu, on, run, spawn, system, wait_until};
 use dispatch::callout::{migrate_callouts, pending_callouts};
+use dispatch::kernel_thread::JoinHandle;
 use dispatch::sleep_queue::interrupt;
-use dispatch::{Callout, CpuDispatch, Dispatch, Woken, sleep};
+use dispatch::{Callout, CpuDispatch, Woken, sleep};
 use machine::{Atomic, time};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-
-fn cpu(index: usize) -> &'static CpuDispatch {
-    Dispatch::current().cpu(index).expect("the machine has it")
-}
 
 /// What a handler gets as its argument.
 fn argument<T>(value: &T) -> usize {
@@ -102,19 +99,25 @@ fn again(argument: usize, _: &Atomic) {
     }
 }
 
+/// Such a callout, and a thread on processor 1 that arms it for time 10.
+fn periodic_and_who_arms_it() -> (Pin<Arc<Periodic>>, JoinHandle) {
+    let periodic = Arc::pin(Periodic { callout: Callout::new(), calls: AtomicU32::new(0) });
+    let arms = {
+        let periodic = Pin::clone(&periodic);
+        spawn(on(1, 61), move |_| {
+            // SAFETY: a field of what is pinned, and pinned with it.
+            let callout = unsafe { periodic.as_ref().map_unchecked(|p| &p.callout) };
+            callout.arm(10, again, argument(&*periodic));
+        })
+    };
+    (periodic, arms)
+}
+
 #[test]
 fn a_handler_may_arm_its_own_callout_and_cancelling_ends_that_too() {
     common::model(|| {
         run(2, |may_fault| {
-            let periodic = Arc::pin(Periodic { callout: Callout::new(), calls: AtomicU32::new(0) });
-            let arms = {
-                let periodic = Pin::clone(&periodic);
-                spawn(on(1, 61), move |_| {
-                    // SAFETY: a field of what is pinned, and pinned with it.
-                    let callout = unsafe { periodic.as_ref().map_unchecked(|p| &p.callout) };
-                    callout.arm(10, again, argument(&*periodic));
-                })
-            };
+            let (periodic, arms) = periodic_and_who_arms_it();
             advance(10);
             advance(10);
             periodic.callout.cancel_and_wait();
@@ -129,6 +132,7 @@ fn a_handler_may_arm_its_own_callout_and_cancelling_ends_that_too() {
 }
 
 /// What a handler that takes its time has done.
+#[derive(Default)]
 struct Slow {
     begun: AtomicBool,
     done: AtomicBool,
@@ -144,20 +148,23 @@ fn takes_its_time(argument: usize, _: &Atomic) {
     slow.done.store(true, Ordering::SeqCst);
 }
 
+/// A thread that arms the callout on processor 1, and moves the time on to when it is due.
+fn arms_and_lets_it_come(callout: &Pin<Arc<Callout>>, slow: &Arc<Slow>) -> JoinHandle {
+    let (callout, slow) = (Pin::clone(callout), Arc::clone(slow));
+    spawn(on(1, 61), move |_| {
+        callout.as_ref().arm(10, takes_its_time, argument(&*slow));
+        advance(10);
+    })
+}
+
 #[test]
 fn cancelling_with_waiting_leaves_no_handler_running() {
     common::model(|| {
         run(2, |may_fault| {
-            let slow = Arc::new(Slow { begun: false.into(), done: false.into() });
+            let slow = Arc::new(Slow::default());
             let callout = Arc::pin(Callout::new());
-            let arms = {
-                let (slow, callout) = (Arc::clone(&slow), Pin::clone(&callout));
-                spawn(on(1, 61), move |_| {
-                    callout.as_ref().arm(10, takes_its_time, argument(&*slow));
-                    advance(10);
-                })
-            };
-            wait_for(|| callout.is_pending() || slow.begun.load(Ordering::SeqCst));
+            let arms = arms_and_lets_it_come(&callout, &slow);
+            wait_until(|| callout.is_pending() || slow.begun.load(Ordering::SeqCst));
             let was_pending = callout.cancel_and_wait();
             let begun = slow.begun.load(Ordering::SeqCst);
             assert_eq!(slow.done.load(Ordering::SeqCst), begun, "the handler still runs");
@@ -172,7 +179,7 @@ fn cancelling_with_waiting_leaves_no_handler_running() {
 fn a_callout_is_dropped_only_when_its_handler_is_done() {
     common::model(|| {
         run(2, |may_fault| {
-            let slow = Arc::new(Slow { begun: false.into(), done: false.into() });
+            let slow = Arc::new(Slow::default());
             let callout = Arc::pin(Callout::new());
             let armed = Arc::new(AtomicBool::new(false));
             let arms = {
@@ -188,7 +195,7 @@ fn a_callout_is_dropped_only_when_its_handler_is_done() {
             let drops = {
                 let slow = Arc::clone(&slow);
                 spawn(on(0, 61), move |_| {
-                    wait_for(|| armed.load(Ordering::SeqCst));
+                    wait_until(|| armed.load(Ordering::SeqCst));
                     drop(callout);
                     let begun = slow.begun.load(Ordering::SeqCst);
                     assert_eq!(slow.done.load(Ordering::SeqCst), begun, "the handler still runs");
@@ -204,17 +211,11 @@ fn a_callout_is_dropped_only_when_its_handler_is_done() {
 fn arming_elsewhere_does_not_hide_a_handler_that_runs() {
     common::model(|| {
         run(2, |may_fault| {
-            let slow = Arc::new(Slow { begun: false.into(), done: false.into() });
+            let slow = Arc::new(Slow::default());
             let callout = Arc::pin(Callout::new());
-            let arms = {
-                let (slow, callout) = (Arc::clone(&slow), Pin::clone(&callout));
-                spawn(on(1, 61), move |_| {
-                    callout.as_ref().arm(10, takes_its_time, argument(&*slow));
-                    advance(10);
-                })
-            };
+            let arms = arms_and_lets_it_come(&callout, &slow);
             let arms_again = spawn(on(0, 61), move |_| {
-                wait_for(|| slow.begun.load(Ordering::SeqCst));
+                wait_until(|| slow.begun.load(Ordering::SeqCst));
                 callout.as_ref().arm(u64::MAX - 1, takes_its_time, argument(&*slow));
                 assert!(callout.cancel_and_wait());
                 assert!(slow.done.load(Ordering::SeqCst), "the handler still runs");
@@ -266,7 +267,7 @@ fn of_several_who_arm_one_callout_the_last_wins_and_it_comes_once() {
             }
             assert_eq!(pending_callouts(cpu(0)) + pending_callouts(cpu(1)), 1);
             advance(20);
-            wait_for(|| calls.load(Ordering::SeqCst) != 0);
+            wait_until(|| calls.load(Ordering::SeqCst) != 0);
             assert!(!callout.cancel_and_wait());
             assert_eq!(calls.load(Ordering::SeqCst), 1);
         });
@@ -296,7 +297,7 @@ fn migrated_callouts_come_on_the_other_processor() {
             assert_eq!((pending_callouts(cpu(0)), pending_callouts(cpu(1))), (3, 0));
             assert!(callouts[2].cancel(), "it is found in its new home");
             advance(40);
-            wait_for(|| pending_callouts(cpu(0)) == 0);
+            wait_until(|| pending_callouts(cpu(0)) == 0);
             for callout in &callouts {
                 callout.cancel_and_wait();
             }
@@ -309,21 +310,13 @@ fn migrated_callouts_come_on_the_other_processor() {
 fn migrating_waits_for_a_handler_that_runs_and_finds_what_that_arms() {
     common::model(|| {
         run(2, |may_fault| {
-            let periodic = Arc::pin(Periodic { callout: Callout::new(), calls: AtomicU32::new(0) });
-            let arms = {
-                let periodic = Pin::clone(&periodic);
-                spawn(on(1, 61), move |_| {
-                    // SAFETY: a field of what is pinned, and pinned with it.
-                    let callout = unsafe { periodic.as_ref().map_unchecked(|p| &p.callout) };
-                    callout.arm(10, again, argument(&*periodic));
-                })
-            };
+            let (periodic, arms) = periodic_and_who_arms_it();
             arms.join(may_fault);
             advance(10);
             migrate_callouts(cpu(1), cpu(0));
             assert_eq!(pending_callouts(cpu(1)), 0);
             assert!(periodic.callout.is_pending());
-            wait_for(|| {
+            wait_until(|| {
                 advance(10);
                 periodic.calls.load(Ordering::SeqCst) == 4
             });
@@ -348,7 +341,7 @@ fn threads_sleep_for_as_long_as_they_said() {
             let asleep = |thread: &dispatch::kernel_thread::JoinHandle| {
                 thread.thread().state() == dispatch::State::Sleep
             };
-            wait_for(|| sleepers.iter().all(asleep));
+            wait_until(|| sleepers.iter().all(asleep));
             for _ in 0..3 {
                 advance(10);
             }

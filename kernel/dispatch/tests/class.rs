@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{advance, on, real_time, run, spawn, system, wait_for};
+use common::{advance, on, real_time, run, spawn, system, wait_until};
 use dispatch::class::time_sharing::{LEVELS, TABLE, of_nice};
 use dispatch::class::{INFINITE, OutOfRange, Parameters, set};
 use dispatch::kernel_thread::Attributes;
@@ -132,7 +132,7 @@ mod rules {
                                 let semaphore = Arc::new(Semaphore::new(0));
                                 let wakes = Arc::clone(&semaphore);
                                 let waker = spawn(system(60), move |_| {
-                                    wait_for(|| wakes.waiters() == 1);
+                                    wait_until(|| wakes.waiters() == 1);
                                     advance(hundredths * TICK);
                                     wakes.v();
                                 });
@@ -320,17 +320,17 @@ fn tick_scene(may_fault: &mut machine::MayFault) {
             }
         })
     };
-    wait_for(|| pending() == 1);
+    wait_until(|| pending() == 1);
     for so_far in 1..=3 {
         tick(1);
-        wait_for(|| ticks() == so_far && pending() == 1);
+        wait_until(|| ticks() == so_far && pending() == 1);
     }
-    wait_for(|| busy.thread().ticks() == 3);
+    wait_until(|| busy.thread().ticks() == 3);
     over.store(true, Ordering::SeqCst);
     busy.join(may_fault);
     // One more, which finds the processor idle.
     tick(1);
-    wait_for(|| pending() == 0 && ticks() == 4);
+    wait_until(|| pending() == 0 && ticks() == 4);
     let counted = ticks();
     tick(10);
     assert_eq!((ticks(), pending()), (counted, 0));
@@ -338,7 +338,7 @@ fn tick_scene(may_fault: &mut machine::MayFault) {
     assert_eq!(pending(), 1, "it begins with the next thread");
     Dispatch::current().set_tick_interval(0);
     tick(2);
-    wait_for(|| pending() == 0);
+    wait_until(|| pending() == 0);
     spawn(on(1, 61), |_| {}).join(may_fault);
     assert_eq!(pending(), 0);
 }

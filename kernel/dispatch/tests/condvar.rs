@@ -4,7 +4,8 @@
 
 mod common;
 
-use common::{advance, cpu, on, real_time, run, spawn, system, wait_for};
+use common::{advance, cpu, on, real_time, run, spawn, system, wait_until};
+use dispatch::kernel_thread::{Attributes, JoinHandle};
 use dispatch::sleep_queue::{interrupt, take_interrupt};
 use dispatch::{Condvar, Dispatch, Mutex, Woken, sleep};
 use machine::MayFault;
@@ -21,6 +22,16 @@ fn shared() -> Arc<Shared> {
     Arc::new(Shared { value: Mutex::new(0), changed: Condvar::new() })
 }
 
+/// Starts a thread that works with it.
+fn spawn_with(
+    shared: &Arc<Shared>,
+    attributes: Attributes,
+    body: impl FnOnce(&Shared, &mut MayFault) + Send + 'static,
+) -> JoinHandle {
+    let shared = Arc::clone(shared);
+    spawn(attributes, move |may_fault| body(&shared, may_fault))
+}
+
 #[test]
 fn ping_pong_between_two_processors_that_halt_loses_no_wake_up() {
     common::model(|| {
@@ -28,8 +39,7 @@ fn ping_pong_between_two_processors_that_halt_loses_no_wake_up() {
             let shared = shared();
             let players: Vec<_> = (0..2)
                 .map(|own| {
-                    let shared = Arc::clone(&shared);
-                    spawn(on(own as usize, 61), move |may_fault| {
+                    spawn_with(&shared, on(own as usize, 61), move |shared, may_fault| {
                         for _ in 0..4 {
                             let mut turn = shared.value.lock(may_fault);
                             while *turn % 2 != own {
@@ -57,8 +67,7 @@ fn broadcast_wakes_all_that_wait() {
             let shared = shared();
             let waiters: Vec<_> = (0..3)
                 .map(|_| {
-                    let shared = Arc::clone(&shared);
-                    spawn(system(60), move |may_fault| {
+                    spawn_with(&shared, system(60), |shared, may_fault| {
                         let mut open = shared.value.lock(may_fault);
                         while *open == 0 {
                             open = shared.changed.wait(open, may_fault);
@@ -99,7 +108,7 @@ fn signals_go_to_the_highest_priority_and_then_to_the_longest_waiting() {
                 .collect();
             for woken in 1..=4 {
                 shared.changed.signal();
-                wait_for(|| order.lock().unwrap().len() == woken);
+                wait_until(|| order.lock().unwrap().len() == woken);
             }
             for waiter in waiters {
                 waiter.join(may_fault);
@@ -114,17 +123,14 @@ fn a_wait_ends_at_its_deadline_and_not_before() {
     common::model(|| {
         run(2, |may_fault| {
             let shared = shared();
-            let waiter = {
-                let shared = Arc::clone(&shared);
-                spawn(on(1, 61), move |may_fault| {
-                    let guard = shared.value.lock(may_fault);
-                    let (guard, why) = shared.changed.wait_until(guard, 100, may_fault);
-                    assert_eq!(why, Woken::ByTime);
-                    assert!(machine::time::now() >= 100);
-                    drop(guard);
-                })
-            };
-            wait_for(|| shared.changed.waiters() == 1);
+            let waiter = spawn_with(&shared, on(1, 61), |shared, may_fault| {
+                let guard = shared.value.lock(may_fault);
+                let (guard, why) = shared.changed.wait_until(guard, 100, may_fault);
+                assert_eq!(why, Woken::ByTime);
+                assert!(machine::time::now() >= 100);
+                drop(guard);
+            });
+            wait_until(|| shared.changed.waiters() == 1);
             advance(99);
             assert_eq!(shared.changed.waiters(), 1);
             advance(1);
@@ -171,13 +177,10 @@ fn signal_against(
                     plain.fetch_add(1, Ordering::SeqCst);
                 })
             };
-            wait_for(|| shared.changed.waiters() == 2);
+            wait_until(|| shared.changed.waiters() == 2);
             let thread = first.thread();
             let disturber = spawn(on(0, 61), move |_| other(thread));
-            let signaller = {
-                let shared = Arc::clone(&shared);
-                spawn(on(1, 61), move |_| shared.changed.signal())
-            };
+            let signaller = spawn_with(&shared, on(1, 61), |shared, _| shared.changed.signal());
             disturber.join(may_fault);
             signaller.join(may_fault);
             let why = first.join(may_fault);
@@ -224,21 +227,18 @@ fn an_interrupt_finds_the_sleeper_or_is_found_by_it() {
     common::model(|| {
         run(2, |may_fault| {
             let shared = shared();
-            let sleeper = {
-                let shared = Arc::clone(&shared);
-                spawn(on(1, 61), move |may_fault| {
-                    let guard = shared.value.lock(may_fault);
-                    let (guard, why) = shared.changed.wait_interruptible(guard, may_fault);
-                    assert_eq!(why, Woken::BySignal);
-                    // Until it is taken back, every such sleep is over at once.
-                    let (guard, why) =
-                        shared.changed.wait_interruptible_until(guard, u64::MAX, may_fault);
-                    assert_eq!(why, Woken::BySignal);
-                    drop(guard);
-                    assert!(take_interrupt());
-                    assert!(!take_interrupt());
-                })
-            };
+            let sleeper = spawn_with(&shared, on(1, 61), |shared, may_fault| {
+                let guard = shared.value.lock(may_fault);
+                let (guard, why) = shared.changed.wait_interruptible(guard, may_fault);
+                assert_eq!(why, Woken::BySignal);
+                // Until it is taken back, every such sleep is over at once.
+                let (guard, why) =
+                    shared.changed.wait_interruptible_until(guard, u64::MAX, may_fault);
+                assert_eq!(why, Woken::BySignal);
+                drop(guard);
+                assert!(take_interrupt());
+                assert!(!take_interrupt());
+            });
             interrupt(sleeper.thread());
             sleeper.join(may_fault);
         });
@@ -265,9 +265,9 @@ fn an_interrupt_does_not_end_a_sleep_that_is_not_interruptible() {
                     }
                 })
             };
-            wait_for(|| shared.changed.waiters() == 1);
+            wait_until(|| shared.changed.waiters() == 1);
             advance(10);
-            wait_for(|| timed_out.load(Ordering::SeqCst) == 1 && shared.changed.waiters() == 1);
+            wait_until(|| timed_out.load(Ordering::SeqCst) == 1 && shared.changed.waiters() == 1);
             assert!(!interrupt(sleeper.thread()));
             assert_eq!(shared.changed.waiters(), 1);
             *shared.value.lock(may_fault) = 1;
@@ -282,23 +282,17 @@ fn the_timer_of_one_sleep_does_not_end_the_next() {
     common::model(|| {
         run(2, |may_fault| {
             let shared = shared();
-            let sleeper = {
-                let shared = Arc::clone(&shared);
-                spawn(on(1, 61), move |may_fault| {
-                    let guard = shared.value.lock(may_fault);
-                    drop(shared.changed.wait_until(guard, 10, may_fault));
-                    sleep::sleep_until(20, may_fault);
-                    assert!(machine::time::now() >= 20);
-                })
-            };
-            wait_for(|| shared.changed.waiters() == 1);
-            let signaller = {
-                let shared = Arc::clone(&shared);
-                spawn(on(0, 61), move |_| shared.changed.signal())
-            };
+            let sleeper = spawn_with(&shared, on(1, 61), |shared, may_fault| {
+                let guard = shared.value.lock(may_fault);
+                drop(shared.changed.wait_until(guard, 10, may_fault));
+                sleep::sleep_until(20, may_fault);
+                assert!(machine::time::now() >= 20);
+            });
+            wait_until(|| shared.changed.waiters() == 1);
+            let signaller = spawn_with(&shared, on(0, 61), |shared, _| shared.changed.signal());
             advance(10);
             signaller.join(may_fault);
-            wait_for(|| {
+            wait_until(|| {
                 dispatch::callout::pending_callouts(Dispatch::current().cpu(1).unwrap()) == 1
                     && sleeper.thread().state() == dispatch::State::Sleep
             });
@@ -316,18 +310,15 @@ fn a_preemption_on_the_way_to_sleep_comes_too_late() {
     common::model(|| {
         run(2, |may_fault| {
             let shared = shared();
-            let waiter = {
-                let shared = Arc::clone(&shared);
-                spawn(system(70), move |may_fault| {
-                    for _ in 0..4 {
-                        let mut units = shared.value.lock(may_fault);
-                        while *units == 0 {
-                            units = shared.changed.wait(units, may_fault);
-                        }
-                        *units -= 1;
+            let waiter = spawn_with(&shared, system(70), |shared, may_fault| {
+                for _ in 0..4 {
+                    let mut units = shared.value.lock(may_fault);
+                    while *units == 0 {
+                        units = shared.changed.wait(units, may_fault);
                     }
-                })
-            };
+                    *units -= 1;
+                }
+            });
             for round in 0..4 {
                 let who_preempts = real_time(120).bound(cpu(round % 2));
                 let disturber = spawn(who_preempts, |_| {});

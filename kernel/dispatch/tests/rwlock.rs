@@ -11,30 +11,48 @@ use machine::MayFault;
 use std::sync::atomic::{AtomicIsize, Ordering};
 use std::sync::{Arc, Mutex as HostMutex};
 
-/// What happened, in order.
-type Log = Arc<HostMutex<Vec<&'static str>>>;
-
-fn lock_and_log() -> (Arc<RwLock<u32>>, Log) {
-    (Arc::new(RwLock::new(0)), Log::default())
+/// A lock, and who has had it so far, in order.
+struct Scene {
+    lock: Arc<RwLock<u32>>,
+    log: Arc<HostMutex<Vec<&'static str>>>,
 }
 
-fn reader(at: u8, name: &'static str, of: &(Arc<RwLock<u32>>, Log)) -> JoinHandle {
-    let (lock, log) = (Arc::clone(&of.0), Arc::clone(&of.1));
-    spawn(real_time(at), move |may_fault| {
-        let held = lock.read(may_fault);
-        log.lock().unwrap().push(name);
-        drop(held);
-    })
+impl Scene {
+    fn new() -> Scene {
+        Scene { lock: Arc::new(RwLock::new(0)), log: Arc::default() }
+    }
+
+    /// A thread that reads once.
+    fn reader(&self, priority: u8, name: &'static str) -> JoinHandle {
+        let (lock, log) = (Arc::clone(&self.lock), Arc::clone(&self.log));
+        spawn(real_time(priority), move |may_fault| {
+            let held = lock.read(may_fault);
+            log.lock().unwrap().push(name);
+            drop(held);
+        })
+    }
+
+    /// A thread that writes once.
+    fn writer(&self, priority: u8, name: &'static str) -> JoinHandle {
+        let (lock, log) = (Arc::clone(&self.lock), Arc::clone(&self.log));
+        spawn(real_time(priority), move |may_fault| {
+            let mut held = lock.write(may_fault);
+            log.lock().unwrap().push(name);
+            *held += 1;
+            drop(held);
+        })
+    }
+
+    #[track_caller]
+    fn assert_order(&self, names: &[&str]) {
+        assert_eq!(*self.log.lock().unwrap(), names);
+    }
 }
 
-fn writer(at: u8, name: &'static str, of: &(Arc<RwLock<u32>>, Log)) -> JoinHandle {
-    let (lock, log) = (Arc::clone(&of.0), Arc::clone(&of.1));
-    spawn(real_time(at), move |may_fault| {
-        let mut held = lock.write(may_fault);
-        log.lock().unwrap().push(name);
-        *held += 1;
-        drop(held);
-    })
+/// Runs `main` once, on one processor: whoever is more important than the running thread runs at once, until it
+/// has to wait.
+fn on_one_processor(main: impl Fn(&Scene, &mut MayFault) + Copy + Send + Sync + 'static) {
+    once(move || run(1, move |may_fault| main(&Scene::new(), may_fault)));
 }
 
 fn join_all(threads: impl IntoIterator<Item = JoinHandle>, may_fault: &mut MayFault) {
@@ -133,180 +151,147 @@ fn readers_share_and_a_writer_does_not() {
 
 #[test]
 fn no_new_reader_gets_in_while_a_writer_waits() {
-    once(|| {
-        run(1, |may_fault| {
-            let both = lock_and_log();
-            let held = both.0.read(may_fault);
-            drop(both.0.try_read().expect("nobody waits yet"));
-            let threads = [writer(110, "writer", &both), reader(120, "reader", &both)];
-            assert!(both.0.try_read().is_none());
-            assert!(threads.iter().all(|thread| thread.thread().state() == State::Sleep));
-            drop(held);
-            join_all(threads, may_fault);
-            // A reader that is last prefers the writer, though the waiting reader is more important.
-            assert_eq!(*both.1.lock().unwrap(), ["writer", "reader"]);
-        });
+    on_one_processor(|scene, may_fault| {
+        let held = scene.lock.read(may_fault);
+        drop(scene.lock.try_read().expect("nobody waits yet"));
+        let threads = [scene.writer(110, "writer"), scene.reader(120, "reader")];
+        assert!(scene.lock.try_read().is_none());
+        assert!(threads.iter().all(|thread| thread.thread().state() == State::Sleep));
+        drop(held);
+        join_all(threads, may_fault);
+        // A reader that is last prefers the writer, though the waiting reader is more important.
+        scene.assert_order(&["writer", "reader"]);
     });
 }
 
 #[test]
 fn only_the_last_reader_hands_the_lock_over() {
-    once(|| {
-        run(1, |may_fault| {
-            let both = lock_and_log();
-            let (one, two) = (both.0.read(may_fault), both.0.read(may_fault));
-            let thread = writer(110, "writer", &both);
-            drop(one);
-            assert_eq!(thread.thread().state(), State::Sleep);
-            drop(two);
-            assert_eq!(thread.thread().state(), State::Zombie);
-            join_all([thread], may_fault);
-        });
+    on_one_processor(|scene, may_fault| {
+        let (one, two) = (scene.lock.read(may_fault), scene.lock.read(may_fault));
+        let thread = scene.writer(110, "writer");
+        drop(one);
+        assert_eq!(thread.thread().state(), State::Sleep);
+        drop(two);
+        assert_eq!(thread.thread().state(), State::Zombie);
+        join_all([thread], may_fault);
     });
 }
 
 #[test]
 fn a_writer_lets_in_the_readers_that_are_not_below_the_best_writer() {
-    once(|| {
-        run(1, |may_fault| {
-            let both = lock_and_log();
-            let held = both.0.write(may_fault);
-            // Each above the one before, so that it preempts whoever inherits from that.
-            let threads = [
-                reader(110, "below", &both),
-                writer(115, "writer", &both),
-                reader(120, "equal", &both),
-                reader(130, "above", &both),
-            ];
-            set_priority(threads[1].thread(), Priority::new(120));
-            // All at once, before any of them runs.
-            let level = machine::pil::raise_anywhere(machine::Pil::DISP);
-            drop(held);
-            assert_eq!(both.0.readers(), 2);
-            assert_eq!(threads[0].thread().state(), State::Sleep);
-            assert_eq!(threads[1].thread().state(), State::Sleep);
-            assert_eq!(threads[2].thread().state(), State::Run);
-            assert_eq!(threads[3].thread().state(), State::Run);
-            drop(level);
-            join_all(threads, may_fault);
-            assert_eq!(*both.1.lock().unwrap(), ["above", "equal", "writer", "below"]);
-        });
+    on_one_processor(|scene, may_fault| {
+        let held = scene.lock.write(may_fault);
+        // Each above the one before, so that it preempts whoever inherits from that.
+        let threads = [
+            scene.reader(110, "below"),
+            scene.writer(115, "writer"),
+            scene.reader(120, "equal"),
+            scene.reader(130, "above"),
+        ];
+        set_priority(threads[1].thread(), Priority::new(120));
+        // All at once, before any of them runs.
+        let level = machine::pil::raise_anywhere(machine::Pil::DISP);
+        drop(held);
+        assert_eq!(scene.lock.readers(), 2);
+        assert_eq!(threads[0].thread().state(), State::Sleep);
+        assert_eq!(threads[1].thread().state(), State::Sleep);
+        assert_eq!(threads[2].thread().state(), State::Run);
+        assert_eq!(threads[3].thread().state(), State::Run);
+        drop(level);
+        join_all(threads, may_fault);
+        scene.assert_order(&["above", "equal", "writer", "below"]);
     });
 }
 
 #[test]
 fn a_writer_hands_over_to_readers_among_equals() {
-    once(|| {
-        run(1, |may_fault| {
-            let both = lock_and_log();
-            let held = both.0.write(may_fault);
-            let threads = [writer(115, "writer", &both), reader(120, "reader", &both)];
-            set_priority(threads[0].thread(), Priority::new(120));
-            drop(held);
-            join_all(threads, may_fault);
-            assert_eq!(*both.1.lock().unwrap(), ["reader", "writer"]);
-        });
+    on_one_processor(|scene, may_fault| {
+        let held = scene.lock.write(may_fault);
+        let threads = [scene.writer(115, "writer"), scene.reader(120, "reader")];
+        set_priority(threads[0].thread(), Priority::new(120));
+        drop(held);
+        join_all(threads, may_fault);
+        scene.assert_order(&["reader", "writer"]);
     });
 }
 
 #[test]
 fn a_writer_hands_over_to_a_writer_that_is_above_all_readers() {
-    once(|| {
-        run(1, |may_fault| {
-            let both = lock_and_log();
-            let held = both.0.write(may_fault);
-            let threads = [
-                reader(110, "reader", &both),
-                writer(115, "worse", &both),
-                writer(120, "better", &both),
-            ];
-            drop(held);
-            join_all(threads, may_fault);
-            assert_eq!(*both.1.lock().unwrap(), ["better", "worse", "reader"]);
-        });
+    on_one_processor(|scene, may_fault| {
+        let held = scene.lock.write(may_fault);
+        let threads =
+            [scene.reader(110, "reader"), scene.writer(115, "worse"), scene.writer(120, "better")];
+        drop(held);
+        join_all(threads, may_fault);
+        scene.assert_order(&["better", "worse", "reader"]);
     });
 }
 
 #[test]
 fn a_writer_that_gains_priority_while_it_waits_is_next() {
-    once(|| {
-        run(1, |may_fault| {
-            let both = lock_and_log();
-            let held = both.0.write(may_fault);
-            let threads = [writer(110, "first", &both), writer(120, "second", &both)];
-            set_priority(threads[0].thread(), Priority::new(130));
-            assert_eq!(Thread::running().inherited_priority(), Priority::new(130));
-            drop(held);
-            join_all(threads, may_fault);
-            assert_eq!(*both.1.lock().unwrap(), ["first", "second"]);
-        });
+    on_one_processor(|scene, may_fault| {
+        let held = scene.lock.write(may_fault);
+        let threads = [scene.writer(110, "first"), scene.writer(120, "second")];
+        set_priority(threads[0].thread(), Priority::new(130));
+        assert_eq!(Thread::running().inherited_priority(), Priority::new(130));
+        drop(held);
+        join_all(threads, may_fault);
+        scene.assert_order(&["first", "second"]);
     });
 }
 
 #[test]
 fn a_writer_inherits_and_so_does_the_next() {
-    once(|| {
-        run(1, |may_fault| {
-            let both = lock_and_log();
-            let held = both.0.write(may_fault);
-            let next = {
-                let lock = Arc::clone(&both.0);
-                spawn(real_time(110), move |may_fault| {
-                    let held = lock.write(may_fault);
-                    assert_eq!(Thread::running().inherited_priority(), Priority::new(120));
-                    drop(held);
-                    assert_eq!(Thread::running().inherited_priority(), Priority::NONE);
-                })
-            };
-            let threads = [next, reader(120, "reader", &both), writer(125, "writer", &both)];
-            set_priority(threads[2].thread(), Priority::new(110));
-            set_priority(threads[0].thread(), Priority::new(130));
-            assert_eq!(Thread::running().inherited_priority(), Priority::new(130));
-            drop(held);
-            join_all(threads, may_fault);
-            assert_eq!(*both.1.lock().unwrap(), ["reader", "writer"]);
-        });
+    on_one_processor(|scene, may_fault| {
+        let held = scene.lock.write(may_fault);
+        let next = {
+            let lock = Arc::clone(&scene.lock);
+            spawn(real_time(110), move |may_fault| {
+                let held = lock.write(may_fault);
+                assert_eq!(Thread::running().inherited_priority(), Priority::new(120));
+                drop(held);
+                assert_eq!(Thread::running().inherited_priority(), Priority::NONE);
+            })
+        };
+        let threads = [next, scene.reader(120, "reader"), scene.writer(125, "writer")];
+        set_priority(threads[2].thread(), Priority::new(110));
+        set_priority(threads[0].thread(), Priority::new(130));
+        assert_eq!(Thread::running().inherited_priority(), Priority::new(130));
+        drop(held);
+        join_all(threads, may_fault);
+        scene.assert_order(&["reader", "writer"]);
     });
 }
 
 #[test]
 fn readers_do_not_inherit() {
-    once(|| {
-        run(1, |may_fault| {
-            let both = lock_and_log();
-            let held = both.0.read(may_fault);
-            let thread = writer(130, "writer", &both);
-            assert_eq!(Thread::running().inherited_priority(), Priority::NONE);
-            drop(held);
-            join_all([thread], may_fault);
-        });
+    on_one_processor(|scene, may_fault| {
+        let held = scene.lock.read(may_fault);
+        let thread = scene.writer(130, "writer");
+        assert_eq!(Thread::running().inherited_priority(), Priority::NONE);
+        drop(held);
+        join_all([thread], may_fault);
     });
 }
 
 #[test]
 fn a_writer_that_reads_on_lets_readers_in_and_gives_up_what_it_inherited() {
-    once(|| {
-        run(1, |may_fault| {
-            let both = lock_and_log();
-            let held = both.0.write(may_fault);
-            let threads = [
-                reader(110, "below", &both),
-                writer(120, "writer", &both),
-                reader(130, "above", &both),
-            ];
-            assert_eq!(Thread::running().inherited_priority(), Priority::new(130));
-            let held = held.downgrade();
-            assert_eq!(Thread::running().inherited_priority(), Priority::NONE);
-            assert_eq!(*both.1.lock().unwrap(), ["above"]);
-            assert_eq!((*held, both.0.readers()), (0, 1));
-            assert!(both.0.try_read().is_none(), "a writer waits");
-            drop(held);
-            join_all(threads, may_fault);
-            assert_eq!(*both.1.lock().unwrap(), ["above", "writer", "below"]);
-            let held = both.0.write(may_fault).downgrade();
-            drop(both.0.try_read().expect("nobody waits"));
-            drop(held);
-        });
+    on_one_processor(|scene, may_fault| {
+        let held = scene.lock.write(may_fault);
+        let threads =
+            [scene.reader(110, "below"), scene.writer(120, "writer"), scene.reader(130, "above")];
+        assert_eq!(Thread::running().inherited_priority(), Priority::new(130));
+        let held = held.downgrade();
+        assert_eq!(Thread::running().inherited_priority(), Priority::NONE);
+        scene.assert_order(&["above"]);
+        assert_eq!((*held, scene.lock.readers()), (0, 1));
+        assert!(scene.lock.try_read().is_none(), "a writer waits");
+        drop(held);
+        join_all(threads, may_fault);
+        scene.assert_order(&["above", "writer", "below"]);
+        let held = scene.lock.write(may_fault).downgrade();
+        drop(scene.lock.try_read().expect("nobody waits"));
+        drop(held);
     });
 }
 

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{advance, on, run, spawn, spawn_returning, system, wait_for};
+use common::{advance, on, run, spawn, spawn_returning, system, wait_until};
 use dispatch::sleep_queue::interrupt;
 use dispatch::{Condvar, Mutex, Semaphore, Woken};
 use machine::MayFault;
@@ -83,7 +83,7 @@ fn a_unit_is_handed_to_the_most_important_waiter_and_cannot_be_snatched() {
                 semaphore.v();
                 // The waiter has not run yet, and yet the unit is gone.
                 assert!(!semaphore.try_p());
-                wait_for(|| order.lock().unwrap().len() == woken);
+                wait_until(|| order.lock().unwrap().len() == woken);
             }
             for waiter in waiters {
                 waiter.join(may_fault);
@@ -109,7 +109,7 @@ fn waiting_ends_at_the_deadline() {
                     assert_eq!(semaphore.p_until(5, may_fault), Woken::ByEvent);
                 })
             };
-            wait_for(|| semaphore.waiters() == 1);
+            wait_until(|| semaphore.waiters() == 1);
             advance(10);
             waiter.join(may_fault);
             assert_eq!((semaphore.units(), semaphore.waiters()), (0, 0));
@@ -135,7 +135,7 @@ fn unit_against(
                 let semaphore = Arc::clone(&semaphore);
                 spawn(on(1, 61), move |may_fault| semaphore.p(may_fault))
             };
-            wait_for(|| semaphore.waiters() == 2);
+            wait_until(|| semaphore.waiters() == 2);
             let thread = first.thread();
             let disturber = spawn(on(0, 61), move |_| disturb(thread));
             semaphore.v();

@@ -4,7 +4,8 @@
 
 mod common;
 
-use common::{on, run, spawn, system, wait_for};
+use common::{on, run, spawn, system, wait_until};
+use dispatch::kernel_thread::JoinHandle;
 use dispatch::stop::{continue_thread, stop, stop_self};
 use dispatch::{Semaphore, State, preempt};
 use std::sync::Arc;
@@ -45,30 +46,36 @@ fn a_running_thread_stops_on_its_way_to_user_mode() {
                     }
                 })
             };
-            wait_for(|| turns.load(Ordering::SeqCst) != 0);
+            wait_until(|| turns.load(Ordering::SeqCst) != 0);
             stop(thread.thread());
-            wait_for(|| thread.thread().state() == State::Stopped);
+            wait_until(|| thread.thread().state() == State::Stopped);
             let before = turns.load(Ordering::SeqCst);
             preempt::yield_now();
             assert_eq!(turns.load(Ordering::SeqCst), before);
             assert!(continue_thread(thread.thread()));
-            wait_for(|| turns.load(Ordering::SeqCst) > before);
+            wait_until(|| turns.load(Ordering::SeqCst) > before);
             over.store(true, Ordering::SeqCst);
             thread.join(may_fault);
         });
     });
 }
 
+/// A semaphore without units, and a thread that sleeps on processor 1 until it has one.
+fn semaphore_and_sleeper() -> (Arc<Semaphore>, JoinHandle) {
+    let semaphore = Arc::new(Semaphore::new(0));
+    let sleeper = {
+        let semaphore = Arc::clone(&semaphore);
+        spawn(on(1, 61), move |may_fault| semaphore.p(may_fault))
+    };
+    wait_until(|| semaphore.waiters() == 1);
+    (semaphore, sleeper)
+}
+
 #[test]
 fn a_sleeping_thread_is_stopped_instead_of_woken_and_keeps_what_it_was_woken_for() {
     common::model(|| {
         run(2, |may_fault| {
-            let semaphore = Arc::new(Semaphore::new(0));
-            let thread = {
-                let semaphore = Arc::clone(&semaphore);
-                spawn(on(1, 61), move |may_fault| semaphore.p(may_fault))
-            };
-            wait_for(|| semaphore.waiters() == 1);
+            let (semaphore, thread) = semaphore_and_sleeper();
             assert!(!stop(thread.thread()));
             assert_eq!(thread.thread().state(), State::Sleep);
             semaphore.v();
@@ -84,12 +91,7 @@ fn a_sleeping_thread_is_stopped_instead_of_woken_and_keeps_what_it_was_woken_for
 fn a_wish_is_taken_back_before_it_is_fulfilled() {
     common::model(|| {
         run(2, |may_fault| {
-            let semaphore = Arc::new(Semaphore::new(0));
-            let thread = {
-                let semaphore = Arc::clone(&semaphore);
-                spawn(on(1, 61), move |may_fault| semaphore.p(may_fault))
-            };
-            wait_for(|| semaphore.waiters() == 1);
+            let (semaphore, thread) = semaphore_and_sleeper();
             stop(thread.thread());
             assert!(!continue_thread(thread.thread()));
             semaphore.v();
@@ -137,7 +139,7 @@ fn a_thread_that_stops_itself_waits_for_who_lets_it_continue() {
                     passed.store(true, Ordering::SeqCst);
                 })
             };
-            wait_for(|| thread.thread().state() == State::Stopped);
+            wait_until(|| thread.thread().state() == State::Stopped);
             assert!(!passed.load(Ordering::SeqCst));
             assert!(continue_thread(thread.thread()));
             thread.join(may_fault);

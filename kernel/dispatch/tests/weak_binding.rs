@@ -6,7 +6,8 @@
 mod common;
 
 use common::{
-    Flag, cpu, go_to, here, real_time, run, run_with, spawn, system, wait_for_processors,
+    Flag, cpu, go_to, go_to_and_stay, here, holding, model_on, real_time, run, run_with, spawn,
+    spin_until, system, wait_for_processors,
 };
 use dispatch::binding::{Strength, affinity_here, processor_bind};
 use dispatch::cpu_lock::lock_processors;
@@ -108,9 +109,7 @@ fn bound_strongly_meanwhile(before: bool) {
         let thread = {
             let (ready, bound) = (ready.clone(), bound.clone());
             spawn(system(60), move |may_fault| {
-                let affinity = go_to(1, may_fault);
-                let off = preempt::disable(may_fault);
-                drop(affinity);
+                let off = go_to_and_stay(1, may_fault);
                 let early = (!before).then(nomigrate);
                 ready.set();
                 bound.spin();
@@ -186,52 +185,40 @@ fn row_07_at_the_end_it_goes_to_where_it_is_bound_strongly() {
     });
 }
 
+/// Keeps the processor until processor 1 is in motion, or has been.
+fn spin_until_in_motion(over: &Flag) {
+    spin_until(|| cpu(1).is_in_motion() || over.is_set());
+}
+
 #[test]
 fn row_08_on_a_processor_in_motion_it_goes_to_another_first() {
-    common::model(|| {
-        run(2, |may_fault| {
-            wait_for_processors(2);
-            let (held, done) = (Flag::new(), Flag::new());
-            // Keeps the processor in motion for as long as the patience lasts.
-            let holder = {
-                let (held, done) = (held.clone(), done.clone());
-                spawn(system(60), move |may_fault| {
-                    let affinity = go_to(1, may_fault);
-                    held.set();
-                    done.wait();
-                    drop(affinity);
-                })
-            };
-            held.wait();
-            let ready = Flag::new();
-            let thread = {
-                let (ready, done) = (ready.clone(), done.clone());
-                spawn(system(70), move |may_fault| {
-                    let affinity = go_to(1, may_fault);
-                    let off = preempt::disable(may_fault);
-                    drop(affinity);
-                    ready.set();
-                    while !cpu(1).is_in_motion() && !done.is_set() {
-                        machine::spin();
-                    }
-                    drop(off);
-                    let before = cpu(1).is_in_motion();
-                    let binding = nomigrate();
-                    if before && cpu(1).is_in_motion() {
-                        assert_eq!(weak(), Some(0), "not where it would be in the way");
-                    }
-                    drop(binding);
-                    done.set();
-                })
-            };
-            ready.wait();
-            let lock = lock_processors(may_fault);
-            let _ = cpu_offline(cpu(1), false, &NoDuties, &lock, may_fault);
-            done.set();
-            drop(lock);
-            thread.join(may_fault);
-            holder.join(may_fault);
-        });
+    model_on(2, |may_fault| {
+        let (ready, done) = (Flag::new(), Flag::new());
+        // Keeps the processor in motion for as long as the patience lasts.
+        let holder = holding(&done, |may_fault| go_to(1, may_fault));
+        let thread = {
+            let (ready, done) = (ready.clone(), done.clone());
+            spawn(system(70), move |may_fault| {
+                let off = go_to_and_stay(1, may_fault);
+                ready.set();
+                spin_until_in_motion(&done);
+                drop(off);
+                let before = cpu(1).is_in_motion();
+                let binding = nomigrate();
+                if before && cpu(1).is_in_motion() {
+                    assert_eq!(weak(), Some(0), "not where it would be in the way");
+                }
+                drop(binding);
+                done.set();
+            })
+        };
+        ready.wait();
+        let lock = lock_processors(may_fault);
+        let _ = cpu_offline(cpu(1), false, &NoDuties, &lock, may_fault);
+        done.set();
+        drop(lock);
+        thread.join(may_fault);
+        holder.join(may_fault);
     });
 }
 
@@ -254,20 +241,12 @@ fn while_in_motion(on_processor_1: impl FnOnce(&mut MayFault, &Flag, &Flag) + Se
     });
 }
 
-fn spin_until_in_motion(over: &Flag) {
-    while !cpu(1).is_in_motion() && !over.is_set() {
-        machine::spin();
-    }
-}
-
 #[test]
 fn row_09_on_a_processor_in_motion_who_cannot_leave_is_bound_there() {
     common::model(|| {
         // With preemption off.
         while_in_motion(|may_fault, ready, over| {
-            let affinity = go_to(1, may_fault);
-            let off = preempt::disable(may_fault);
-            drop(affinity);
+            let off = go_to_and_stay(1, may_fault);
             ready.set();
             spin_until_in_motion(over);
             let binding = nomigrate();
@@ -304,19 +283,16 @@ fn row_09_on_a_processor_in_motion_who_cannot_leave_is_bound_there() {
 
 #[test]
 fn row_10_behind_the_barrier_preemption_is_turned_off_instead() {
-    common::model(|| {
-        run(2, |may_fault| {
-            wait_for_processors(2);
-            let lock = lock_processors(may_fault);
-            let barrier = barrier(&lock);
-            let binding = nomigrate();
-            assert_eq!((depth(), weak()), (-1, None));
-            assert!(!preempt::is_possible());
-            drop(binding);
-            assert_eq!((depth(), weak()), (0, None));
-            assert!(preempt::is_possible());
-            drop(barrier);
-        });
+    model_on(2, |may_fault| {
+        let lock = lock_processors(may_fault);
+        let barrier = barrier(&lock);
+        let binding = nomigrate();
+        assert_eq!((depth(), weak()), (-1, None));
+        assert!(!preempt::is_possible());
+        drop(binding);
+        assert_eq!((depth(), weak()), (0, None));
+        assert!(preempt::is_possible());
+        drop(barrier);
     });
 }
 
@@ -366,42 +342,39 @@ fn row_12_who_is_bound_when_the_barrier_rises_stays_bound() {
 
 #[test]
 fn row_13_preempted_it_waits_for_its_processor_and_nobody_steals_it() {
-    common::model(|| {
-        run(2, |may_fault| {
-            wait_for_processors(2);
-            let stay = go_to(0, may_fault);
-            let (bound, preempted) = (Flag::new(), Flag::new());
-            let thread = {
-                let (bound, preempted) = (bound.clone(), preempted.clone());
-                spawn(system(60), move |may_fault| {
-                    let affinity = go_to(1, may_fault);
-                    let binding = nomigrate();
-                    drop(affinity);
-                    bound.set();
-                    preempted.spin();
-                    assert_eq!((here(), weak()), (1, Some(1)));
-                    drop(binding);
-                })
-            };
-            bound.wait();
-            let victim = thread.thread();
-            let preemptor = {
-                let preempted = preempted.clone();
-                spawn(real_time(120).bound(cpu(1)), move |_| {
-                    // Processor 0 has nothing to do meanwhile but to steal.
-                    for _ in 0..10 {
-                        machine::spin();
-                        assert_eq!(victim.state(), State::Run);
-                        assert_eq!(cpu(1).waiting(), 1);
-                    }
-                    preempted.set();
-                })
-            };
-            drop(stay);
-            preemptor.join(may_fault);
-            thread.join(may_fault);
-            assert_eq!(cpu(0).counts().steals.load(Relaxed), 0);
-        });
+    model_on(2, |may_fault| {
+        let stay = go_to(0, may_fault);
+        let (bound, preempted) = (Flag::new(), Flag::new());
+        let thread = {
+            let (bound, preempted) = (bound.clone(), preempted.clone());
+            spawn(system(60), move |may_fault| {
+                let affinity = go_to(1, may_fault);
+                let binding = nomigrate();
+                drop(affinity);
+                bound.set();
+                preempted.spin();
+                assert_eq!((here(), weak()), (1, Some(1)));
+                drop(binding);
+            })
+        };
+        bound.wait();
+        let victim = thread.thread();
+        let preemptor = {
+            let preempted = preempted.clone();
+            spawn(real_time(120).bound(cpu(1)), move |_| {
+                // Processor 0 has nothing to do meanwhile but to steal.
+                for _ in 0..10 {
+                    machine::spin();
+                    assert_eq!(victim.state(), State::Run);
+                    assert_eq!(cpu(1).waiting(), 1);
+                }
+                preempted.set();
+            })
+        };
+        drop(stay);
+        preemptor.join(may_fault);
+        thread.join(may_fault);
+        assert_eq!(cpu(0).counts().steals.load(Relaxed), 0);
     });
 }
 
@@ -432,34 +405,31 @@ fn row_14_to_sleep_while_weakly_bound_is_caught_and_named() {
 
 #[test]
 fn row_15_a_restored_image_leaves_the_live_bindings_alone() {
-    common::model(|| {
-        run(2, |may_fault| {
-            wait_for_processors(2);
-            let at_1 = go_to(1, may_fault);
-            // The copying binds it, and the image shows that.
-            let binding = nomigrate();
-            let image = ThreadSnapshot::take(Thread::running());
-            assert_eq!((image.nomigrate, image.weak, image.strong), (1, Some(1), Some(1)));
-            drop(binding);
-            drop(at_1);
-            let at_0 = go_to(0, may_fault);
-            image.restore();
-            assert_eq!((depth(), weak()), (0, None));
-            let binding = nomigrate();
-            assert_eq!((depth(), weak()), (1, Some(0)));
-            drop(binding);
-            drop(at_0);
-            // The other way round: restored while bound, it stays bound.
-            let image = ThreadSnapshot::take(Thread::running());
-            let binding = nomigrate();
-            let affinity = affinity_here();
-            let there = here();
-            image.restore();
-            assert_eq!((depth(), weak()), (1, Some(there)));
-            drop(binding);
-            machine::spin();
-            assert_eq!(here(), there);
-            drop(affinity);
-        });
+    model_on(2, |may_fault| {
+        let at_1 = go_to(1, may_fault);
+        // The copying binds it, and the image shows that.
+        let binding = nomigrate();
+        let image = ThreadSnapshot::take(Thread::running());
+        assert_eq!((image.nomigrate, image.weak, image.strong), (1, Some(1), Some(1)));
+        drop(binding);
+        drop(at_1);
+        let at_0 = go_to(0, may_fault);
+        image.restore();
+        assert_eq!((depth(), weak()), (0, None));
+        let binding = nomigrate();
+        assert_eq!((depth(), weak()), (1, Some(0)));
+        drop(binding);
+        drop(at_0);
+        // The other way round: restored while bound, it stays bound.
+        let image = ThreadSnapshot::take(Thread::running());
+        let binding = nomigrate();
+        let affinity = affinity_here();
+        let there = here();
+        image.restore();
+        assert_eq!((depth(), weak()), (1, Some(there)));
+        drop(binding);
+        machine::spin();
+        assert_eq!(here(), there);
+        drop(affinity);
     });
 }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unused_imports, reason = "each test uses its part")]
 
+mod processors;
+
 use dispatch::interrupt_thread::{self, InterruptContext};
 use dispatch::kernel_thread::{self, Attributes, JoinHandle};
 use dispatch::resources::{KernelStack, OutOfMemory, StackKind};
@@ -14,8 +16,8 @@ use machine::{Atomic, Cpu, Hooks, MayFault, Pil};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-#[allow(unused_imports, reason = "each test uses its part")]
 pub use machine::sim::{model, model_with_few_preemptions, once};
+pub use processors::*;
 
 /// The hooks of a kernel that is nothing but a dispatcher.
 pub struct DispatcherHooks;
@@ -175,14 +177,6 @@ pub fn advance(ticks: u64) {
     sim::interrupt_point();
 }
 
-/// Lets others run until something is the case.
-pub fn wait_for(mut is_so: impl FnMut() -> bool) {
-    while !is_so() {
-        dispatch::preempt::yield_now();
-        machine::spin();
-    }
-}
-
 type Body = Box<dyn FnOnce(&mut MayFault) -> usize + Send>;
 
 /// Starts a thread from a closure.
@@ -212,11 +206,6 @@ pub fn spawn_returning(
     kernel_thread::create(&attributes, entry, argument).expect("the host has memory")
 }
 
-/// A processor of the running machine.
-pub fn cpu(index: usize) -> &'static CpuDispatch {
-    Dispatch::current().cpu(index).expect("the test knows how many there are")
-}
-
 /// Lets others run until this is so.
 pub fn wait_until(is_so: impl Fn() -> bool) {
     while !is_so() {
@@ -225,23 +214,11 @@ pub fn wait_until(is_so: impl Fn() -> bool) {
     }
 }
 
-/// Waits until this many processors have been started.
-pub fn wait_for_processors(count: usize) {
-    wait_until(|| (0..count).all(|index| cpu(index).is_online()));
-}
-
-/// The index of the processor that the running thread is on at this moment.
-pub fn here() -> usize {
-    Cpu::current_index_hint()
-}
-
-/// The running thread goes to a processor, and is bound to it while the guard lives.
-pub fn go_to(index: usize, may_fault: &mut MayFault) -> dispatch::binding::AffinityGuard {
-    let lock = dispatch::cpu_lock::lock_processors(may_fault);
-    let guard = dispatch::binding::affinity_set(Thread::running(), cpu(index), &lock);
-    drop(lock);
-    assert_eq!(here(), index);
-    guard.expect("the thread runs")
+/// Keeps the processor until this is so.
+pub fn spin_until(is_so: impl Fn() -> bool) {
+    while !is_so() {
+        machine::spin();
+    }
 }
 
 /// Something that has happened or not.
@@ -271,8 +248,6 @@ impl Flag {
 
     /// Keeps the processor until it has.
     pub fn spin(&self) {
-        while !self.is_set() {
-            machine::spin();
-        }
+        spin_until(|| self.is_set());
     }
 }
