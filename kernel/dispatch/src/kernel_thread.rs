@@ -183,14 +183,10 @@ pub fn create(
     entry: Entry,
     argument: usize,
 ) -> Result<JoinHandle, OutOfMemory> {
-    let thread = prepare(attributes, entry, argument)?;
-    let level = pil::raise_anywhere(Pil::DISP);
-    // SAFETY: nobody knows the thread yet, and its lock pointer leads to the transition lock.
-    let transit = unsafe { InTransit::assume(thread, level.atomic()) };
-    leave_dead_set(thread, Dispatch::of(level.atomic()));
-    enqueue::enqueue(transit, End::Back);
-    drop(level);
-    Ok(JoinHandle { thread })
+    create_into(attributes, entry, argument, |transit| {
+        leave_dead_set(transit.thread(), Dispatch::of(transit.atomic()));
+        enqueue::enqueue(transit, End::Back);
+    })
 }
 
 /// A thread of a set without processors, or of one that was destroyed while the thread was being made, goes to
@@ -212,13 +208,24 @@ pub fn create_stopped(
     entry: Entry,
     argument: usize,
 ) -> Result<JoinHandle, OutOfMemory> {
+    create_into(attributes, entry, argument, |transit| {
+        let atomic = transit.atomic();
+        let held: Held<'_> = Dispatch::of(atomic).stop_lock.enter_high(atomic);
+        transit.into_stopped(&held);
+    })
+}
+
+/// Makes a thread and publishes it, at `DISP_LEVEL`.
+fn create_into(
+    attributes: &Attributes,
+    entry: Entry,
+    argument: usize,
+    publish: impl FnOnce(InTransit<'_>),
+) -> Result<JoinHandle, OutOfMemory> {
     let thread = prepare(attributes, entry, argument)?;
     let level = pil::raise_anywhere(Pil::DISP);
-    // SAFETY: as in `create`.
-    let transit = unsafe { InTransit::assume(thread, level.atomic()) };
-    let held: Held<'_> = Dispatch::of(level.atomic()).stop_lock.enter_high(level.atomic());
-    transit.into_stopped(&held);
-    drop(held);
+    // SAFETY: nobody knows the thread yet, and its lock pointer leads to the transition lock.
+    publish(unsafe { InTransit::assume(thread, level.atomic()) });
     drop(level);
     Ok(JoinHandle { thread })
 }
