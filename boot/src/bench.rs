@@ -261,6 +261,7 @@ mod tests {
     fn log() -> ReportLog {
         ReportLog::new(
             b"value own.thing instructions 7\n\
+              value smp.cross_wake instructions 2700\n\
               value syscall.null instructions 48\n\
               value syscall.null instructions 47\n\
               value boot.kernel_to_user instructions 1234567\n\
@@ -275,6 +276,7 @@ mod tests {
         let expected = [
             ("boot.kernel_to_user", 1_234_567),
             ("syscall.null", 47),
+            ("smp.cross_wake", 2_700),
             ("sa.memory_parked", 4_500),
             ("own.thing", 7),
         ];
@@ -287,7 +289,24 @@ mod tests {
         let line = text.lines().find(|line| line.starts_with("syscall.null")).unwrap();
         let cells: Vec<&str> = line.split_whitespace().collect();
         assert!(cells.ends_with(&["47", "50", "212", "-", "4.5"]), "{line}");
-        assert_eq!(text.lines().count(), 5);
+        assert_eq!(text.lines().count(), 6);
+    }
+
+    #[test]
+    fn a_value_without_a_goal_is_shown_without_one() {
+        let text = table(&measured([&log()]));
+        let line = text.lines().find(|line| line.starts_with("smp.cross_wake")).unwrap();
+        let cells: Vec<&str> = line.split_whitespace().collect();
+        assert!(cells.ends_with(&["2,700", "-", "-", "-", "-"]), "{line}");
+    }
+
+    #[test]
+    fn several_machines_make_one_table() {
+        let other = ReportLog::new(b"value disp.lock instructions 17\n");
+        let values = measured([&log(), &other]);
+        let names: Vec<_> = values.iter().map(|value| value.name.as_str()).collect();
+        assert!(names.starts_with(&["boot.kernel_to_user", "syscall.null", "disp.lock"]));
+        assert_eq!(names.len(), 6);
     }
 
     #[test]

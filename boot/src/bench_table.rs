@@ -61,7 +61,7 @@ pub const ROWS: &[Row] = &[
     row("disp.weakbind", "thread bound weakly and let go", 25).linux(2_253),
     row("disp.weakbind_nested", "the same inside another weak binding", 8),
     row("disp.create_join", "kernel thread created, run, joined", 1_500),
-    without_goal("smp.cross_wake", "the two on two processors, each wake-up a poke"),
+    without_goal("smp.cross_wake", "two threads on two processors wake each other once"),
     row("vm.fault_zero", "first write to a page, zeroing included", 650).linux(3_124),
     row("vm.fault_software", "page fault, the software's part", 120).linux(1_259),
     row("vm.fault_file", "fault on a page of a file in memory", 200),
