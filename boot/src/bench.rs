@@ -37,25 +37,31 @@ pub struct Measured {
     pub value: u64,
 }
 
-/// The groups that the kernel measures itself.
-const KERNEL_GROUPS: [&str; 1] = ["disp"];
+/// The groups that the kernel measures itself, and how many processors each takes. A second processor would
+/// change the values of the others, so a group that takes more than one has a machine of its own.
+const KERNEL_GROUPS: [(&str, u32); 2] = [("disp", 1), ("smp", 2)];
 
-/// The machine for measurements.
-pub fn machine() -> Machine {
-    Machine { cpus: 1, pace: Pace::Counted, ..Machine::default() }
-}
-
-/// Boots the benchmark program, all of it or one group.
-pub fn measure(build: &Build, image: &Path, group: Option<&str>) -> Result<Run> {
-    let program = |group| ["bench"].into_iter().chain(group).map(str::to_owned).collect();
-    match group {
-        // The kernel's own groups need no program.
-        Some(group) if KERNEL_GROUPS.contains(&group) => {
-            boot(build, image, machine(), vec![format!("bench={group}")], Vec::new())
+/// Boots what measures, all of it or one group: one machine after the other.
+pub fn measure(build: &Build, image: &Path, group: Option<&str>) -> Result<Vec<Run>> {
+    let boot = |cpus, kernel: Option<&str>, program: &[&str]| {
+        let machine = Machine { cpus, pace: Pace::Counted, ..Machine::default() };
+        let options = kernel.map(|group| format!("bench={group}"));
+        let program = program.iter().map(|word| (*word).to_owned());
+        boot(build, image, machine, options.into_iter().collect(), program.collect())
+    };
+    let Some(group) = group else {
+        let mut runs = vec![boot(1, Some("all"), &["bench"])?];
+        for (group, cpus) in KERNEL_GROUPS.into_iter().filter(|(_, cpus)| *cpus > 1) {
+            runs.push(boot(cpus, Some(group), &[])?);
         }
-        Some(group) => boot(build, image, machine(), Vec::new(), program(Some(group))),
-        None => boot(build, image, machine(), vec!["bench=all".to_owned()], program(None)),
-    }
+        return Ok(runs);
+    };
+    let run = match KERNEL_GROUPS.into_iter().find(|(name, _)| *name == group) {
+        // The kernel's own groups need no program.
+        Some((_, cpus)) => boot(cpus, Some(group), &[]),
+        None => boot(1, None, &["bench", group]),
+    };
+    Ok(vec![run?])
 }
 
 /// Boots `hello` on four processors at full speed; the answer is how long it took.
@@ -92,14 +98,16 @@ fn boot(
 }
 
 /// The measured values in the table's order, those that it does not know at the end.
-pub fn measured(report: &ReportLog) -> Vec<Measured> {
+pub fn measured<'a>(reports: impl IntoIterator<Item = &'a ReportLog>) -> Vec<Measured> {
     let mut smallest: BTreeMap<(usize, String), (&str, u64)> = BTreeMap::new();
-    for unit in [INSTRUCTIONS, BYTES] {
-        for (name, value) in report.values(unit) {
-            let known = bench_table::ROWS.iter().position(|row| row.name == name);
-            let place = (known.unwrap_or(usize::MAX), name.to_owned());
-            let entry = smallest.entry(place).or_insert((unit, value));
-            entry.1 = entry.1.min(value);
+    for report in reports {
+        for unit in [INSTRUCTIONS, BYTES] {
+            for (name, value) in report.values(unit) {
+                let known = bench_table::ROWS.iter().position(|row| row.name == name);
+                let place = (known.unwrap_or(usize::MAX), name.to_owned());
+                let entry = smallest.entry(place).or_insert((unit, value));
+                entry.1 = entry.1.min(value);
+            }
         }
     }
     let measured = |((_, name), (unit, value)): ((usize, String), (&str, u64))| Measured {
@@ -123,7 +131,7 @@ pub fn table(values: &[Measured]) -> String {
             value.name.clone(),
             row.map_or("", |row| row.operation).to_owned(),
             grouped(value.value) + suffix,
-            figure(row.map(|row| row.goal)),
+            figure(row.and_then(|row| row.goal)),
             figure(linux),
             figure(row.and_then(|row| row.go)),
             match linux {
@@ -155,7 +163,7 @@ pub fn to_json(values: &[Measured]) -> String {
             "name": value.name,
             "unit": value.unit,
             "value": value.value,
-            "goal": row.map(|row| row.goal),
+            "goal": row.and_then(|row| row.goal),
             "linux": row.and_then(|row| row.linux),
             "go": row.and_then(|row| row.go),
         })
@@ -253,6 +261,7 @@ mod tests {
     fn log() -> ReportLog {
         ReportLog::new(
             b"value own.thing instructions 7\n\
+              value smp.cross_wake instructions 2700\n\
               value syscall.null instructions 48\n\
               value syscall.null instructions 47\n\
               value boot.kernel_to_user instructions 1234567\n\
@@ -263,10 +272,11 @@ mod tests {
 
     #[test]
     fn the_smallest_value_counts_and_the_tables_order_holds() {
-        let values: Vec<_> = measured(&log()).into_iter().map(|it| (it.name, it.value)).collect();
+        let values: Vec<_> = measured([&log()]).into_iter().map(|it| (it.name, it.value)).collect();
         let expected = [
             ("boot.kernel_to_user", 1_234_567),
             ("syscall.null", 47),
+            ("smp.cross_wake", 2_700),
             ("sa.memory_parked", 4_500),
             ("own.thing", 7),
         ];
@@ -275,16 +285,33 @@ mod tests {
 
     #[test]
     fn the_table_shows_goal_and_peers() {
-        let text = table(&measured(&log()));
+        let text = table(&measured([&log()]));
         let line = text.lines().find(|line| line.starts_with("syscall.null")).unwrap();
         let cells: Vec<&str> = line.split_whitespace().collect();
         assert!(cells.ends_with(&["47", "50", "212", "-", "4.5"]), "{line}");
-        assert_eq!(text.lines().count(), 5);
+        assert_eq!(text.lines().count(), 6);
+    }
+
+    #[test]
+    fn a_value_without_a_goal_is_shown_without_one() {
+        let text = table(&measured([&log()]));
+        let line = text.lines().find(|line| line.starts_with("smp.cross_wake")).unwrap();
+        let cells: Vec<&str> = line.split_whitespace().collect();
+        assert!(cells.ends_with(&["2,700", "-", "-", "-", "-"]), "{line}");
+    }
+
+    #[test]
+    fn several_machines_make_one_table() {
+        let other = ReportLog::new(b"value disp.lock instructions 17\n");
+        let values = measured([&log(), &other]);
+        let names: Vec<_> = values.iter().map(|value| value.name.as_str()).collect();
+        assert!(names.starts_with(&["boot.kernel_to_user", "syscall.null", "disp.lock"]));
+        assert_eq!(names.len(), 6);
     }
 
     #[test]
     fn what_is_written_compares_as_unchanged() {
-        let values = measured(&log());
+        let values = measured([&log()]);
         let earlier = Earlier::parse(&to_json(&values)).unwrap();
         let (text, worse) = compare(&values, &earlier, true);
         assert_eq!((text.as_str(), worse), ("no value has changed\n", false));
@@ -297,7 +324,7 @@ mod tests {
     #[test]
     fn only_more_than_the_tolerance_is_worse() {
         let earlier = |was| Earlier(BTreeMap::from([("boot.kernel_to_user".to_owned(), was)]));
-        let values = measured(&log());
+        let values = measured([&log()]);
         let worse = |was| compare(&values, &earlier(was), true).1;
         assert!(!worse(1_234_567) && !worse(1_230_000) && !worse(9_999_999));
         assert!(worse(1_200_000) && worse(0));
@@ -308,7 +335,7 @@ mod tests {
     #[test]
     fn what_a_whole_run_no_longer_measures_is_worse() {
         let earlier = BTreeMap::from([("own.thing".to_owned(), 7), ("own.gone".to_owned(), 1_200)]);
-        let (earlier, values) = (Earlier(earlier), measured(&log()));
+        let (earlier, values) = (Earlier(earlier), measured([&log()]));
         let (text, worse) = compare(&values, &earlier, true);
         assert!(worse && text.ends_with("own.gone: 1,200 -> not measured  WORSE\n"), "{text}");
         let (text, worse) = compare(&values, &earlier, false);

@@ -12,8 +12,8 @@ pub struct Row {
     pub name: &'static str,
     /// What one operation is.
     pub operation: &'static str,
-    /// What may be needed at most.
-    pub goal: u64,
+    /// What may be needed at most, if that has been said.
+    pub goal: Option<u64>,
     /// What Linux needs.
     pub linux: Option<u64>,
     /// What Go needs.
@@ -27,7 +27,11 @@ pub const INSTRUCTIONS: &str = "instructions";
 pub const BYTES: &str = "bytes";
 
 const fn row(name: &'static str, operation: &'static str, goal: u64) -> Row {
-    Row { name, operation, goal, linux: None, go: None }
+    Row { goal: Some(goal), ..without_goal(name, operation) }
+}
+
+const fn without_goal(name: &'static str, operation: &'static str) -> Row {
+    Row { name, operation, goal: None, linux: None, go: None }
 }
 
 impl Row {
@@ -57,6 +61,7 @@ pub const ROWS: &[Row] = &[
     row("disp.weakbind", "thread bound weakly and let go", 25).linux(2_253),
     row("disp.weakbind_nested", "the same inside another weak binding", 8),
     row("disp.create_join", "kernel thread created, run, joined", 1_500),
+    without_goal("smp.cross_wake", "two threads on two processors wake each other once"),
     row("vm.fault_zero", "first write to a page, zeroing included", 650).linux(3_124),
     row("vm.fault_software", "page fault, the software's part", 120).linux(1_259),
     row("vm.fault_file", "fault on a page of a file in memory", 200),

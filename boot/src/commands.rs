@@ -123,10 +123,13 @@ fn conclude(run: &Run, again: &str) -> u8 {
 fn measure(options: BenchOptions) -> Result<u8> {
     let earlier = options.compare.as_deref().map(Earlier::read).transpose()?;
     let (build, image) = image::prepare(Profile::Release)?;
-    progress::step("measuring with counted instructions on one processor");
-    let run = bench::measure(&build, &image, options.group.as_deref())?;
-    let values = bench::measured(&run.report);
-    ensure!(!values.is_empty(), "nothing was measured; see {}", run.folder.path().display());
+    progress::step("measuring with counted instructions");
+    let runs = bench::measure(&build, &image, options.group.as_deref())?;
+    for run in &runs {
+        let nothing = bench::measured([&run.report]).is_empty();
+        ensure!(!nothing, "nothing was measured; see {}", run.folder.path().display());
+    }
+    let values = bench::measured(runs.iter().map(|run| &run.report));
     print!("{}", bench::table(&values));
     let wall = bench::wall(&build, &image)?;
     println!(

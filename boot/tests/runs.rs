@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// Plays the part that the program's name asks for. 33, 35 and 65 are the statuses of a program's
-/// end, of the checks' end and of a kernel panic.
+/// Plays the part that the program's name asks for. 33, 35, 37 and 65 are the statuses of a program's
+/// end, of the checks' end, of switching off and of a kernel panic.
 const QEMU: &str = r#"#!/bin/sh
 case "$1" in
 --version) echo 'QEMU emulator version 7.2 (stand-in)'; exit 0 ;;
@@ -38,6 +38,7 @@ case "$*" in
 *'-- bench refused'*) echo 'no such device' >&2; exit 1 ;;
 *check=fatal*) say 'kernel panic: no frame'; printf 'begin a\n' > "$report"; exit 65 ;;
 *'-- bench'*) printf 'value syscall.null instructions 47\nexited bench 0\n' > "$report"; exit 33 ;;
+*'-smp 2 '*bench=smp*) echo 'value smp.cross_wake instructions 2700' > "$report"; exit 37 ;;
 *'-- hello'*) echo 'exited hello 0' > "$report"; exit 33 ;;
 esac
 exit 1
@@ -207,7 +208,11 @@ fn measured_values_can_be_kept_and_compared() {
     let stage = Stage::new("bench");
     let (status, output, said) = stage.run(&["bench", "--json", "values.json"]);
     assert_eq!(status, Some(0), "{said}");
-    assert!(output.contains("\nsyscall.null ") && output.contains("\nwall: "), "{output}");
+    for line in ["\nsyscall.null ", "\nsmp.cross_wake ", "\nwall: "] {
+        assert!(output.contains(line), "{output}");
+    }
+    let (_, output, said) = stage.run(&["bench", "smp"]);
+    assert!(output.contains("\nsmp.cross_wake ") && !output.contains("syscall"), "{said}");
     let (status, output, _) = stage.run(&["bench", "--compare", "values.json"]);
     assert_eq!(status, Some(0));
     assert!(output.ends_with("no value has changed\n"), "{output}");

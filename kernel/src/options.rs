@@ -134,7 +134,7 @@ impl Options {
             }
             "bench" => {
                 if !bench::is_known(value) {
-                    return Err(bad("bench=all or bench=disp"));
+                    return Err(bad("bench=all, bench=disp or bench=smp"));
                 }
                 self.bench = Some(value);
             }

@@ -22,7 +22,7 @@ const BOOT_PRIORITY: Priority = Priority::SYSTEM_MIN;
 const WATCHDOG_LIMIT: u64 = 10_000_000_000;
 
 /// How long bindings may take to end when a processor goes off line, in nanoseconds.
-const DRAIN: u64 = 200_000_000;
+pub const DRAIN: u64 = 200_000_000;
 
 /// A time in ticks of the clock; none before that is calibrated.
 fn ticks(kernel: &Kernel, nanoseconds: u64) -> u64 {
@@ -37,6 +37,11 @@ pub fn set_watchdog(kernel: &Kernel, nanoseconds: u64) {
 /// Sets the time between two clock ticks, in nanoseconds; 0: there are none.
 pub fn set_tick(kernel: &Kernel, nanoseconds: u64) {
     Dispatch::current().set_tick_interval(ticks(kernel, nanoseconds));
+}
+
+/// Sets how long bindings may take to end when a processor goes off line, in nanoseconds.
+pub fn set_drain(kernel: &Kernel, nanoseconds: u64) {
+    Dispatch::current().set_drain(ticks(kernel, nanoseconds));
 }
 
 /// The dispatcher's memory. Has no state.
@@ -86,7 +91,7 @@ pub fn begin_first(kernel: &'static Kernel, cpu: &'static Cpu) -> Result<(), NoS
     prepare_interrupts(cpu)?;
     set_watchdog(kernel, WATCHDOG_LIMIT);
     set_tick(kernel, tick::INTERVAL);
-    Dispatch::current().set_drain(ticks(kernel, DRAIN));
+    set_drain(kernel, DRAIN);
     start::begin_as_thread(cpu, boot, BOOT_PRIORITY, idle, 0).map_err(|_| NoSpace)
 }
 

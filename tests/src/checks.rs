@@ -32,13 +32,14 @@ const MACHINES: [(u32, u32, u64, &str); 7] = [
     (4, 8192, 120, "memory-8G"),
 ];
 
-/// The checks of the dispatcher that are about chance, and how much longer than usual they go on where
-/// instructions are counted: a hundred thousand hand-overs of each kind, processors off and on line 500
-/// times. Such a run repeats to the digit; with another number of processors it is another run.
+/// The checks of the dispatcher that are about chance or about time, and how much longer than usual they
+/// go on where instructions are counted: a hundred thousand hand-overs of each kind, processors off and on
+/// line 500 times. Such a run repeats to the digit; with another number of processors it is another run.
 const LONG: (&str, &str) = (
     "check=condvar-ping-pong,semaphore-ping-pong,mutex-ping-pong,sleeps-end-on-time,\
      real-time-preempts-the-kernel,preemption-is-deferred,priority-inversion-is-bounded,\
-     work-spreads,processors-go-off-and-on-line",
+     work-spreads,processors-go-off-and-on-line,off-line-waits-for-weak-bindings,\
+     off-line-gives-up-on-weak-bindings",
     "scale=25",
 );
 

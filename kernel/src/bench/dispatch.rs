@@ -1,5 +1,6 @@
 //! The dispatcher's benchmarks. They run on one processor, with nothing else to do.
 
+use super::ball::Game;
 use super::per_operation;
 use crate::kernel::Kernel;
 use core::hint::black_box;
@@ -7,7 +8,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use dispatch::disp_lock::LockClass;
 use dispatch::kernel_thread::{self, Attributes};
 use dispatch::weak_binding::nomigrate;
-use dispatch::{Condvar, DispLock, Mutex, Thread, measure as parts, preempt, thread_lock};
+use dispatch::{DispLock, Thread, measure as parts, preempt, thread_lock};
 use machine::MayFault;
 
 /// Measures all of it, in a thread like others: bound to no processor, and nobody's.
@@ -93,53 +94,9 @@ fn switches(may_fault: &mut MayFault) {
     thread.join(may_fault);
 }
 
-/// A ball that two threads play to each other.
-struct Game {
-    ball: Mutex<Ball>,
-    played: Condvar,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ball {
-    Here,
-    There,
-    Lost,
-}
-
-impl Game {
-    /// Waits for the ball at one side and plays it to the other. Says whether the game goes on.
-    fn play(&self, from: Ball, to: Ball, may_fault: &mut MayFault) -> bool {
-        let mut ball = self.ball.lock(may_fault);
-        while *ball != from {
-            if *ball == Ball::Lost {
-                return false;
-            }
-            ball = self.played.wait(ball, may_fault);
-        }
-        *ball = to;
-        self.played.signal();
-        true
-    }
-}
-
 /// Two threads of one processor wake each other: one operation is the ball's way there and back.
 fn wakes(may_fault: &mut MayFault) {
-    fn other(game: usize, may_fault: &mut MayFault) -> usize {
-        // SAFETY: `wakes` passes the address of its game, and waits for this thread.
-        let game = unsafe { &*core::ptr::with_exposed_provenance::<Game>(game) };
-        while game.play(Ball::There, Ball::Here, may_fault) {}
-        0
-    }
-    let game = Game { ball: Mutex::new(Ball::Here), played: Condvar::new() };
-    let address = core::ptr::from_ref(&game).expose_provenance();
-    let attributes = Attributes::system("bench");
-    let thread = kernel_thread::create(&attributes, other, address).expect("memory for a thread");
-    per_operation("disp.cv_pingpong", |count| {
-        for _ in 0..count {
-            game.play(Ball::Here, Ball::There, may_fault);
-        }
+    Game::against(&Attributes::system("bench"), may_fault, |game, may_fault| {
+        per_operation("disp.cv_pingpong", |count| game.rally(count, may_fault));
     });
-    // The ball of the last operation is still on its way back.
-    game.play(Ball::Here, Ball::Lost, may_fault);
-    thread.join(may_fault);
 }

@@ -161,6 +161,8 @@ const CHECKS: &[(&str, Check)] = &[
     ("work-spreads", dispatcher::work_spreads),
     ("processors-go-off-and-on-line", dispatcher::processors_go_off_and_on_line),
     ("bound-threads-keep-a-processor", dispatcher::bound_threads_keep_a_processor_on_line),
+    ("off-line-waits-for-weak-bindings", dispatcher::off_line_waits_for_weak_bindings),
+    ("off-line-gives-up-on-weak-bindings", dispatcher::off_line_gives_up_on_weak_bindings),
     ("context-switch", stacks::context_switch),
     ("stack-holes-are-filled", stacks::stack_holes_are_filled),
     ("interrupts-on-stack-holes", stacks::interrupts_on_stack_holes),

@@ -1,11 +1,13 @@
 //! Checks of the dispatcher on the real machine. Its logic is checked on the host; these show that the
 //! machine underneath does what that logic assumes, on as many processors as there are.
 
+mod drain;
 mod hand_over;
 mod hot_plug;
 mod preemption;
 mod spreading;
 
+pub use drain::{off_line_gives_up_on_weak_bindings, off_line_waits_for_weak_bindings};
 pub use hand_over::{
     condvar_ping_pong, mutex_ping_pong, semaphore_ping_pong, sleeps_end_on_time,
     threads_come_and_go,
@@ -83,4 +85,20 @@ fn cpu(kernel: &Kernel, index: usize) -> &'static CpuDispatch {
 /// The dispatcher's part of the last processor.
 fn last_cpu(kernel: &Kernel) -> &'static CpuDispatch {
     cpu(kernel, kernel.system.cpu_count() - 1)
+}
+
+/// How long a thread loops before it gives up, in nanoseconds.
+const PATIENCE: u64 = 30_000_000_000;
+
+/// Loops in the kernel until something holds; says whether it did in time.
+fn loop_until(holds: impl Fn() -> bool) -> bool {
+    let kernel = Kernel::current();
+    let deadline = kernel.uptime_nanoseconds() + PATIENCE;
+    while !holds() {
+        if kernel.uptime_nanoseconds() > deadline {
+            return false;
+        }
+        core::hint::spin_loop();
+    }
+    true
 }

@@ -1,27 +1,11 @@
 //! Preemption in the kernel, and what inheritance of priority does for it.
 
 use super::super::{Outcome, Run, ensure};
-use super::{last_cpu, real_time, run_threads, system};
+use super::{last_cpu, loop_until, real_time, run_threads, system};
 use crate::kernel::Kernel;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use dispatch::{Mutex, Semaphore, Thread};
 use machine::{MayFault, preempt, time};
-
-/// How long a thread loops before it gives up, in nanoseconds.
-const PATIENCE: u64 = 30_000_000_000;
-
-/// Loops in the kernel until something holds; says whether it did in time.
-fn loop_until(holds: impl Fn() -> bool) -> bool {
-    let kernel = Kernel::current();
-    let deadline = kernel.uptime_nanoseconds() + PATIENCE;
-    while !holds() {
-        if kernel.uptime_nanoseconds() > deadline {
-            return false;
-        }
-        core::hint::spin_loop();
-    }
-    true
-}
 
 struct Stage {
     wake: Semaphore,
