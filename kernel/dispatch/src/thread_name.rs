@@ -1,38 +1,46 @@
 //! A thread's name: for people, in reports.
 //!
 //! Anybody may ask for the name of any thread at any time, also in a panic, while the thread's object is
-//! being made into another thread. So it is kept byte by byte: who reads meanwhile gets a mixture of
-//! two names, and never memory that is not the thread's.
+//! being made into another thread. So it is kept in a few words in the thread: who reads meanwhile gets a
+//! mixture of two names, and never memory that is not the thread's.
 
 use core::fmt;
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Longest name of a thread, in bytes; longer ones are cut.
 pub const NAME_MAX: usize = 24;
 
+/// Bytes in a word.
+const WORD: usize = size_of::<u64>();
+
 /// The name, in the thread. Core's atomics in every flavour: nothing depends on it.
 pub(crate) struct NameCell {
-    /// Bytes of ASCII; 0 from the end on.
-    bytes: [AtomicU8; NAME_MAX],
+    /// Bytes of ASCII, the first one lowest; 0 from the end on.
+    words: [AtomicU64; NAME_MAX / WORD],
 }
 
 impl NameCell {
     pub(crate) fn new() -> NameCell {
-        NameCell { bytes: [const { AtomicU8::new(0) }; NAME_MAX] }
+        NameCell { words: [const { AtomicU64::new(0) }; NAME_MAX / WORD] }
     }
 
     /// Changes the name; what is not ASCII is shown as `?`.
     pub(crate) fn set(&self, name: &str) {
-        let ascii = name.chars().map(|letter| u8::try_from(letter).unwrap_or(b'?'));
-        let ascii =
-            ascii.map(|byte| if byte.is_ascii_graphic() || byte == b' ' { byte } else { b'?' });
-        for (place, byte) in self.bytes.iter().zip(ascii.chain(core::iter::repeat(0))) {
-            place.store(byte, Ordering::Relaxed);
+        let mut bytes = [0; NAME_MAX];
+        for (place, letter) in bytes.iter_mut().zip(name.chars()) {
+            *place = if matches!(letter, ' '..='~') { letter as u8 } else { b'?' };
+        }
+        for (word, bytes) in self.words.iter().zip(bytes.as_chunks::<WORD>().0) {
+            word.store(u64::from_le_bytes(*bytes), Ordering::Relaxed);
         }
     }
 
     pub(crate) fn get(&self) -> ThreadName {
-        ThreadName(core::array::from_fn(|index| self.bytes[index].load(Ordering::Relaxed)))
+        let mut name = [0; NAME_MAX];
+        for (word, bytes) in self.words.iter().zip(name.as_chunks_mut::<WORD>().0) {
+            *bytes = word.load(Ordering::Relaxed).to_le_bytes();
+        }
+        ThreadName(name)
     }
 }
 
