@@ -8,7 +8,7 @@
 //! 3. Refused if the caller is bound to it.
 //! 4. Devices send their interrupts elsewhere.
 //! 5. It is in motion, the bindings drain, all are paused, late binders are looked for
-//!    ([`crate::in_motion`]). Refused if bindings last.
+//!    ([`crate::in_motion`]). Refused if bindings last, or an interrupt whose handler has blocked there.
 //! 6. With all paused: it leaves the set of processors of its partition, and its queue is emptied.
 //!    From here on nobody chooses it.
 //! 7. Callouts move.
