@@ -101,6 +101,12 @@ pub(crate) struct RunOptions {
 pub(crate) struct CheckOptions {
     #[command(flatten)]
     pub(crate) machine: MachineOptions,
+    /// One tick of time per instruction: slower, and the same every time.
+    #[arg(long)]
+    pub(crate) icount: bool,
+    /// A further boot option for the kernel, such as scale=10; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = boot_option)]
+    pub(crate) option: Vec<String>,
     /// Which build.
     #[arg(long, value_enum, default_value = "checked")]
     pub(crate) profile: Profile,
@@ -226,6 +232,17 @@ mod tests {
     }
 
     #[test]
+    fn checks_take_boot_options() {
+        let line = "upcall check --icount --option scale=10 --option counted=1 frames";
+        let Commands::Check(check) = parse(line).unwrap().command else {
+            panic!("another command");
+        };
+        assert!(check.icount);
+        assert_eq!(check.option, ["scale=10", "counted=1"]);
+        assert_eq!(check.names, ["frames"]);
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for line in [
             "upcall run --cpus 0 hello",
@@ -233,6 +250,7 @@ mod tests {
             "upcall run --memory lots hello",
             "upcall run --option nonsense hello",
             "upcall run --option =x hello",
+            "upcall check --option nonsense",
             "upcall run --icount --kvm hello",
             "upcall trace",
             "upcall trace --check a hello",

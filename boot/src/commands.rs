@@ -80,8 +80,10 @@ fn run_program(options: RunOptions) -> Result<u8> {
 
 fn run_checks(options: CheckOptions) -> Result<u8> {
     let MachineOptions { cpus, memory } = options.machine;
-    let machine = Machine { cpus, memory, ..Machine::default() };
-    let line = CommandLine { options: vec![check::option(&options.names)], program: Vec::new() };
+    let pace = if options.icount { Pace::Counted } else { Pace::Free };
+    let machine = Machine { cpus, memory, pace, ..Machine::default() };
+    let mut line = CommandLine { options: vec![check::option(&options.names)], program: Vec::new() };
+    line.options.extend(options.option);
     let again = repeat::command(&machine, options.profile, &line);
     let (build, image) = image::prepare(options.profile)?;
     let manner = Manner {
