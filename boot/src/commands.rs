@@ -82,7 +82,8 @@ fn run_checks(options: CheckOptions) -> Result<u8> {
     let MachineOptions { cpus, memory } = options.machine;
     let pace = if options.icount { Pace::Counted } else { Pace::Free };
     let machine = Machine { cpus, memory, pace, ..Machine::default() };
-    let mut line = CommandLine { options: vec![check::option(&options.names)], program: Vec::new() };
+    let mut line =
+        CommandLine { options: vec![check::option(&options.names)], program: Vec::new() };
     line.options.extend(options.option);
     let again = repeat::command(&machine, options.profile, &line);
     let (build, image) = image::prepare(options.profile)?;
