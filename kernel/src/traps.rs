@@ -133,8 +133,8 @@ impl TrapHooks for KernelHooks {
         false
     }
 
-    fn asynchronous(&self, frame: &mut TrapFrame, may_fault: &mut MayFault) {
-        program::asynchronous(frame, may_fault);
+    fn asynchronous(&self, _: &mut TrapFrame, may_fault: &mut MayFault) {
+        dispatch::preempt::asynchronous_work(may_fault);
     }
 
     fn returns_to_user(&self, atomic: &Atomic) {

@@ -25,6 +25,28 @@ mod flavour {
             // SAFETY: the caller's promise.
             Access(unsafe { &mut *self.0.get() })
         }
+
+        /// The value, to read.
+        ///
+        /// # Safety
+        ///
+        /// Nobody writes for as long as the result lives.
+        #[inline]
+        pub unsafe fn share(&self) -> Shared<'_, T> {
+            // SAFETY: the caller's promise.
+            Shared(unsafe { &*self.0.get() })
+        }
+    }
+
+    /// Access to a [`SharedCell`] beside others that read.
+    pub struct Shared<'a, T>(&'a T);
+
+    impl<T> Deref for Shared<'_, T> {
+        type Target = T;
+        #[inline]
+        fn deref(&self) -> &T {
+            self.0
+        }
     }
 
     /// Sole access to a [`SharedCell`].
@@ -50,7 +72,7 @@ mod flavour {
 mod flavour {
     use core::marker::PhantomData;
     use core::ops::{Deref, DerefMut};
-    use loom::cell::{MutPtr, UnsafeCell};
+    use loom::cell::{ConstPtr, MutPtr, UnsafeCell};
 
     /// A value that is reached by whoever has the right to, under rules of its owner's.
     pub struct SharedCell<T>(UnsafeCell<T>);
@@ -68,6 +90,29 @@ mod flavour {
         /// Nobody else has access for as long as the result lives.
         pub unsafe fn access(&self) -> Access<'_, T> {
             Access { pointer: self.0.get_mut(), cell: PhantomData }
+        }
+
+        /// The value, to read.
+        ///
+        /// # Safety
+        ///
+        /// Nobody writes for as long as the result lives.
+        pub unsafe fn share(&self) -> Shared<'_, T> {
+            Shared { pointer: self.0.get(), cell: PhantomData }
+        }
+    }
+
+    /// Access to a [`SharedCell`] beside others that read; loom ends the model if somebody writes.
+    pub struct Shared<'a, T> {
+        pointer: ConstPtr<T>,
+        cell: PhantomData<&'a T>,
+    }
+
+    impl<T> Deref for Shared<'_, T> {
+        type Target = T;
+        fn deref(&self) -> &T {
+            // SAFETY: `SharedCell::share` was promised that nobody writes for this lifetime.
+            unsafe { self.pointer.deref() }
         }
     }
 
@@ -93,4 +138,4 @@ mod flavour {
     }
 }
 
-pub use flavour::{Access, SharedCell};
+pub use flavour::{Access, Shared, SharedCell};

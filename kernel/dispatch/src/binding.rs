@@ -91,8 +91,9 @@ impl Binding {
 /// thread. Nobody binds them, and they are no reason to keep a processor, apart from interrupts that are not
 /// done with.
 pub(crate) fn is_processors_own(thread: &Thread) -> bool {
-    let idle = thread.cpu_index().is_some() && thread.cpu().is_idle_thread(thread);
-    idle || thread.class() == Class::Interrupt
+    // Looked up once: the thread may be over, and its object be made into another meanwhile.
+    let cpu = thread.cpu.load(Ordering::Relaxed);
+    cpu.is_some_and(|cpu| cpu.is_idle_thread(thread)) || thread.class() == Class::Interrupt
 }
 
 /// Whether a thread is an interrupt's whose handler has blocked, and has not come to its end since: nobody
@@ -129,21 +130,15 @@ pub(crate) fn is_bound_where(
 }
 
 /// The binding of a locked thread has changed, or its partition: it takes effect. See the module.
-pub(crate) fn rebound(mut guard: ThreadGuard<'_>) {
-    let thread = guard.thread();
-    match guard.state() {
-        State::Run => {
-            if let Some(queue) = guard.run_queue() {
-                let _ = queue.remove(guard.held(), thread);
-                enqueue(guard.transition(), End::Back);
-            }
-        }
-        State::OnProcessor => {
-            thread.asynchronous.fetch_or(asynchronous::CHANGE_BINDING, Ordering::AcqRel);
-            fence(Ordering::SeqCst);
-            resched::surrender(&guard);
-        }
-        _ => {}
+pub(crate) fn rebound(guard: ThreadGuard<'_>) {
+    let guard = match guard.take_from_queue() {
+        Ok(transit) => return enqueue(transit, End::Back),
+        Err(guard) => guard,
+    };
+    if guard.state() == State::OnProcessor {
+        guard.thread().asynchronous.fetch_or(asynchronous::CHANGE_BINDING, Ordering::AcqRel);
+        fence(Ordering::SeqCst);
+        resched::surrender(&guard);
     }
 }
 

@@ -29,19 +29,20 @@ use machine::{Pil, pil};
 /// Changes a priority of a locked thread. If it is runnable it goes to this end of its new queue,
 /// and is unlocked when this returns; otherwise it still is locked.
 pub(crate) fn change_priority<'a>(
-    mut guard: ThreadGuard<'a>,
+    guard: ThreadGuard<'a>,
     end: End,
     change: impl FnOnce(&Thread),
 ) -> Option<ThreadGuard<'a>> {
-    match guard.state() {
-        State::Run => {
-            take_out(&mut guard);
-            // Nobody else can lock it until it is in its new queue.
-            let transit = guard.transition();
+    // Out of its queue with the priority with which it went in. Nobody else can lock it until it is in its new one.
+    let mut guard = match guard.take_from_queue() {
+        Ok(transit) => {
             change(transit.thread());
             enqueue::enqueue(transit, end);
             return None;
         }
+        Err(guard) => guard,
+    };
+    match guard.state() {
         State::OnProcessor => change_running(&guard, change),
         State::Sleep if guard.lock().class() != LockClass::Shuttle => {
             sleep_queue::requeue(&mut guard, change);
@@ -49,15 +50,6 @@ pub(crate) fn change_priority<'a>(
         _ => change(guard.thread()),
     }
     Some(guard)
-}
-
-/// Takes a runnable thread out of its queue, for which its priority has to be the one with which it
-/// went in.
-fn take_out(guard: &mut ThreadGuard<'_>) {
-    let thread = guard.thread();
-    let Some(queue) = guard.run_queue() else { panic!("{thread:?} waits in no queue") };
-    // What this returns is of no use: the lock is still held, and must not be.
-    let _ = queue.remove(guard.held(), thread);
 }
 
 fn change_running(guard: &ThreadGuard<'_>, change: impl FnOnce(&Thread)) {
@@ -88,22 +80,46 @@ fn change_running(guard: &ThreadGuard<'_>, change: impl FnOnce(&Thread)) {
 /// Panics for a priority that no such thread has: none, or an interrupt's; and for a thread that belongs to
 /// its processor.
 pub fn set_priority(thread: &'static Thread, priority: Priority) -> bool {
-    assert!(
-        (Priority::MIN..=Priority::REAL_TIME_MAX).contains(&priority) && !is_processors_own(thread),
-        "{thread:?} does not get {priority:?}"
-    );
+    let is_one = (Priority::MIN..=Priority::REAL_TIME_MAX).contains(&priority);
     let end = if priority > thread.own_priority() { End::Back } else { End::Front };
-    change_own(thread, end, |thread| thread.priority.store(priority))
+    let changed = if is_one {
+        change_own(thread, end, |thread| thread.priority.store(priority))
+    } else {
+        Changed::NotItsOwn
+    };
+    assert!(changed != Changed::NotItsOwn, "{thread:?} does not get {priority:?}");
+    changed == Changed::Yes
+}
+
+/// What has become of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Changed {
+    /// It was made.
+    Yes,
+    /// The thread is over.
+    IsOver,
+    /// The thread belongs to its processor.
+    NotItsOwn,
 }
 
 /// Changes what a thread's own priority depends on. If it waits for a lock and gains, so do those
-/// who are in its way. Says whether there was anything to change: not if the thread is over.
-pub(crate) fn change_own(thread: &'static Thread, end: End, change: impl FnOnce(&Thread)) -> bool {
+/// who are in its way.
+pub(crate) fn change_own(
+    thread: &'static Thread,
+    end: End,
+    change: impl FnOnce(&Thread),
+) -> Changed {
     let level = pil::raise_anywhere(Pil::DISP);
-    let Some(guard) = thread_lock::lock_if_alive(thread, level.atomic()) else { return false };
+    let Some(guard) = thread_lock::lock_if_alive(thread, level.atomic()) else {
+        return Changed::IsOver;
+    };
+    // Under its lock: before, its object may have been another thread's.
+    if is_processors_own(thread) {
+        return Changed::NotItsOwn;
+    }
     match change_priority(guard, end, change) {
         Some(guard) if sleeps_in_turnstile(&guard) => inheritance::will(guard),
         _ => {}
     }
-    true
+    Changed::Yes
 }

@@ -2,12 +2,13 @@
 //!
 //! | fields | protected by |
 //! |---|---|
-//! | `thread`, `dispatch_thread`, `dispatch_priority` | written by the processor at `DISP_LEVEL` |
-//! | `runrun`, `kprunrun`, `chosen` | anybody sets; the processor clears them when it chooses |
+//! | `thread`, `dispatch_thread` | written by the processor at `DISP_LEVEL` |
+//! | `dispatch_priority` | the same; or by who changes the running thread's priority and has locked it |
+//! | `kprunrun`, `chosen` | anybody sets; the processor clears them when it chooses |
 //! | queue | its lock |
 //! | partition, online state | written with `cpu_lock` held and all processors paused |
 //!
-//! Others read the fields of the first row without a lock, and look again where it matters.
+//! Others read the fields of the first two rows without a lock, and look again where it matters.
 //!
 //! Solaris: `cpu_t`.
 
@@ -23,13 +24,25 @@ use crate::thread::Thread;
 use crate::tick::Tick;
 use crate::watchdog::Heartbeat;
 use crate::weak_binding::Obstacles;
-use atomics::{AtomicBool, Ordering};
+use atomics::{AtomicBool, AtomicU8, Ordering};
 use core::sync::atomic::{AtomicU32, AtomicU64};
 use machine::slot::{Layer, Slot};
 use machine::{Atomic, Cpu};
 
 // SAFETY: the only slot of this layer for processors.
 const SLOT: Slot<CpuDispatch> = unsafe { Slot::new(Layer::Dispatch) };
+
+/// Whether a processor runs threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Presence {
+    /// It has not begun. Threads may wait for it.
+    NotStarted,
+    /// It does.
+    OnLine,
+    /// It runs its idle thread and nothing else.
+    OffLine,
+}
 
 /// What the dispatcher keeps per processor. See the module.
 pub struct CpuDispatch {
@@ -44,8 +57,6 @@ pub struct CpuDispatch {
     pub(crate) dispatch_thread: AtomicRef<Thread>,
     /// Its priority, [`Priority::NONE`] if it is the idle thread.
     pub(crate) dispatch_priority: AtomicPriority,
-    /// The thread that is to give way when it returns to user mode.
-    pub(crate) runrun: AtomicBool,
     /// It is to give way at once, also in the kernel.
     pub(crate) kprunrun: AtomicBool,
     /// Of the threads in the partition's queue for whose sake this processor was told to choose
@@ -53,8 +64,8 @@ pub struct CpuDispatch {
     pub(crate) chosen: AtomicPriority,
     pub(crate) queue: DispatchQueue,
     pub(crate) partition: AtomicRef<Partition>,
-    /// Whether it runs threads. Off line it runs its idle thread and nothing else.
-    pub(crate) online: AtomicBool,
+    /// A [`Presence`].
+    presence: AtomicU8,
     idle_thread: AtomicRef<Thread>,
     /// The thread that it left last, until it stands on the next one's stack.
     pub(crate) previous: AtomicRef<Thread>,
@@ -138,12 +149,11 @@ impl CpuDispatch {
             thread: AtomicRef::new(None),
             dispatch_thread: AtomicRef::new(None),
             dispatch_priority: AtomicPriority::new(Priority::NONE),
-            runrun: AtomicBool::new(false),
             kprunrun: AtomicBool::new(false),
             chosen: AtomicPriority::new(Priority::NONE),
             queue: DispatchQueue::new(Some(cpu.index())),
             partition: AtomicRef::new(None),
-            online: AtomicBool::new(false),
+            presence: AtomicU8::new(Presence::NotStarted as u8),
             idle_thread: AtomicRef::new(None),
             previous: AtomicRef::new(None),
             deferred: AtomicRef::new(None),
@@ -283,7 +293,22 @@ impl CpuDispatch {
 
     /// Whether it runs threads.
     pub fn is_online(&self) -> bool {
-        self.online.load(Ordering::Relaxed)
+        self.has(Presence::OnLine)
+    }
+
+    /// Whether it has been taken off line.
+    pub(crate) fn is_offline(&self) -> bool {
+        self.has(Presence::OffLine)
+    }
+
+    #[inline]
+    fn has(&self, presence: Presence) -> bool {
+        self.presence.load(Ordering::Relaxed) == presence as u8
+    }
+
+    /// It begins; or it goes off line or comes back, with all processors paused.
+    pub(crate) fn set_presence(&self, presence: Presence) {
+        self.presence.store(presence as u8, Ordering::Release);
     }
 
     /// The priority of the thread that it runs, at this moment.

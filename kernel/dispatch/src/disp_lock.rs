@@ -239,12 +239,6 @@ impl<'a> DispGuard<'a> {
         drop(self.held);
         self.level.restore_without_preemption();
     }
-
-    /// Releases the lock and keeps the level.
-    pub fn into_level(self) -> PilGuard<'a> {
-        drop(self.held);
-        self.level
-    }
 }
 
 /// A value that a dispatcher lock protects, which lies elsewhere: the same lock for many values.

@@ -23,7 +23,7 @@
 
 use crate::binding::request;
 use crate::callout::migrate_callouts;
-use crate::cpu::CpuDispatch;
+use crate::cpu::{CpuDispatch, Presence};
 use crate::cpu_lock::CpuLockGuard;
 use crate::in_motion::{NotQuiet, take_away};
 use crate::pause::with_all_paused;
@@ -108,8 +108,10 @@ pub fn cpu_offline(
         duties.return_interrupts(cpu);
         return Err(OffLineError::Interrupts);
     }
-    let moved = take_away(cpu, lock, may_fault, || {
-        cpu.online.store(false, Ordering::Release);
+    // That it is not the last of its set cannot change while `cpu_lock` is held.
+    let is_needed = || false;
+    let moved = take_away(cpu, lock, may_fault, is_needed, || {
+        cpu.set_presence(Presence::OffLine);
         cpu.partition().leave(cpu);
     });
     if let Err(why) = moved {
@@ -160,7 +162,7 @@ pub fn cpu_online(
     }
     let affinity = crate::binding::affinity_here();
     let done = with_all_paused(lock, may_fault, |_| {
-        cpu.online.store(true, Ordering::Release);
+        cpu.set_presence(Presence::OnLine);
         cpu.partition().enter(cpu);
     });
     drop(affinity);

@@ -8,7 +8,7 @@
 use crate::Dispatch;
 use crate::cpu::{CpuDispatch, count};
 use crate::select;
-use crate::swtch::{finish_deferred, swtch};
+use crate::swtch::swtch;
 use atomics::{Ordering, fence};
 use machine::pil;
 use machine::{Atomic, MayFault, Pil, idle};
@@ -21,7 +21,6 @@ pub fn idle_loop(may_fault: &mut MayFault, mut is_over: impl FnMut(&mut MayFault
         let level = pil::raise(Pil::DISP, may_fault);
         let cpu = CpuDispatch::current(level.atomic());
         debug_assert!(cpu.is_idle_thread(cpu.thread()), "only the idle thread idles");
-        finish_deferred(cpu, level.atomic());
         cpu
     };
     loop {

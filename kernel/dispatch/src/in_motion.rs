@@ -96,8 +96,8 @@ fn wait_until_none(may_fault: &mut MayFault, is_in_the_way: &impl Fn() -> bool) 
     !is_in_the_way()
 }
 
-/// Makes a change, all processors paused, when nothing is in the way. The caller has affinity for a
-/// processor that the change does not concern. `late` counts late binders.
+/// Makes a change, all processors paused, when nothing is in the way. The caller has affinity for the
+/// processor that it runs on. `late` counts late binders.
 pub(crate) fn when_quiet(
     lock: &CpuLockGuard,
     may_fault: &mut MayFault,
@@ -140,21 +140,29 @@ fn pause_when_quiet(
 
 /// Takes a processor away from its threads: when no thread is bound to it any longer, and with all
 /// processors paused, makes `change`, by which it is no longer one where they may run, and sends those that
-/// wait in its queue elsewhere.
+/// wait in its queue elsewhere. Not while `is_needed` says so, which is asked again and again.
 pub(crate) fn take_away(
     cpu: &'static CpuDispatch,
     lock: &CpuLockGuard,
     may_fault: &mut MayFault,
+    is_needed: impl Fn() -> bool,
     mut change: impl FnMut(),
 ) -> Result<(), NotQuiet> {
     let me = Thread::running();
     let in_motion = InMotion::begin(cpu, lock);
     let affinity = stay_off(cpu, lock);
     let late = &cpu.counts.late_binders;
-    let moved = when_quiet(lock, may_fault, late, has_bound(cpu, me, lock), |atomic| {
-        change();
-        empty_queue(cpu, atomic);
-    });
+    let has_bound = has_bound(cpu, me, lock);
+    let moved = when_quiet(
+        lock,
+        may_fault,
+        late,
+        || is_needed() || has_bound(),
+        |atomic| {
+            change();
+            empty_queue(cpu, atomic);
+        },
+    );
     drop(affinity);
     drop(in_motion);
     moved
@@ -204,7 +212,7 @@ pub(crate) fn empty_queue(cpu: &'static CpuDispatch, atomic: &Atomic) {
 #[cfg(test)]
 mod tests {
     use super::{InMotion, has_bound, pause_when_quiet};
-    use crate::cpu::CpuDispatch;
+    use crate::cpu::{CpuDispatch, Presence};
     use crate::cpu_lock::lock_processors;
     use crate::priority::Priority;
     use crate::test_machine::{become_thread, run};
@@ -290,7 +298,7 @@ mod tests {
                     let in_motion = InMotion::begin(target, &lock);
                     let late = &target.counts.late_binders;
                     let is_bound = has_bound(target, threads[0], &lock);
-                    let change = |_: &Atomic| target.online.store(false, Ordering::Release);
+                    let change = |_: &Atomic| target.set_presence(Presence::OffLine);
                     let moved =
                         pause_when_quiet(may_fault, late, is_bound, change, |may_fault, act| {
                             let off = preempt::disable(may_fault);

@@ -14,7 +14,6 @@
 use crate::Dispatch;
 use crate::class::{self, Class};
 use crate::cpu::CpuDispatch;
-use crate::disp_lock::Held;
 use crate::enqueue;
 use crate::may_block::MayBlock;
 use crate::owner::ThreadOwner;
@@ -30,7 +29,7 @@ use crate::thread_list::ThreadList;
 use crate::thread_lock::{self, InTransit};
 use crate::thread_name::{NameCell, ThreadName};
 use atomics::cell::SharedCell;
-use atomics::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use atomics::{AtomicBool, AtomicUsize, Ordering};
 use machine::backend::Stack;
 use machine::pil::{self, PilGuard};
 use machine::preempt::PreemptGuard;
@@ -97,8 +96,6 @@ pub(crate) struct Life {
     detached: AtomicBool,
     /// Those who wait for its end.
     joiners: WaitQueue,
-    /// How often the object has been used.
-    generation: AtomicU32,
 }
 
 impl Life {
@@ -110,7 +107,6 @@ impl Life {
             result: AtomicUsize::new(0),
             detached: AtomicBool::new(false),
             joiners: WaitQueue::new(),
-            generation: AtomicU32::new(0),
         }
     }
 
@@ -128,35 +124,22 @@ impl Life {
 /// Threads that are over and wait to be used again, with their stacks.
 pub(crate) struct ThreadCache(SpinLock<Cached, 13>);
 
-struct Cached {
-    threads: ThreadList,
-    count: usize,
-}
+struct Cached(ThreadList);
 
 // SAFETY: the links of the threads in the list are the lock holder's.
 unsafe impl Send for Cached {}
 
 impl ThreadCache {
     pub(crate) fn new() -> ThreadCache {
-        ThreadCache(SpinLock::new(Cached { threads: ThreadList::EMPTY, count: 0 }))
+        ThreadCache(SpinLock::new(Cached(ThreadList::EMPTY)))
     }
 
     fn take(&self) -> Option<&'static Thread> {
-        let mut cached = self.0.lock_anywhere();
-        let thread = cached.threads.pop_front()?;
-        cached.count -= 1;
-        Some(thread)
+        self.0.lock_anywhere().0.pop_front()
     }
 
     fn give(&self, thread: &'static Thread, atomic: &Atomic) {
-        let mut cached = self.0.lock_within(atomic);
-        cached.threads.push_front(thread);
-        cached.count += 1;
-    }
-
-    /// How many threads are in it.
-    pub(crate) fn count(&self) -> usize {
-        self.0.lock_anywhere().count
+        self.0.lock_within(atomic).0.push_front(thread);
     }
 }
 
@@ -170,10 +153,20 @@ impl Thread {
     pub fn name(&self) -> ThreadName {
         self.life.name.get()
     }
+}
 
-    /// How often its object has been used: tells a thread from another in the same object.
-    pub fn generation(&self) -> u32 {
-        self.life.generation.load(Ordering::Acquire)
+/// Why there is no new thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CreateError {
+    /// There is no memory for it.
+    OutOfMemory,
+    /// It was to be bound to a processor that is off line.
+    OffLine,
+}
+
+impl From<OutOfMemory> for CreateError {
+    fn from(_: OutOfMemory) -> CreateError {
+        CreateError::OutOfMemory
     }
 }
 
@@ -182,16 +175,35 @@ pub fn create(
     attributes: &Attributes,
     entry: Entry,
     argument: usize,
-) -> Result<JoinHandle, OutOfMemory> {
-    create_into(attributes, entry, argument, |transit| {
-        leave_dead_set(transit.thread(), Dispatch::of(transit.atomic()));
-        enqueue::enqueue(transit, End::Back);
-    })
+) -> Result<JoinHandle, CreateError> {
+    let thread = prepare(attributes, entry, argument)?;
+    let level = pil::raise_anywhere(Pil::DISP);
+    let atomic = level.atomic();
+    // At this level, so that no processor goes off line, and no set ends, before the thread is in its queue: either
+    // is done while all processors are paused.
+    if attributes.class != Class::Interrupt
+        && attributes.bound_to.is_some_and(CpuDispatch::is_offline)
+    {
+        discard(thread, atomic);
+        return Err(CreateError::OffLine);
+    }
+    leave_dead_set(thread, Dispatch::of(atomic));
+    // SAFETY: nobody knows the thread yet, and its lock pointer leads to the transition lock.
+    enqueue::enqueue(unsafe { InTransit::assume(thread, atomic) }, End::Back);
+    drop(level);
+    Ok(JoinHandle { thread })
+}
+
+/// A thread that was prepared does not begin. Its owner does not hear of it.
+fn discard(thread: &'static Thread, atomic: &Atomic) {
+    // SAFETY: the thread has not begun.
+    unsafe { thread.set_owner(None) };
+    end_bare(thread);
+    recycle(thread, atomic);
 }
 
 /// A thread of a set without processors, or of one that was destroyed while the thread was being made, goes to
-/// partition 0, as the threads of a set do that is destroyed. At `DISP_LEVEL`: a set changes while all
-/// processors are paused, so not between this and the thread's queue.
+/// partition 0, as the threads of a set do that is destroyed. At `DISP_LEVEL`.
 fn leave_dead_set(thread: &Thread, dispatch: &'static Dispatch) {
     let set = enqueue::partition_of(thread);
     if set.online() == 0 {
@@ -199,35 +211,6 @@ fn leave_dead_set(thread: &Thread, dispatch: &'static Dispatch) {
         thread.partition.store(Some(&dispatch.partitions[0]), Ordering::Relaxed);
         dispatch.partitions[0].threads.fetch_add(1, Ordering::Relaxed);
     }
-}
-
-/// Makes a thread that does not run yet: it is stopped, until somebody continues it or hands the
-/// processor to it.
-pub fn create_stopped(
-    attributes: &Attributes,
-    entry: Entry,
-    argument: usize,
-) -> Result<JoinHandle, OutOfMemory> {
-    create_into(attributes, entry, argument, |transit| {
-        let atomic = transit.atomic();
-        let held: Held<'_> = Dispatch::of(atomic).stop_lock.enter_high(atomic);
-        transit.into_stopped(&held);
-    })
-}
-
-/// Makes a thread and publishes it, at `DISP_LEVEL`.
-fn create_into(
-    attributes: &Attributes,
-    entry: Entry,
-    argument: usize,
-    publish: impl FnOnce(InTransit<'_>),
-) -> Result<JoinHandle, OutOfMemory> {
-    let thread = prepare(attributes, entry, argument)?;
-    let level = pil::raise_anywhere(Pil::DISP);
-    // SAFETY: nobody knows the thread yet, and its lock pointer leads to the transition lock.
-    publish(unsafe { InTransit::assume(thread, level.atomic()) });
-    drop(level);
-    Ok(JoinHandle { thread })
 }
 
 /// A thread with a stack, ready to begin, that nobody knows.
@@ -273,7 +256,6 @@ pub(crate) fn prepare_bare(
     // SAFETY: the thread has not begun.
     unsafe { thread.set_owner(attributes.owner) };
     life.detached.store(false, Ordering::Relaxed);
-    life.generation.fetch_add(1, Ordering::Release);
     thread.id.store(dispatch.take_thread_id(), Ordering::Relaxed);
     set_up(thread, attributes, dispatch);
     Ok(thread)
@@ -385,7 +367,7 @@ extern "C-unwind" fn begin(address: usize) -> &'static Context {
     // SAFETY: `prepare` gave the address of this thread, which lives for ever.
     let thread: &'static Thread =
         unsafe { &*core::ptr::with_exposed_provenance::<Thread>(address) };
-    swtch::arrive();
+    swtch::arrive_as(thread);
     // SAFETY: the thread is the only one to look, now that it runs.
     let begin = unsafe { thread.life.begin.access() }.take();
     let Some((entry, argument)) = begin else { panic!("{thread:?} has nothing to do") };
@@ -442,9 +424,4 @@ pub unsafe fn exit_here(result: usize) -> ! {
     // SAFETY: this thread runs; `next` was published by this processor; at `DISP_LEVEL`.
     unsafe { machine::switch(atomic, &thread.context, next) };
     unreachable!("a thread that is over was resumed")
-}
-
-/// How many threads are over and wait to be used again.
-pub fn cached_threads() -> usize {
-    Dispatch::current().threads.count()
 }

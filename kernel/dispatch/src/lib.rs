@@ -54,31 +54,33 @@
 //!
 //! 1. *Levels.* Everything that changes who runs happens at `DISP_LEVEL`. A thread that runs at
 //!    that level stays on its processor and is not preempted. What runs above it touches nothing
-//!    here but wishes (`runrun`, `kprunrun`).
+//!    here but wishes (`RUNRUN`, `kprunrun`).
 //! 2. *D1*: a dispatcher lock is taken at `DISP_LEVEL`, not above.
 //! 3. *D2*: the handler of a high-level interrupt takes no dispatcher lock.
 //! 4. *D3*: dispatcher locks are taken in the order of their classes; one's own processor's lock at
 //!    any place in it.
 //! 5. *D4*: no dispatcher lock is held across a switch. The transition lock, which nobody takes or
 //!    releases, does not count.
-//! 6. *B1*: nobody sleeps while it is weakly bound.
-//! 7. A thread's lock is the lock of whatever holds the thread. Its lock pointer leads there; who
+//! 6. *D5*: nobody gives up the processor in a critical section: with preemption off, or at a level above
+//!    `LOCK_LEVEL`.
+//! 7. *B1*: nobody sleeps while it is weakly bound.
+//! 8. A thread's lock is the lock of whatever holds the thread. Its lock pointer leads there; who
 //!    has taken the lock looks at the pointer again. Whoever unlocks releases what it *took*.
-//! 8. A thread's links belong to the lock of the list that it is in, so it is in one at most.
-//! 9. A thread that others know is made running by one function, `publish_on_processor`: state,
-//!    then lock pointer, with release order. What that returns borrows the level, and the switch
-//!    accepts nothing else. (An idle thread, and an interrupt thread that pins, are in no queue,
-//!    and only their own processor makes them run.)
-//! 10. A running thread's lock is that of its own processor. Every switch asserts it.
-//! 11. Nobody stands on a stack on which another processor still stands: `on_cpu`.
-//! 12. No wake-up is lost: who makes a thread runnable queues it, *fence*, looks at the processor;
+//! 9. A thread's links belong to the lock of the list that it is in, so it is in one at most.
+//! 10. A thread that others know is made running by one function, `publish_on_processor`: state,
+//!     then lock pointer, with release order. What that returns borrows the level, and the switch
+//!     accepts nothing else. (An idle thread, and an interrupt thread that pins, are in no queue,
+//!     and only their own processor makes them run.)
+//! 11. A running thread's lock is that of its own processor. Every switch asserts it.
+//! 12. Nobody stands on a stack on which another processor still stands: `on_cpu`.
+//! 13. No wake-up is lost: who makes a thread runnable queues it, *fence*, looks at the processor;
 //!     the processor says what it does, *fence*, looks at the queues. The halted bit is cleared
 //!     before the poke.
-//! 13. A thread, a processor and a queue live for ever. A pointer to one is never wrong, only what
+//! 14. A thread, a processor and a queue live for ever. A pointer to one is never wrong, only what
 //!     was read through it may be old.
-//! 14. Nothing here allocates.
+//! 15. Nothing here allocates.
 //!
-//! Rules 2 to 6 and 10 are checked in debug builds, and the message names the rule.
+//! Rules 2 to 7 and 11 are checked in debug builds, and the message names the rule.
 //!
 //! # Sources
 //!

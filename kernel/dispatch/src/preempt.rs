@@ -1,6 +1,6 @@
 //! Taking the processor away from the running thread.
 //!
-//! *User preemption* (`runrun`) happens when the thread is about to return to user mode. *Kernel
+//! *User preemption* (`RUNRUN`) happens when the thread is about to return to user mode. *Kernel
 //! preemption* (`kprunrun`) happens as soon as the interrupt level is 0, preemption is on and
 //! interrupts are on: when a dispatcher lock is released, when preemption is turned on again, on
 //! the return from an interrupt.
@@ -17,7 +17,7 @@ use crate::{class, stop};
 use atomics::Ordering;
 use machine::pil;
 use machine::tracing::emit;
-use machine::{Atomic, Pil, preempt};
+use machine::{Atomic, MayFault, Pil, preempt};
 use trace::{EventId, Kind};
 
 /// Kernel preemption: the machine's hook. At level 0, interrupts and preemption on.
@@ -77,9 +77,16 @@ pub fn yield_now() {
 
 /// What the running thread was asked to do before it returns to user mode. At level 0, on
 /// its own stack.
-pub fn asynchronous_work() {
+pub fn asynchronous_work(may_fault: &mut MayFault) {
     let thread = Thread::running();
     let what = thread.asynchronous.load(Ordering::Acquire);
+    if what & asynchronous::OWNER != 0 {
+        // Before the owner looks: what comes later is asked for again.
+        thread.asynchronous.fetch_and(!asynchronous::OWNER, Ordering::AcqRel);
+        if let Some(owner) = thread.owner() {
+            owner.asynchronous(thread, may_fault);
+        }
+    }
     if what & asynchronous::STOP != 0 {
         stop::stop_as_asked();
     }

@@ -18,7 +18,9 @@ use crate::cpu::CpuDispatch;
 use crate::cpu_lock::CpuLockGuard;
 use crate::in_motion::{NotQuiet, take_away, when_quiet};
 use crate::partition::Partition;
+use crate::pause::with_all_paused;
 use crate::resched;
+use crate::resources::OutOfMemory;
 use crate::thread::{State, Thread};
 use crate::thread_lock;
 use crate::weak_binding;
@@ -71,24 +73,18 @@ pub fn destroy(
     let all = &dispatch.partitions[0];
     let affinity = affinity_here();
     // Nothing is in the way, ever: no thread has to leave its processor.
-    let done = when_quiet(
-        lock,
-        may_fault,
-        &Default::default(),
-        || false,
-        |atomic| {
-            for cpu in dispatch.cpus().filter(|cpu| ptr::eq(cpu.partition(), set)) {
-                put_into(cpu, all);
-            }
-            for thread in threads_of(set, lock) {
-                give_to(thread, all, atomic);
-            }
-            set.in_use.store(false, Ordering::Release);
-        },
-    );
+    let done = with_all_paused(lock, may_fault, |atomic| {
+        for cpu in dispatch.cpus().filter(|cpu| ptr::eq(cpu.partition(), set)) {
+            put_into(cpu, all);
+        }
+        for thread in threads_of(set, lock) {
+            give_to(thread, all, atomic);
+        }
+        set.in_use.store(false, Ordering::Release);
+    });
     drop(affinity);
     resched::reconsider(all);
-    Ok(done?)
+    done.map_err(|OutOfMemory| SetError::OutOfMemory)
 }
 
 /// Moves a processor to another set. The threads that may run elsewhere stay in their set; a thread
@@ -107,15 +103,15 @@ pub fn move_processor(
         return Ok(());
     }
     let is_last = from.online() == cpu.bit();
-    if is_last && (from.number() == 0 || from.threads.load(Ordering::Relaxed) != 0) {
+    // Threads are made without `cpu_lock`, in this set too.
+    let is_needed = || is_last && (from.number() == 0 || from.threads.load(Ordering::Relaxed) != 0);
+    if is_needed() {
         return Err(SetError::Busy);
     }
     if Thread::running().binding.strong.is(cpu, Ordering::Relaxed) {
         return Err(SetError::Busy);
     }
-    let moved = take_away(cpu, lock, may_fault, || put_into(cpu, to));
-    resched::reconsider(to);
-    Ok(moved?)
+    Ok(take_away(cpu, lock, may_fault, is_needed, || put_into(cpu, to))?)
 }
 
 /// Binds threads to a set: all of them or none. Threads that are over, or belong to their

@@ -32,9 +32,10 @@ use crate::thread::Thread;
 use crate::turnstile::{
     LockedChain, Queue, READERS, WAITERS, WRITER_WAITS, mark_of, owner_of, wake,
 };
+use atomics::cell::{Access, Shared, SharedCell};
 use atomics::{AtomicUsize, Ordering};
-use core::cell::UnsafeCell;
 use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use core::ptr;
 use machine::{Pil, pil};
@@ -47,7 +48,7 @@ const READER: usize = 1 << 3;
 /// A value that many may read, or one may write.
 pub struct RwLock<T> {
     word: AtomicUsize,
-    value: UnsafeCell<T>,
+    value: SharedCell<T>,
 }
 
 // SAFETY: the lock hands out the value to one writer or to readers, in several threads at
@@ -73,7 +74,7 @@ fn with_writer(word: usize, me: &'static Thread) -> Option<usize> {
 impl<T> RwLock<T> {
     /// A free lock around `value`.
     pub fn new(value: T) -> RwLock<T> {
-        RwLock { word: AtomicUsize::new(FREE), value: UnsafeCell::new(value) }
+        RwLock { word: AtomicUsize::new(FREE), value: SharedCell::new(value) }
     }
 
     /// Takes the lock for reading; waits while a thread writes or waits to write. Panics if the
@@ -83,7 +84,7 @@ impl<T> RwLock<T> {
         if !self.try_take(with_reader) {
             self.take_contended(Queue::Readers, with_reader, may_block);
         }
-        RwReadGuard { lock: self, not_send: PhantomData }
+        self.read_guard()
     }
 
     /// Takes the lock for writing; waits while others read or write. Panics if the
@@ -95,21 +96,34 @@ impl<T> RwLock<T> {
         if !self.try_take(with_me) {
             self.take_contended(Queue::Writers, with_me, may_block);
         }
-        RwWriteGuard { lock: self, not_send: PhantomData }
+        self.write_guard()
     }
 
     /// Takes the lock for reading if that is possible at once.
     #[inline]
     pub fn try_read(&self) -> Option<RwReadGuard<'_, T>> {
-        self.try_take(with_reader).then(|| RwReadGuard { lock: self, not_send: PhantomData })
+        self.try_take(with_reader).then(|| self.read_guard())
     }
 
     /// Takes the lock for writing if that is possible at once.
     #[inline]
     pub fn try_write(&self) -> Option<RwWriteGuard<'_, T>> {
         let me = Thread::running();
-        self.try_take(|word| with_writer(word, me))
-            .then(|| RwWriteGuard { lock: self, not_send: PhantomData })
+        self.try_take(|word| with_writer(word, me)).then(|| self.write_guard())
+    }
+
+    /// The guard of a reader, which the caller is.
+    fn read_guard(&self) -> RwReadGuard<'_, T> {
+        // SAFETY: while there are readers nobody writes.
+        let value = ManuallyDrop::new(unsafe { self.value.share() });
+        RwReadGuard { lock: self, value, not_send: PhantomData }
+    }
+
+    /// The guard of the writer, which the caller is.
+    fn write_guard(&self) -> RwWriteGuard<'_, T> {
+        // SAFETY: the writer is alone.
+        let value = ManuallyDrop::new(unsafe { self.value.access() });
+        RwWriteGuard { lock: self, value, not_send: PhantomData }
     }
 
     /// The thread that writes, at this moment.
@@ -208,7 +222,8 @@ impl<T> RwLock<T> {
     #[inline]
     fn leave_reading(&self) {
         loop {
-            let word = self.word.load(Ordering::Relaxed);
+            // The last one hands over for those as well who have left before.
+            let word = self.word.load(Ordering::Acquire);
             let is_last = word & !(WAITERS | WRITER_WAITS) == READER | READERS;
             if is_last && word & WAITERS != 0 {
                 return self.hand_over(true);
@@ -294,6 +309,7 @@ impl<T> RwLock<T> {
 #[must_use = "the lock is released when this is dropped"]
 pub struct RwReadGuard<'a, T> {
     lock: &'a RwLock<T>,
+    value: ManuallyDrop<Shared<'a, T>>,
     not_send: PhantomData<*mut ()>,
 }
 
@@ -302,14 +318,15 @@ impl<T> Deref for RwReadGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: while there are readers nobody writes.
-        unsafe { &*self.lock.value.get() }
+        &self.value
     }
 }
 
 impl<T> Drop for RwReadGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
+        // SAFETY: not used again.
+        unsafe { ManuallyDrop::drop(&mut self.value) };
         self.lock.leave_reading();
     }
 }
@@ -318,16 +335,18 @@ impl<T> Drop for RwReadGuard<'_, T> {
 #[must_use = "the lock is released when this is dropped"]
 pub struct RwWriteGuard<'a, T> {
     lock: &'a RwLock<T>,
+    value: ManuallyDrop<Access<'a, T>>,
     not_send: PhantomData<*mut ()>,
 }
 
 impl<'a, T> RwWriteGuard<'a, T> {
     /// Goes on reading; other readers may come in.
     pub fn downgrade(self) -> RwReadGuard<'a, T> {
-        let lock = self.lock;
-        core::mem::forget(self);
-        lock.become_reader();
-        RwReadGuard { lock, not_send: PhantomData }
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: not used again.
+        unsafe { ManuallyDrop::drop(&mut this.value) };
+        this.lock.become_reader();
+        this.lock.read_guard()
     }
 }
 
@@ -336,22 +355,22 @@ impl<T> Deref for RwWriteGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the writer is alone.
-        unsafe { &*self.lock.value.get() }
+        &self.value
     }
 }
 
 impl<T> DerefMut for RwWriteGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: the writer is alone, and this borrows the one guard.
-        unsafe { &mut *self.lock.value.get() }
+        &mut self.value
     }
 }
 
 impl<T> Drop for RwWriteGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
+        // SAFETY: not used again.
+        unsafe { ManuallyDrop::drop(&mut self.value) };
         self.lock.leave_writing();
     }
 }

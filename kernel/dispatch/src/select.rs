@@ -10,6 +10,8 @@
 //! between has either seen what was published, and asked again, or is seen now. Without this look a
 //! preemption could be lost for ever.
 //!
+//! Whoever leaves something in the partition's queue behind sees to it that another processor comes for it.
+//!
 //! Solaris: `disp`, `disp_ratify`, `disp_getwork`, `disp_getbest`.
 
 use crate::Dispatch;
@@ -18,6 +20,7 @@ use crate::cpu::{CpuDispatch, count};
 use crate::dispatch_queue::DispatchQueue;
 use crate::enqueue;
 use crate::priority::Priority;
+use crate::resched;
 use crate::thread::asynchronous;
 use crate::thread_lock::{Committed, InTransit, publish_on_processor};
 use atomics::{Ordering, fence};
@@ -144,7 +147,6 @@ fn busiest_other(cpu: &CpuDispatch, atomic: &Atomic) -> Option<&'static CpuDispa
 
 /// Looks again with the wishes cleared. `Err` if there is something better by now.
 fn ratify<'c>(cpu: &CpuDispatch, committed: Committed<'c>) -> Result<Committed<'c>, Committed<'c>> {
-    cpu.runrun.store(false, Ordering::Relaxed);
     cpu.kprunrun.store(false, Ordering::Relaxed);
     cpu.chosen.store(Priority::NONE);
     committed.thread().asynchronous.fetch_and(!asynchronous::RUNRUN, Ordering::Relaxed);
@@ -153,7 +155,11 @@ fn ratify<'c>(cpu: &CpuDispatch, committed: Committed<'c>) -> Result<Committed<'
     if binding::has_to_leave(committed.thread(), cpu) {
         return Err(committed);
     }
-    if best_waiting(cpu) <= cpu.dispatch_priority.load() {
+    let best = best_waiting(cpu);
+    if best <= cpu.dispatch_priority.load() {
+        if best >= Priority::KERNEL_PREEMPT {
+            leave_to_others(cpu, committed.atomic());
+        }
         return Ok(committed);
     }
     if cpu.is_idle_thread(committed.thread()) {
@@ -162,6 +168,15 @@ fn ratify<'c>(cpu: &CpuDispatch, committed: Committed<'c>) -> Result<Committed<'
         return Ok(committed);
     }
     Err(committed)
+}
+
+/// What waits in the partition's queue is no more important than what runs here from now on: for whom is it?
+#[cold]
+fn leave_to_others(cpu: &CpuDispatch, atomic: &Atomic) {
+    let waiting = cpu.partition().queue.highest();
+    if waiting != Priority::NONE {
+        resched::find_taker(cpu.partition(), waiting, atomic);
+    }
 }
 
 /// The highest priority among the threads that wait for this processor.

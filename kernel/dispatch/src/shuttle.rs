@@ -48,6 +48,7 @@ use crate::cpu::{CpuDispatch, count};
 use crate::disp_lock::{DispLock, Guarded, Held};
 use crate::enqueue;
 use crate::run_queue::End;
+use crate::sleep::{about_to_sleep, slept};
 use crate::sleep_queue::{self, Woken};
 use crate::thread::{State, Thread};
 use crate::thread_list::ThreadList;
@@ -169,7 +170,7 @@ impl ShuttlePool {
 
     /// Sleeps in the pool until somebody hands over a processor: `shuttle_swtch`.
     pub fn sleep(&self, may_fault: &mut MayFault) -> Arrival {
-        before_sleep();
+        about_to_sleep(Thread::running());
         let level = pil::raise(Pil::DISP, may_fault);
         let sleeps = {
             let atomic = level.atomic();
@@ -239,7 +240,7 @@ impl Reserved {
     /// A thread that must not run on this processor is made runnable instead, and the dispatcher
     /// decides who has this processor.
     pub fn resume(self, pool: Option<&ShuttlePool>, may_fault: &mut MayFault) -> Arrival {
-        before_sleep();
+        about_to_sleep(Thread::running());
         let level = pil::raise(Pil::DISP, may_fault);
         swtch::hand_over(level, |cpu, atomic| {
             let me = thread_lock::lock(cpu.thread(), atomic);
@@ -340,14 +341,11 @@ fn put_to_sleep(me: ThreadGuard<'_>, pool: Option<&ShuttlePool>, held: &mut Held
     me.sleep(held);
 }
 
-/// Ends the sleep of a thread on the shuttle early. Says whether it slept. One that is set
+/// Ends the sleep early of a thread whose lock is the shuttle lock. Says whether it slept. One that is set
 /// aside does not sleep: it is woken if the hand-over comes to nothing, and otherwise finds
 /// out by itself.
 pub(crate) fn wake_early(mut guard: ThreadGuard<'_>) -> bool {
     let thread = guard.thread();
-    if guard.held().lock().class() != crate::disp_lock::LockClass::Shuttle {
-        return false;
-    }
     if guard.state() == State::Reserved {
         thread.shuttle.interrupted.store(true, Ordering::Relaxed);
         return false;
@@ -377,19 +375,10 @@ impl Drop for Reserved {
     }
 }
 
-fn before_sleep() {
-    let thread = Thread::running();
-    if let Some(owner) = thread.owner() {
-        owner.before_sleep(thread);
-    }
-}
-
 /// The thread runs again: why.
 fn after_sleep() -> Arrival {
     let thread = Thread::running();
-    if let Some(owner) = thread.owner() {
-        owner.after_wake(thread);
-    }
+    slept(thread);
     // It was written before the thread was made running or runnable, with the lock held that was
     // the thread's.
     match thread.shuttle.from.load(Ordering::Relaxed) {

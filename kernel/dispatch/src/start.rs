@@ -6,7 +6,7 @@
 
 use crate::Dispatch;
 use crate::class::{self, Class};
-use crate::cpu::CpuDispatch;
+use crate::cpu::{CpuDispatch, Presence};
 use crate::kernel_thread::{self, Attributes, Entry};
 use crate::priority::Priority;
 use crate::resources::{OutOfMemory, StackKind};
@@ -84,5 +84,5 @@ fn go_on_line(cpu: &'static CpuDispatch, _: &Atomic) {
     tick::note_on_line(cpu);
     // In this order: whoever sees that it is on line finds it in its partition.
     cpu.partition().enter(cpu);
-    cpu.online.store(true, Ordering::Release);
+    cpu.set_presence(Presence::OnLine);
 }

@@ -32,18 +32,21 @@ use machine::{Pil, poke};
 pub fn stop(thread: &'static Thread) -> bool {
     let level = pil::raise_anywhere(Pil::DISP);
     let atomic = level.atomic();
-    let Some(mut guard) = thread_lock::lock_if_alive(thread, atomic) else { return false };
+    let Some(guard) = thread_lock::lock_if_alive(thread, atomic) else { return false };
     thread.ask(asynchronous::STOP);
     // One that was preempted while weakly bound would keep its processor on line for as long as it is
     // stopped.
-    if let Some(queue) = guard.run_queue()
-        && thread.binding.count() == 0
-    {
-        let _ = queue.remove(guard.held(), thread);
-        // The stop lock comes before a queue's in the order.
-        instead_of_waking(guard.transition());
-        return true;
-    }
+    let guard = if thread.binding.weak.load(Ordering::Relaxed).is_none() {
+        match guard.take_from_queue() {
+            Ok(transit) => {
+                instead_of_waking(transit);
+                return true;
+            }
+            Err(guard) => guard,
+        }
+    } else {
+        guard
+    };
     let state = guard.state();
     if let Some(cpu) = guard.processor()
         && !cpu.is_here(atomic)

@@ -2,7 +2,7 @@
 //!
 //! A thread is `&'static Thread`: its memory is a thread's for ever, and what was read from it is
 //! never garbage, only perhaps out of date. When a thread is over its object is used again for
-//! another; its generation tells the two apart.
+//! another; its number (`id`) tells the two apart.
 //!
 //! Who may touch what:
 //!
@@ -244,7 +244,8 @@ impl Thread {
     /// Changes state and lock pointer, the pointer last: whoever takes the new lock sees
     /// the new state.
     ///
-    /// Only [`crate::thread_lock`] calls this: a change goes through its guards.
+    /// For a thread that others know this is called by the guards of [`crate::thread_lock`] alone; elsewhere only
+    /// for one that begins, is over, or is its processor's own.
     #[inline]
     pub(crate) fn publish(&self, state: State, lock: Option<&'static DispLock>) {
         if cfg!(feature = "bug-4699850") {
@@ -258,7 +259,7 @@ impl Thread {
         self.lock.store(lock, Ordering::Release);
     }
 
-    /// Its state alone, where the caller holds both the lock from before and the lock after.
+    /// Its lock pointer alone: to the transition lock, by who holds its lock.
     #[inline]
     pub(crate) fn set_lock_pointer(&self, lock: Option<&'static DispLock>) {
         self.lock.store(lock, Ordering::Release);

@@ -228,6 +228,16 @@ impl<'a> ThreadGuard<'a> {
         InTransit { thread, atomic }
     }
 
+    /// Takes it out of the queue in which it waits, as [`ThreadGuard::transition`] does with others. If it waits in
+    /// none it stays locked.
+    pub(crate) fn take_from_queue(mut self) -> Result<InTransit<'a>, ThreadGuard<'a>> {
+        let Some(queue) = self.run_queue() else { return Err(self) };
+        let thread = self.thread;
+        // What this returns is of no use: the queue's lock is still held.
+        let _ = queue.remove(&mut self.held, thread);
+        Ok(self.transition())
+    }
+
     /// It is asleep from now on, in the hands of `new`, which the caller holds. Releases the lock
     /// that was taken.
     #[inline]
@@ -290,29 +300,12 @@ pub struct LockedThread<'a> {
 /// Locks a thread: `thread_lock`. Spins at the level that the caller came with.
 #[inline]
 pub fn lock_thread<'a>(thread: &'static Thread, may_fault: &'a mut MayFault) -> LockedThread<'a> {
-    lock_raised(thread, || {
-        let previous = pil::raise(Pil::DISP, may_fault).leave_raised();
-        // SAFETY: raised just now, and the guard for it is forgotten.
-        unsafe { PilGuard::adopt(previous) }
-    })
-}
-
-/// Locks a thread wherever the caller comes from (rule 5).
-#[inline]
-pub fn lock_thread_anywhere<'a>(thread: &'static Thread) -> LockedThread<'a> {
-    lock_raised(thread, || pil::raise_anywhere(Pil::DISP))
-}
-
-/// Locks a thread at the level to which `raise` raises, and waits at the one from before.
-#[inline]
-fn lock_raised<'a>(
-    thread: &'static Thread,
-    mut raise: impl FnMut() -> PilGuard<'a>,
-) -> LockedThread<'a> {
     loop {
-        let level = raise();
+        let level = pil::raise(Pil::DISP, may_fault);
         // SAFETY: the level stays raised for as long as the guard below, which restores it last.
         if let Some(guard) = try_lock(thread, unsafe { Atomic::assume() }) {
+            // SAFETY: the level is `DISP`, and the other guard for it is forgotten.
+            let level = unsafe { PilGuard::adopt(level.leave_raised()) };
             return LockedThread { guard, level };
         }
         drop(level);
@@ -326,7 +319,7 @@ pub(crate) fn lock_thread_if_begun<'a>(thread: &'static Thread) -> Option<Locked
     loop {
         let level = pil::raise_anywhere(Pil::DISP);
         let lock = thread.lock_pointer()?;
-        // SAFETY: as in `lock_raised`.
+        // SAFETY: as in `lock_thread`.
         if let Some(held) = lock.try_enter_high(unsafe { Atomic::assume() })
             && thread.is_locked_by(lock)
         {

@@ -158,6 +158,8 @@ fn charge(cpu: &'static CpuDispatch, thread: &'static Thread, atomic: &Atomic) {
         // Also to its equals.
         if waiting >= priority {
             resched::ask_to_choose(cpu, waiting, level.atomic());
+        } else {
+            class::gives_way_to_nobody(&guard);
         }
     }
 }
@@ -171,13 +173,13 @@ fn lift_starving(cpu: &'static CpuDispatch, now: u64, atomic: &Atomic) {
         let Some(thread) = find_starving(cpu, &mut held, now, second) else { return };
         drop(held);
         // It may have been taken meanwhile.
-        let Some(mut guard) = thread_lock::lock_if_alive(thread, level.atomic()) else { continue };
+        let Some(guard) = thread_lock::lock_if_alive(thread, level.atomic()) else { continue };
         if guard.run_queue().is_some_and(|queue| queue.is_of(cpu))
             && class::starves(thread, now, second)
+            && let Ok(transit) = guard.take_from_queue()
         {
-            let _ = cpu.queue.remove(guard.held(), thread);
             class::lift(thread);
-            enqueue::enqueue(guard.transition(), End::Back);
+            enqueue::enqueue(transit, End::Back);
         }
     }
 }

@@ -255,6 +255,36 @@ fn who_is_preempted_before_its_turn_is_over_comes_back_first() {
 }
 
 #[test]
+fn a_turn_that_nobody_wanted_does_not_count_against_the_next() {
+    common::once(|| {
+        run(1, |may_fault| {
+            Dispatch::current().set_tick_interval(TICK);
+            let order = Arc::new(Mutex::new(Vec::new()));
+            let first = {
+                let order = Arc::clone(&order);
+                spawn(real_time(120), move |may_fault| {
+                    let priority = Priority::new(120);
+                    set(Thread::running(), Parameters::RealTime { priority, quantum: 2 }).unwrap();
+                    dispatch::preempt::yield_now();
+                    tick(3);
+                    let equal = {
+                        let order = Arc::clone(&order);
+                        spawn(real_time(120), move |_| order.lock().unwrap().push("the equal"))
+                    };
+                    // A more important one comes and goes early in the second turn.
+                    spawn(real_time(130), |_| {}).join(may_fault);
+                    order.lock().unwrap().push("the first");
+                    equal.join(may_fault);
+                })
+            };
+            first.join(may_fault);
+            assert_eq!(*order.lock().unwrap(), ["the first", "the equal"]);
+            Dispatch::current().set_tick_interval(0);
+        });
+    });
+}
+
+#[test]
 fn a_thread_that_starves_is_lifted() {
     common::once(|| {
         run(1, |may_fault| {

@@ -60,14 +60,14 @@ fn come_to_run_something_lower(
             let thread: &'static Thread = machine.keep(Thread::of_running_code());
             let flags: &'static Flags =
                 machine.keep(Flags { go: AtomicBool::new(false), over: AtomicBool::new(false) });
-            machine.start(0, move |_| {
+            machine.start(0, move |may_fault| {
                 let cpu = dispatch.cpu(0).expect("added");
                 let begin_with = Priority::new(begin_with);
                 assert!(start::begin_as_thread(cpu, thread, begin_with, never, 0).is_ok());
                 prepare(thread, flags, dispatch);
                 while !flags.over.load(Ordering::Relaxed) {
                     // As on the way to user mode.
-                    preempt::asynchronous_work();
+                    preempt::asynchronous_work(may_fault);
                     machine::spin();
                 }
             });

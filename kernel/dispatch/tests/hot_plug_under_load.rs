@@ -12,9 +12,11 @@ use common::{
 use dispatch::binding::{Strength, processor_bind};
 use dispatch::cpu_lock::lock_processors;
 use dispatch::hot_plug::OffLineError;
+use dispatch::kernel_thread::{self, Attributes, CreateError};
 use dispatch::thread::State;
 use dispatch::weak_binding::nomigrate;
 use dispatch::{Mutex, Semaphore};
+use machine::MayFault;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -248,5 +250,33 @@ fn bind_and_off_line_and_nomigrate_lose_nobody() {
         for worker in workers {
             worker.join(may_fault);
         }
+    });
+}
+
+#[test]
+fn threads_are_made_for_a_processor_that_goes_off_line() {
+    model_on(2, |may_fault| {
+        let maker = spawn(system(60), |may_fault| {
+            for _ in 0..3 {
+                let attributes = Attributes::system("test").bound(cpu(1));
+                let on_line = |_: usize, _: &mut MayFault| usize::from(cpu(1).is_online());
+                match kernel_thread::create(&attributes, on_line, 0) {
+                    Ok(thread) => assert_eq!(thread.join(may_fault), 1, "ran there off line"),
+                    Err(why) => assert_eq!(why, CreateError::OffLine),
+                }
+                dispatch::preempt::yield_now();
+            }
+        });
+        let gone = offline(1, false, may_fault);
+        assert!(matches!(gone, Ok(()) | Err(OffLineError::Bound)), "{gone:?}");
+        maker.join(may_fault);
+        if gone.is_ok() {
+            let attributes = Attributes::system("test").bound(cpu(1));
+            let made = kernel_thread::create(&attributes, |_, _| 0, 0);
+            assert!(matches!(made, Err(CreateError::OffLine)));
+            online(1, may_fault);
+        }
+        let attributes = Attributes::system("test").bound(cpu(1));
+        kernel_thread::create(&attributes, |_, _| 0, 0).unwrap().join(may_fault);
     });
 }

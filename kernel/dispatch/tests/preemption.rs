@@ -3,14 +3,17 @@
 #![cfg(not(feature = "loom"))]
 
 mod common;
+#[path = "common/until.rs"]
+mod until;
 
 use common::{real_time, run, spawn, system};
 use dispatch::cpu::Counts;
 use dispatch::disp_lock::LockClass;
-use dispatch::{DispLock, Dispatch, Mutex, Thread, preempt, thread_lock};
+use dispatch::{DispLock, Dispatch, Mutex, Semaphore, State, Thread, preempt, thread_lock};
 use machine::MayFault;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use until::until;
 
 fn total(of: impl Fn(&Counts) -> &AtomicU64) -> u64 {
     Dispatch::current().cpus().map(|cpu| of(cpu.counts()).load(Ordering::Relaxed)).sum()
@@ -228,6 +231,48 @@ fn the_more_important_of_two_runs_first() {
                 })
                 .collect();
             for thread in threads {
+                thread.join(may_fault);
+            }
+        });
+    });
+}
+
+/// Two real-time threads are woken one right after the other, while one processor is idle and the others do
+/// something less important, which does not end by itself.
+#[test]
+fn two_real_time_threads_that_are_woken_at_once_find_two_processors() {
+    common::model(|| {
+        run(3, |may_fault| {
+            common::wait_for_processors(3);
+            let (gate, ran) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+            let waiters: Vec<_> = (0..2)
+                .map(|_| {
+                    let (gate, ran) = (Arc::clone(&gate), Arc::clone(&ran));
+                    spawn(real_time(120), move |may_fault| {
+                        gate.p(may_fault);
+                        ran.fetch_add(1, Ordering::SeqCst);
+                        // Keeps the processor, so that the other has to find another.
+                        until(|| ran.load(Ordering::SeqCst) == 2);
+                    })
+                })
+                .collect();
+            for waiter in &waiters {
+                common::wait_until(|| waiter.thread().state() == State::Sleep);
+            }
+            let begun = common::Flag::new();
+            let looper = {
+                let (ran, begun) = (Arc::clone(&ran), begun.clone());
+                spawn(system(60), move |_| {
+                    begun.set();
+                    until(|| ran.load(Ordering::SeqCst) == 2);
+                })
+            };
+            // On another processor: this thread yields until then.
+            begun.wait();
+            gate.v();
+            gate.v();
+            until(|| ran.load(Ordering::SeqCst) == 2);
+            for thread in waiters.into_iter().chain([looper]) {
                 thread.join(may_fault);
             }
         });

@@ -255,3 +255,26 @@ fn a_thread_that_is_made_in_a_set_without_processors_runs_elsewhere() {
         processor_set::destroy(set, &lock, may_fault).unwrap();
     });
 }
+
+#[test]
+fn the_last_processor_of_a_set_stays_while_threads_are_made_in_it() {
+    model_on(2, |may_fault| {
+        let lock = lock_processors(may_fault);
+        let set = set_of(&[1], &lock, may_fault);
+        let maker = spawn(system(60), move |may_fault| {
+            for priority in [system(60), real_time(120)] {
+                let attributes = Attributes { partition: Some(set), ..priority };
+                let thread = spawn(attributes, move |_| {
+                    // In the set; or in partition 0, if the processor went there first.
+                    assert!(set_number(Thread::running()) == 0 || here() == 1);
+                });
+                thread.join(may_fault);
+            }
+        });
+        let to = processor_set::of(Thread::running());
+        let moved = processor_set::move_processor(cpu(1), to, &lock, may_fault);
+        assert!(matches!(moved, Ok(()) | Err(SetError::Busy)), "{moved:?}");
+        maker.join(may_fault);
+        processor_set::destroy(set, &lock, may_fault).unwrap();
+    });
+}

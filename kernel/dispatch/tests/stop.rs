@@ -38,10 +38,10 @@ fn a_running_thread_stops_on_its_way_to_user_mode() {
             let (turns, over) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
             let thread = {
                 let (turns, over) = (Arc::clone(&turns), Arc::clone(&over));
-                spawn(on(1, 61), move |_| {
+                spawn(on(1, 61), move |may_fault| {
                     while !over.load(Ordering::SeqCst) {
                         turns.fetch_add(1, Ordering::SeqCst);
-                        preempt::asynchronous_work();
+                        preempt::asynchronous_work(may_fault);
                         machine::spin();
                     }
                 })
@@ -110,7 +110,7 @@ fn stop_continue_and_wake_up_at_the_same_time_lose_nobody() {
                 spawn(on(1, 61), move |may_fault| {
                     for _ in 0..2 {
                         semaphore.p(may_fault);
-                        preempt::asynchronous_work();
+                        preempt::asynchronous_work(may_fault);
                     }
                 })
             };

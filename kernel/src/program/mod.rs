@@ -274,6 +274,18 @@ impl ThreadOwner for Program {
             Cpu::current(atomic).backend.set_thread(core::ptr::null_mut(), core::ptr::null_mut());
         }
     }
+
+    fn asynchronous(&self, _: &'static Thread, may_fault: &mut MayFault) {
+        if self.interrupted.swap(false, Ordering::AcqRel) {
+            let stack = {
+                let guard = machine::preempt::disable(may_fault);
+                machine::x86_64::stack::current(Cpu::current(guard.atomic()))
+            };
+            // SAFETY: the thread has come from user mode, and its stack is populated.
+            let frame = unsafe { user_frame(stack).read() };
+            kill(&frame, Killed { signal: signal::SIGINT, exception: false }, may_fault);
+        }
+    }
 }
 
 /// The program that a processor runs.
@@ -377,18 +389,6 @@ fn leave(outcome: Outcome) -> ! {
     // SAFETY: the way here from user mode keeps nothing on the stack that anybody else knows, or that
     // has to be dropped: whoever ends a program has let go of everything.
     unsafe { kernel_thread::exit_here(0) }
-}
-
-/// The current thread's asynchronous work, before it returns to user mode.
-pub fn asynchronous(frame: &TrapFrame, may_fault: &mut MayFault) {
-    dispatch::preempt::asynchronous_work();
-    let program = current();
-    if let Some(thread) = program.thread.get() {
-        thread.asynchronous.fetch_and(!asynchronous::OWNER, Ordering::AcqRel);
-    }
-    if program.interrupted.swap(false, Ordering::AcqRel) {
-        kill(frame, Killed { signal: signal::SIGINT, exception: false }, may_fault);
-    }
 }
 
 /// Ctrl-C: asks the running program to end. Says whether there is one.

@@ -219,6 +219,11 @@ pub(crate) fn tick(guard: &ThreadGuard<'_>) -> Verdict {
     verdict
 }
 
+/// The turn of the running thread, locked, is over, and nobody wants it: the next one begins.
+pub(crate) fn gives_way_to_nobody(guard: &ThreadGuard<'_>) {
+    guard.thread().class.gives_way.store(false, Ordering::Relaxed);
+}
+
 /// The running thread, locked, is preempted: at which end of its queue it goes in.
 pub(crate) fn preempted(guard: &ThreadGuard<'_>) -> End {
     rules(guard.thread()).preempted(guard.thread())

@@ -3,8 +3,7 @@
 
 use super::time_sharing::{self, USER_PRIORITY_MAX};
 use super::{Class, change};
-use crate::binding::is_processors_own;
-use crate::change_priority::change_own;
+use crate::change_priority::{Changed, change_own};
 use crate::priority::Priority;
 use crate::run_queue::End;
 use crate::thread::Thread;
@@ -87,9 +86,8 @@ const MIDDLE: u8 = 29;
 /// that is over.
 pub fn set(thread: &'static Thread, parameters: Parameters) -> Result<(), OutOfRange> {
     parameters.check()?;
-    if is_processors_own(thread) {
-        return Err(OutOfRange);
+    match change_own(thread, End::Back, |thread| parameters.apply(thread)) {
+        Changed::NotItsOwn => Err(OutOfRange),
+        Changed::Yes | Changed::IsOver => Ok(()),
     }
-    change_own(thread, End::Back, |thread| parameters.apply(thread));
-    Ok(())
 }
