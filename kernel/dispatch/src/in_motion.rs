@@ -153,16 +153,11 @@ pub(crate) fn take_away(
     let affinity = stay_off(cpu, lock);
     let late = &cpu.counts.late_binders;
     let has_bound = has_bound(cpu, me, lock);
-    let moved = when_quiet(
-        lock,
-        may_fault,
-        late,
-        || is_needed() || has_bound(),
-        |atomic| {
-            change();
-            empty_queue(cpu, atomic);
-        },
-    );
+    let is_in_the_way = || is_needed() || has_bound();
+    let moved = when_quiet(lock, may_fault, late, is_in_the_way, |atomic| {
+        change();
+        empty_queue(cpu, atomic);
+    });
     drop(affinity);
     drop(in_motion);
     moved

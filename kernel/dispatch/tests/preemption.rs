@@ -237,8 +237,8 @@ fn the_more_important_of_two_runs_first() {
     });
 }
 
-/// Two real-time threads are woken one right after the other, while one processor is idle and the others do
-/// something less important, which does not end by itself.
+/// Two real-time threads are woken at the same time, by two threads that go on with something less important,
+/// which does not end by itself; one more processor is idle.
 #[test]
 fn two_real_time_threads_that_are_woken_at_once_find_two_processors() {
     common::model(|| {
@@ -261,15 +261,15 @@ fn two_real_time_threads_that_are_woken_at_once_find_two_processors() {
             }
             let begun = common::Flag::new();
             let looper = {
-                let (ran, begun) = (Arc::clone(&ran), begun.clone());
+                let (gate, ran, begun) = (Arc::clone(&gate), Arc::clone(&ran), begun.clone());
                 spawn(system(60), move |_| {
                     begun.set();
+                    gate.v();
                     until(|| ran.load(Ordering::SeqCst) == 2);
                 })
             };
             // On another processor: this thread yields until then.
             begun.wait();
-            gate.v();
             gate.v();
             until(|| ran.load(Ordering::SeqCst) == 2);
             for thread in waiters.into_iter().chain([looper]) {
