@@ -38,7 +38,7 @@ pub(crate) fn tell(cpu: &'static CpuDispatch, priority: Priority, unbound: bool,
         ask_unless_idle(cpu, priority, atomic);
     }
     if cpu.partition().halted.load(Ordering::Relaxed) != 0 {
-        wake_one(cpu, priority, unbound, atomic);
+        wake_one(cpu, unbound, atomic);
     }
 }
 
@@ -52,9 +52,9 @@ fn ask_unless_idle(cpu: &'static CpuDispatch, priority: Priority, atomic: &Atomi
 
 /// Wakes the processor; if it is awake and others may take the thread, another.
 #[inline(never)]
-fn wake_one(cpu: &'static CpuDispatch, priority: Priority, unbound: bool, atomic: &Atomic) {
-    if !wake(cpu, priority, atomic) && unbound {
-        wake_any(cpu.partition(), priority, atomic);
+fn wake_one(cpu: &'static CpuDispatch, unbound: bool, atomic: &Atomic) {
+    if !wake(cpu, atomic) && unbound {
+        wake_any(cpu.partition(), atomic);
     }
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn tell_partition(
     if let Some(last) = thread.cpu.load(Ordering::Relaxed)
         && core::ptr::eq(last.partition(), partition)
         && last.takes_unbound()
-        && wake(last, priority, atomic)
+        && wake(last, atomic)
     {
         return;
     }
@@ -80,11 +80,11 @@ pub(crate) fn tell_partition(
 /// A thread of this priority waits in the queue of a partition: tells a processor that is idle, or else the
 /// one that does, or is about to do, the least important thing.
 ///
-/// Two who tell at the same time may find the same processor. So whoever takes a thread from that queue and
-/// leaves another there calls this too ([`crate::select`]).
+/// Two who tell one after the other may find the same processor, which has not chosen yet. So whoever takes a
+/// thread from that queue and leaves another there calls this too ([`crate::select`]).
 #[cold]
 pub(crate) fn find_taker(partition: &'static Partition, priority: Priority, atomic: &Atomic) {
-    if wake_any(partition, priority, atomic) {
+    if wake_any(partition, atomic) {
         return;
     }
     let load = |cpu: &CpuDispatch| cpu.dispatch_priority.load().max(cpu.chosen.load());
@@ -95,6 +95,7 @@ pub(crate) fn find_taker(partition: &'static Partition, priority: Priority, atom
     if let Some(cpu) = lowest
         && priority > load(cpu)
     {
+        // Before it is asked: if it chooses for another reason first, and forgets this, it chooses again.
         cpu.chosen.store(priority);
         // An idle one that has not halted is looking just now.
         ask_unless_idle(cpu, priority, atomic);
@@ -129,14 +130,12 @@ fn notify(cpu: &'static CpuDispatch, atomic: &Atomic) {
     }
 }
 
-/// Wakes a processor, for a thread of this priority, if it has halted or is about to. Says whether it had.
-fn wake(cpu: &'static CpuDispatch, priority: Priority, atomic: &Atomic) -> bool {
+/// Wakes a processor if it has halted or is about to. Says whether it had.
+fn wake(cpu: &'static CpuDispatch, atomic: &Atomic) -> bool {
     let halted = &cpu.partition().halted;
     if halted.load(Ordering::Relaxed) & cpu.bit() == 0 {
         return false;
     }
-    // Before it counts as awake: until it has chosen, it is not to be taken for one with nothing to do.
-    cpu.chosen.store(priority);
     // Before the poke: the processor, woken by it, looks at the bit.
     let before = halted.fetch_and(!cpu.bit(), Ordering::AcqRel);
     if before & cpu.bit() == 0 {
@@ -150,13 +149,13 @@ fn wake(cpu: &'static CpuDispatch, priority: Priority, atomic: &Atomic) -> bool 
 }
 
 /// Wakes some processor of a partition that has halted. Says whether there was one.
-pub(crate) fn wake_any(partition: &Partition, priority: Priority, atomic: &Atomic) -> bool {
+pub(crate) fn wake_any(partition: &Partition, atomic: &Atomic) -> bool {
     let dispatch = Dispatch::of(atomic);
     loop {
         let halted = partition.halted.load(Ordering::Relaxed) & partition.online();
         let mut candidates = crate::partition::Bits(halted).filter_map(|index| dispatch.cpu(index));
         let Some(cpu) = candidates.find(|cpu| !cpu.is_in_motion()) else { return false };
-        if wake(cpu, priority, atomic) {
+        if wake(cpu, atomic) {
             return true;
         }
     }
@@ -181,7 +180,7 @@ pub(crate) fn reconsider(partition: &'static Partition) {
     let atomic = guard.atomic();
     let waiting = partition.queue.highest();
     for cpu in partition.each_online(Dispatch::of(atomic)) {
-        if !wake(cpu, waiting, atomic) && waiting > cpu.dispatch_priority.load() && !is_idle(cpu) {
+        if !wake(cpu, atomic) && waiting > cpu.dispatch_priority.load() && !is_idle(cpu) {
             ask_to_choose(cpu, waiting, atomic);
         }
     }

@@ -6,7 +6,7 @@ mod common;
 #[path = "common/until.rs"]
 mod until;
 
-use common::{real_time, run, spawn, system};
+use common::{real_time, run, spawn, system, time_sharing};
 use dispatch::cpu::Counts;
 use dispatch::disp_lock::LockClass;
 use dispatch::{DispLock, Dispatch, Mutex, Semaphore, State, Thread, preempt, thread_lock};
@@ -238,43 +238,62 @@ fn the_more_important_of_two_runs_first() {
 }
 
 /// Two real-time threads are woken at the same time, by two threads that go on with something less important,
-/// which does not end by itself; one more processor is idle.
-#[test]
-fn two_real_time_threads_that_are_woken_at_once_find_two_processors() {
-    common::model(|| {
-        run(3, |may_fault| {
-            common::wait_for_processors(3);
-            let (gate, ran) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
-            let waiters: Vec<_> = (0..2)
-                .map(|_| {
-                    let (gate, ran) = (Arc::clone(&gate), Arc::clone(&ran));
-                    spawn(real_time(120), move |may_fault| {
-                        gate.p(may_fault);
-                        ran.fetch_add(1, Ordering::SeqCst);
-                        // Keeps the processor, so that the other has to find another.
-                        until(|| ran.load(Ordering::SeqCst) == 2);
-                    })
-                })
-                .collect();
-            for waiter in &waiters {
-                common::wait_until(|| waiter.thread().state() == State::Sleep);
-            }
-            let begun = common::Flag::new();
-            let looper = {
-                let (gate, ran, begun) = (Arc::clone(&gate), Arc::clone(&ran), begun.clone());
-                spawn(system(60), move |_| {
-                    begun.set();
-                    gate.v();
+/// which does not end by itself. A third processor is idle, or does something less important still.
+fn wake_two(is_idle: bool) {
+    run(3, move |may_fault| {
+        common::wait_for_processors(3);
+        let (gate, ran) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+        let waiters: Vec<_> = (0..2)
+            .map(|_| {
+                let (gate, ran) = (Arc::clone(&gate), Arc::clone(&ran));
+                spawn(real_time(120), move |may_fault| {
+                    gate.p(may_fault);
+                    ran.fetch_add(1, Ordering::SeqCst);
+                    // Keeps the processor, so that the other has to find another.
                     until(|| ran.load(Ordering::SeqCst) == 2);
                 })
-            };
-            // On another processor: this thread yields until then.
-            begun.wait();
-            gate.v();
-            until(|| ran.load(Ordering::SeqCst) == 2);
-            for thread in waiters.into_iter().chain([looper]) {
-                thread.join(may_fault);
-            }
-        });
+            })
+            .collect();
+        for waiter in &waiters {
+            common::wait_until(|| waiter.thread().state() == State::Sleep);
+        }
+        let all_begun = common::Flag::new();
+        let others: Vec<_> = [Some(system(60)), (!is_idle).then(|| time_sharing(30))]
+            .into_iter()
+            .flatten()
+            .enumerate()
+            .map(|(number, attributes)| {
+                let (gate, ran) = (Arc::clone(&gate), Arc::clone(&ran));
+                let (begun, all_begun) = (common::Flag::new(), all_begun.clone());
+                let has_begun = begun.clone();
+                let thread = spawn(attributes, move |_| {
+                    has_begun.set();
+                    all_begun.spin();
+                    if number == 0 {
+                        gate.v();
+                    }
+                    until(|| ran.load(Ordering::SeqCst) == 2);
+                });
+                // On another processor: this thread yields until then.
+                begun.wait();
+                thread
+            })
+            .collect();
+        all_begun.set();
+        gate.v();
+        until(|| ran.load(Ordering::SeqCst) == 2);
+        for thread in waiters.into_iter().chain(others) {
+            thread.join(may_fault);
+        }
     });
+}
+
+#[test]
+fn two_real_time_threads_that_are_woken_at_once_find_two_processors() {
+    common::model(|| wake_two(true));
+}
+
+#[test]
+fn two_real_time_threads_that_are_woken_at_once_take_two_processors() {
+    common::model(|| wake_two(false));
 }

@@ -258,7 +258,7 @@ fn a_thread_that_is_made_in_a_set_without_processors_runs_elsewhere() {
 
 #[test]
 fn the_last_processor_of_a_set_stays_while_threads_are_made_in_it() {
-    model_on(2, |may_fault| {
+    model_on(3, |may_fault| {
         let lock = lock_processors(may_fault);
         let set = set_of(&[1], &lock, may_fault);
         let maker = spawn(system(60), move |may_fault| {
@@ -267,6 +267,9 @@ fn the_last_processor_of_a_set_stays_while_threads_are_made_in_it() {
                 let thread = spawn(attributes, move |_| {
                     // In the set; or in partition 0, if the processor went there first.
                     assert!(set_number(Thread::running()) == 0 || here() == 1);
+                    for _ in 0..5 {
+                        machine::spin();
+                    }
                 });
                 thread.join(may_fault);
             }
