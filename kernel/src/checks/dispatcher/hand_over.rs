@@ -13,7 +13,7 @@ use machine::{MayFault, time};
 const ROUNDS: u64 = 2_000;
 
 /// How long who has the mutex sleeps before it looks again whether the other waits, in ticks of the clock.
-const NAP: u64 = 20_000;
+const NAP: u64 = 100_000;
 
 /// Runs a game of two, first bound to the first and the last processor, then anywhere.
 fn play<S: Sync>(
