@@ -18,8 +18,11 @@ pub use preemption::{
 };
 pub use spreading::work_spreads;
 
-use super::{Outcome, Wrong};
+use super::{Outcome, Run, Wrong, ensure};
 use crate::kernel::Kernel;
+use crate::threads::KernelDuties;
+use dispatch::cpu_lock::lock_processors;
+use dispatch::hot_plug::{OffLineError, cpu_offline};
 use dispatch::kernel_thread::{self, Attributes};
 use dispatch::{Class, CpuDispatch, Priority};
 use machine::MayFault;
@@ -85,6 +88,16 @@ fn cpu(kernel: &Kernel, index: usize) -> &'static CpuDispatch {
 /// The dispatcher's part of the last processor.
 fn last_cpu(kernel: &Kernel) -> &'static CpuDispatch {
     cpu(kernel, kernel.system.cpu_count() - 1)
+}
+
+/// All that can be said of going off line where there is one processor: it does not.
+fn ensure_last_stays(run: &mut Run<'_>) -> Outcome {
+    let lock = lock_processors(run.may_fault);
+    let refused = cpu_offline(last_cpu(run.kernel), true, &KernelDuties, &lock, run.may_fault);
+    drop(lock);
+    ensure!(refused == Err(OffLineError::Last), "the last processor: {refused:?}");
+    ensure!(last_cpu(run.kernel).is_online(), "it was refused, and is off line");
+    Ok(())
 }
 
 /// How long a thread loops before it gives up, in nanoseconds.
