@@ -18,6 +18,7 @@ pub use preemption::{
 };
 pub use spreading::work_spreads;
 
+use super::processors::wait_until;
 use super::{Outcome, Run, Wrong, ensure};
 use crate::kernel::Kernel;
 use crate::threads::KernelDuties;
@@ -40,10 +41,10 @@ struct Job<S> {
 /// Most threads of a check.
 const THREADS_MAX: usize = 128;
 
-/// Runs a thread for each of `attributes`, and waits until all are over.
+/// Runs a thread for each of `attributes`, at most [`THREADS_MAX`], and waits until all are over.
 fn run_threads<S: Sync>(
     shared: &S,
-    attributes: impl Iterator<Item = Attributes>,
+    mut attributes: impl Iterator<Item = Attributes>,
     body: Body<S>,
     may_fault: &mut MayFault,
 ) -> Outcome {
@@ -59,14 +60,17 @@ fn run_threads<S: Sync>(
         core::array::from_fn(|number| Job { shared: core::ptr::from_ref(shared), body, number });
     let mut threads = [const { None }; THREADS_MAX];
     let mut failed = false;
-    for ((attributes, job), thread) in attributes.zip(&jobs).zip(&mut threads) {
+    for (job, thread) in jobs.iter().zip(&mut threads) {
+        let Some(attributes) = attributes.next() else { break };
         let argument = core::ptr::from_ref(job).expose_provenance();
         *thread = kernel_thread::create(&attributes, entry::<S>, argument).ok();
         failed |= thread.is_none();
     }
+    let too_many = attributes.next().is_some();
     for thread in threads.into_iter().flatten() {
         thread.join(may_fault);
     }
+    assert!(!too_many, "a check wants more than {THREADS_MAX} threads");
     if failed { Err(Wrong::new(format_args!("no memory for a thread"))) } else { Ok(()) }
 }
 
@@ -100,18 +104,7 @@ fn ensure_last_stays(run: &mut Run<'_>) -> Outcome {
     Ok(())
 }
 
-/// How long a thread loops before it gives up, in nanoseconds.
-const PATIENCE: u64 = 30_000_000_000;
-
 /// Loops in the kernel until something holds; says whether it did in time.
 fn loop_until(holds: impl Fn() -> bool) -> bool {
-    let kernel = Kernel::current();
-    let deadline = kernel.uptime_nanoseconds() + PATIENCE;
-    while !holds() {
-        if kernel.uptime_nanoseconds() > deadline {
-            return false;
-        }
-        core::hint::spin_loop();
-    }
-    true
+    wait_until(Kernel::current(), holds)
 }
