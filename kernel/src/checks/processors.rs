@@ -8,7 +8,7 @@ use machine::pil::{self, Pil};
 use machine::{Cpu, idle, poke, preempt, time};
 
 /// Longest wait for another processor, in nanoseconds: they may all share one host processor.
-const PATIENCE: u64 = 20_000_000_000;
+const PATIENCE: u64 = 30_000_000_000;
 
 /// Spins until something holds; says whether it did in time.
 pub fn wait_until(kernel: &Kernel, holds: impl Fn() -> bool) -> bool {

@@ -6,7 +6,7 @@ use crate::damage::Damage;
 use crate::scenario::{Scenario, Want};
 
 /// Options that the kernel must refuse, naming them.
-const BAD_OPTIONS: [(&str, &str); 7] = [
+const BAD_OPTIONS: [(&str, &str); 15] = [
     ("check", "check=nonsense"),
     ("log", "log=nonsense"),
     ("unknown", "nonsense=1"),
@@ -14,6 +14,14 @@ const BAD_OPTIONS: [(&str, &str); 7] = [
     ("panic", "panic=nonsense"),
     ("no-value", "nonsense="),
     ("trace", "trace=nonsense"),
+    ("trace-dump", "trace-dump=2"),
+    ("no-cpus", "cpus=0"),
+    ("too-many-cpus", "cpus=65"),
+    ("cpus-in-words", "cpus=two"),
+    ("no-scale", "scale=0"),
+    ("too-much-scale", "scale=1000001"),
+    ("counted", "counted=yes"),
+    ("bench", "bench=nonsense"),
 ];
 
 /// Images that the loader must refuse.

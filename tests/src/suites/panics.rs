@@ -51,12 +51,12 @@ pub fn scenarios() -> Vec<Scenario> {
                 .shows(&["0xffff", function])
                 .shows(&["end of panic report"]);
             match name {
-                // The program that made the call is named, and so is the place in it.
                 // The walk from lock to holder, and what everybody does.
                 "lock-cycle" => scenario
                     .shows(&["waits for ever for a lock of class Test", "held by processor"])
                     .shows(&["processor 0, on line", "thread", "boot, OnProcessor"])
                     .shows(&["  holds a lock of class Test"]),
+                // The program that made the call is named, and so is the place in it.
                 "system-call" => scenario.shows(&["running hello"]).shows(&["#", "_start+0x"]),
                 _ => scenario,
             }

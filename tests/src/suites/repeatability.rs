@@ -39,6 +39,10 @@ fn repeats(scenario: &Scenario) -> Result<(), String> {
     if first.is_empty() {
         return Err(failure("nothing was measured", scenario, &run));
     }
+    let lost = expected(scenario).find(|row| first.iter().all(|(name, _)| name != row));
+    if let Some(row) = lost {
+        return Err(failure(&format!("{row} was not measured"), scenario, &run));
+    }
     let changed: Vec<_> = first.iter().zip(&second).filter(|(one, other)| one != other).collect();
     if first.len() != second.len() || !changed.is_empty() {
         let (one, other) = (first.len(), second.len());
@@ -46,6 +50,19 @@ fn repeats(scenario: &Scenario) -> Result<(), String> {
         return Err(failure(&what, scenario, &run));
     }
     Ok(())
+}
+
+/// The rows of the table that the boot must have measured: those of the group that it was asked for, where
+/// `all` on one processor is the dispatcher's.
+fn expected(scenario: &Scenario) -> impl Iterator<Item = &'static str> {
+    let asked = |option: &str| scenario.line.options.iter().any(|word| word == option);
+    let group = match () {
+        () if asked("bench=all") => Some("disp."),
+        () if asked("bench=smp") => Some("smp."),
+        () => None,
+    };
+    let names = boot::bench_table::ROWS.iter().map(|row| row.name);
+    names.filter(move |name| group.is_some_and(|group| name.starts_with(group)))
 }
 
 fn named(report: &ReportLog) -> Vec<(String, u64)> {

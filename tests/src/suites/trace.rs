@@ -1,13 +1,18 @@
 //! The kernel's trace: what it says of a run must be what happened, in order, with its causes.
 
+use std::collections::BTreeMap;
+
 use abi::ending::Ending;
 use boot::report_log::ReportLog;
-use boot::trace_log::{Event, Kind, Phase, Trace};
+use boot::trace_log::{Event, Kind, Phase, Trace, missing};
 
 use crate::scenario::{Scenario, Want};
 
 /// Processors of the machine on which pokes are traced.
 const CPUS: u32 = 4;
+
+/// Processors of the machine on which the dispatcher is traced.
+const DISPATCH_CPUS: u32 = 2;
 
 /// System calls that `hello` must have made.
 const WRITE: u64 = 1;
@@ -19,13 +24,22 @@ pub fn scenarios() -> Vec<Scenario> {
             .option(&format!("trace={groups}"))
             .option("trace-dump=1")
     };
-    vec![
-        traced("cause-of-a-poke", &[], "poke")
-            .cpus(CPUS)
-            .option("check=every-processor-answers-a-poke")
+    let checked = |name: &str, check: &str, groups: &str, cpus: u32| {
+        traced(name, &[], groups)
+            .cpus(cpus)
+            .option(&format!("check={check}"))
             .ends(Ending::ChecksEnded)
             .wants(Want::ChecksPassed)
+    };
+    vec![
+        checked("cause-of-a-poke", "every-processor-answers-a-poke", "poke", CPUS)
             .wants(Want::Report(pokes_have_causes)),
+        checked("wake-ups", "condvar-ping-pong", "dispatch,poke", DISPATCH_CPUS)
+            .wants(Want::Report(wake_ups_are_causes)),
+        checked("preemptions", "real-time-preempts-the-kernel", "dispatch", DISPATCH_CPUS)
+            .wants(Want::Report(preemptions_make_way)),
+        checked("off-line", "processors-go-off-and-on-line", "bind", DISPATCH_CPUS)
+            .wants(Want::Report(processors_go_and_come)),
         traced("calls", &["hello"], "call,program").cpus(1).wants(Want::Report(calls_are_in_order)),
     ]
 }
@@ -46,6 +60,117 @@ fn pokes_have_causes(report: &ReportLog) -> Result<(), String> {
         if lane.iter().find(by_the_first).is_none() {
             return Err(format!("no poke from cpu 0 in the trace of cpu {processor}: {lane:?}"));
         }
+    }
+    Ok(())
+}
+
+/// Two threads that wake each other block about as often as they are woken; a thread that is dispatched names
+/// the wake-up that made it runnable, and hardly a wake-up is without effect.
+fn wake_ups_are_causes(report: &ReportLog) -> Result<(), String> {
+    let trace = read(report, DISPATCH_CPUS)?;
+    // From here on no processor's events are lost.
+    let begin = trace.lanes().filter_map(|(_, lane)| lane.first()).map(|event| event.stamp).max();
+    let begin = begin.ok_or("nothing was traced")?;
+    let of = |kind| trace.events().filter(move |event| event.kind == kind && event.stamp >= begin);
+    for dispatch in of(Kind::Dispatch) {
+        let fits = |cause: &Event| {
+            cause.kind == Kind::Wake
+                && cause.argument == dispatch.argument
+                && cause.stamp <= dispatch.stamp
+        };
+        if trace.find(dispatch.cause).is_some_and(|cause| !fits(cause)) {
+            return Err(format!("this names the wrong cause: {dispatch:?}"));
+        }
+    }
+    for received in of(Kind::PokeReceived) {
+        let to = u64::from(received.id.processor());
+        let fits = |cause: &Event| cause.kind == Kind::PokeSent && cause.argument == to;
+        if trace.find(received.cause).is_some_and(|cause| !fits(cause)) {
+            return Err(format!("this names the wrong cause: {received:?}"));
+        }
+    }
+    let causes: Vec<_> = of(Kind::Dispatch).map(|dispatch| dispatch.cause).collect();
+    let effective = of(Kind::Wake).filter(|wake| causes.contains(&wake.id)).count();
+    let count = |kind| of(kind).count();
+    let [wakes, blocks] = [Kind::Wake, Kind::Block].map(count);
+    let [sent, received, moved] = [Kind::PokeSent, Kind::PokeReceived, Kind::Migrate].map(count);
+    // A thread may be woken before it has left its processor, and then is not dispatched again.
+    let is_plausible = wakes >= 50
+        && wakes.abs_diff(blocks) <= wakes / 4
+        && effective >= wakes / 4 * 3
+        && sent > 0
+        && received > 0
+        && moved > 0;
+    if is_plausible {
+        return Ok(());
+    }
+    Err(format!(
+        "{blocks} blocks, {wakes} wake-ups, {effective} of them with an effect, {sent} pokes sent, {received} \
+         received, {moved} threads that came from another processor"
+    ))
+}
+
+/// When a thread's processor is taken away, the processor goes to another thread.
+fn preemptions_make_way(report: &ReportLog) -> Result<(), String> {
+    let trace = read(report, DISPATCH_CPUS)?;
+    let mut count = 0;
+    for (_, lane) in trace.lanes() {
+        for (place, preempted) in lane.iter().enumerate() {
+            if preempted.kind != Kind::Preempt {
+                continue;
+            }
+            count += 1;
+            let next = lane[place..].iter().find(|event| event.kind == Kind::Dispatch);
+            if next.is_none_or(|next| next.argument == preempted.argument) {
+                return Err(format!("after {preempted:?} came {next:?}"));
+            }
+        }
+    }
+    if count < 5 { Err(format!("{count} preemptions")) } else { Ok(()) }
+}
+
+/// The second processor goes off line and on line in turn, as the first says; and who was bound meanwhile was
+/// let go.
+fn processors_go_and_come(report: &ReportLog) -> Result<(), String> {
+    let trace = read(report, DISPATCH_CPUS)?;
+    if trace.lanes().any(|(_, lane)| missing(lane) > 0) {
+        return Err("the first events are missing".to_owned());
+    }
+    let mut events: Vec<_> = trace.events().collect();
+    events.sort_by_key(|event| event.stamp);
+    let (mut is_online, mut times) = (true, 0);
+    let mut bindings = BTreeMap::<u64, u32>::new();
+    let mut bound = 0;
+    for event in events {
+        let is_by_the_first = event.id.processor() == 0 && event.argument == 1;
+        let ordered = match event.kind {
+            Kind::OffLine => {
+                times += 1;
+                is_by_the_first && std::mem::replace(&mut is_online, false)
+            }
+            Kind::OnLine => is_by_the_first && !std::mem::replace(&mut is_online, true),
+            Kind::Bind => {
+                bound += 1;
+                *bindings.entry(event.argument).or_default() += 1;
+                true
+            }
+            Kind::Unbind => match bindings.get_mut(&event.argument) {
+                Some(count @ 1..) => {
+                    *count -= 1;
+                    true
+                }
+                _ => false,
+            },
+            _ => return Err(format!("this was not to be traced: {event:?}")),
+        };
+        if !ordered {
+            return Err(format!("this is out of order: {event:?}"));
+        }
+    }
+    if !is_online || times < 5 || bound < times || bindings.values().any(|count| *count > 0) {
+        return Err(format!(
+            "off line {times} times; bindings that lasted: {bindings:?} of {bound}"
+        ));
     }
     Ok(())
 }
@@ -100,7 +225,10 @@ fn read(report: &ReportLog, processors: u32) -> Result<Trace, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{calls_are_in_order, pokes_have_causes};
+    use super::{
+        calls_are_in_order, pokes_have_causes, preemptions_make_way, processors_go_and_come,
+        wake_ups_are_causes,
+    };
     use boot::report_log::ReportLog;
 
     /// A report with these events, which are numbered and stamped here.
@@ -159,5 +287,91 @@ mod tests {
         let mut late = good;
         late.swap(0, 3);
         assert!(pokes_have_causes(&report(&late)).is_err());
+    }
+
+    #[test]
+    fn wake_ups_that_are_nobodys_cause_are_noticed() {
+        // Thread 7 on processor 0 wakes thread 8 on processor 1, blocks, and is woken.
+        let round = |round: usize| {
+            let (wake, back) = (6 * round + 2, 5 * round + 3);
+            [
+                (1, "block 99 0 0".to_owned()),
+                (0, "poke-sent 1 0 0".to_owned()),
+                (0, "wake 8 0 0".to_owned()),
+                (0, "block 99 0 0".to_owned()),
+                (0, "migrate 7 0 0".to_owned()),
+                (1, format!("poke-received 0 0 {}", wake - 1)),
+                (1, format!("dispatch 8 0 {wake}")),
+                (1, "wake 7 0 0".to_owned()),
+                (1, "poke-sent 0 0 0".to_owned()),
+                (0, format!("poke-received 0 1 {}", back + 2)),
+                (0, format!("dispatch 7 1 {}", back + 1)),
+            ]
+        };
+        // With what begins with a word replaced.
+        let judge = |word: &str, other: &str| {
+            let change = |what: String| {
+                if what.starts_with(word) { other.to_owned() } else { what }
+            };
+            let events: Vec<_> = (0..40)
+                .flat_map(round)
+                .map(|(processor, what)| (processor, change(what)))
+                .collect();
+            let events: Vec<_> =
+                events.iter().map(|(processor, what)| (*processor, &what[..])).collect();
+            wake_ups_are_causes(&report(&events))
+        };
+        assert_eq!(judge("nothing", ""), Ok(()));
+        for (word, other) in [
+            ("wake", "thread 8 0 0"),
+            ("block", "thread 8 0 0"),
+            ("dispatch", "dispatch 8 0 0"),
+            ("dispatch", "dispatch 8 0 1"),
+            ("poke-received", "poke-received 0 0 2"),
+            ("poke-sent", "thread 8 0 0"),
+            ("migrate", "thread 8 0 0"),
+        ] {
+            assert!(judge(word, other).is_err(), "{other} for {word}");
+        }
+    }
+
+    #[test]
+    fn a_preemption_without_effect_is_noticed() {
+        let judge = |next: &str, rounds: usize| {
+            let events: Vec<_> =
+                [(1, "preempt 7 0 0"), (1, next)].into_iter().cycle().take(2 * rounds).collect();
+            preemptions_make_way(&report(&events))
+        };
+        assert_eq!(judge("dispatch 8 0 0", 5), Ok(()));
+        assert!(judge("dispatch 8 0 0", 4).is_err());
+        assert!(judge("dispatch 7 0 0", 5).is_err());
+        assert!(judge("block 8 0 0", 5).is_err());
+    }
+
+    #[test]
+    fn processors_that_do_not_come_back_are_noticed() {
+        let good = [
+            "off-line 1 0 0",
+            "bind 7 0 0",
+            "bind 7 0 0",
+            "unbind 7 0 0",
+            "on-line 1 0 0",
+            "unbind 7 0 0",
+        ];
+        let judge = |round: &[&str], rounds: usize| {
+            let count = round.len() * rounds;
+            let events: Vec<_> = round.iter().cycle().take(count).map(|what| (0, *what)).collect();
+            processors_go_and_come(&report(&events))
+        };
+        assert_eq!(judge(&good, 5), Ok(()));
+        assert!(judge(&good, 4).is_err());
+        for place in 0..good.len() {
+            let mut wrong = good.to_vec();
+            wrong.remove(place);
+            assert!(judge(&wrong, 5).is_err(), "without {}", good[place]);
+        }
+        assert!(
+            judge(&["off-line 0 0 0", "bind 7 0 0", "unbind 7 0 0", "on-line 0 0 0"], 5).is_err()
+        );
     }
 }

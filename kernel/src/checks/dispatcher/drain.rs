@@ -1,7 +1,7 @@
 //! A processor that goes off line waits for those who are bound to it weakly: by time, asleep, not for ever.
 
 use super::super::{Outcome, Run, Wrong, ensure};
-use super::{cpu, last_cpu, loop_until, real_time, run_threads, system};
+use super::{cpu, ensure_last_stays, last_cpu, loop_until, real_time, run_threads, system};
 use crate::kernel::Kernel;
 use crate::threads::{self, KernelDuties};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -147,7 +147,7 @@ impl Attempt {
 
 pub fn off_line_waits_for_weak_bindings(run: &mut Run<'_>) -> Outcome {
     if run.kernel.system.cpu_count() == 1 {
-        return Ok(());
+        return ensure_last_stays(run);
     }
     for _ in 0..ATTEMPTS {
         let attempt = Attempt::new(true);
@@ -169,7 +169,7 @@ pub fn off_line_waits_for_weak_bindings(run: &mut Run<'_>) -> Outcome {
 
 pub fn off_line_gives_up_on_weak_bindings(run: &mut Run<'_>) -> Outcome {
     if run.kernel.system.cpu_count() == 1 {
-        return Ok(());
+        return ensure_last_stays(run);
     }
     threads::set_drain(run.kernel, SHORT_DRAIN);
     let attempt = Attempt::new(false);

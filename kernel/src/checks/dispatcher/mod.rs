@@ -18,8 +18,12 @@ pub use preemption::{
 };
 pub use spreading::work_spreads;
 
-use super::{Outcome, Wrong};
+use super::processors::wait_until;
+use super::{Outcome, Run, Wrong, ensure};
 use crate::kernel::Kernel;
+use crate::threads::KernelDuties;
+use dispatch::cpu_lock::lock_processors;
+use dispatch::hot_plug::{OffLineError, cpu_offline};
 use dispatch::kernel_thread::{self, Attributes};
 use dispatch::{Class, CpuDispatch, Priority};
 use machine::MayFault;
@@ -37,10 +41,10 @@ struct Job<S> {
 /// Most threads of a check.
 const THREADS_MAX: usize = 128;
 
-/// Runs a thread for each of `attributes`, and waits until all are over.
+/// Runs a thread for each of `attributes`, at most [`THREADS_MAX`], and waits until all are over.
 fn run_threads<S: Sync>(
     shared: &S,
-    attributes: impl Iterator<Item = Attributes>,
+    mut attributes: impl Iterator<Item = Attributes>,
     body: Body<S>,
     may_fault: &mut MayFault,
 ) -> Outcome {
@@ -56,14 +60,17 @@ fn run_threads<S: Sync>(
         core::array::from_fn(|number| Job { shared: core::ptr::from_ref(shared), body, number });
     let mut threads = [const { None }; THREADS_MAX];
     let mut failed = false;
-    for ((attributes, job), thread) in attributes.zip(&jobs).zip(&mut threads) {
+    for (job, thread) in jobs.iter().zip(&mut threads) {
+        let Some(attributes) = attributes.next() else { break };
         let argument = core::ptr::from_ref(job).expose_provenance();
         *thread = kernel_thread::create(&attributes, entry::<S>, argument).ok();
         failed |= thread.is_none();
     }
+    let too_many = attributes.next().is_some();
     for thread in threads.into_iter().flatten() {
         thread.join(may_fault);
     }
+    assert!(!too_many, "a check wants more than {THREADS_MAX} threads");
     if failed { Err(Wrong::new(format_args!("no memory for a thread"))) } else { Ok(()) }
 }
 
@@ -87,18 +94,17 @@ fn last_cpu(kernel: &Kernel) -> &'static CpuDispatch {
     cpu(kernel, kernel.system.cpu_count() - 1)
 }
 
-/// How long a thread loops before it gives up, in nanoseconds.
-const PATIENCE: u64 = 30_000_000_000;
+/// All that can be said of going off line where there is one processor: it does not.
+fn ensure_last_stays(run: &mut Run<'_>) -> Outcome {
+    let lock = lock_processors(run.may_fault);
+    let refused = cpu_offline(last_cpu(run.kernel), true, &KernelDuties, &lock, run.may_fault);
+    drop(lock);
+    ensure!(refused == Err(OffLineError::Last), "the last processor: {refused:?}");
+    ensure!(last_cpu(run.kernel).is_online(), "it was refused, and is off line");
+    Ok(())
+}
 
 /// Loops in the kernel until something holds; says whether it did in time.
 fn loop_until(holds: impl Fn() -> bool) -> bool {
-    let kernel = Kernel::current();
-    let deadline = kernel.uptime_nanoseconds() + PATIENCE;
-    while !holds() {
-        if kernel.uptime_nanoseconds() > deadline {
-            return false;
-        }
-        core::hint::spin_loop();
-    }
-    true
+    wait_until(Kernel::current(), holds)
 }
