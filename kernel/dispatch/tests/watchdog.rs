@@ -70,6 +70,13 @@ fn a_deadlock_is_noticed_and_its_cycle_named() {
     let first = messages.first().expect("a processor barks");
     assert!(first.contains("waits for ever for a lock of class Test"), "{first}");
     assert!(first.contains("a cycle of locks: "), "{first}");
+    for index in [0, 1] {
+        let waits = format!("processor {index} waits for a lock of class Test at ");
+        let held = format!(", held by processor {index}");
+        assert!(first.contains(&waits) && first.contains(&held), "{index} is missing: {first}");
+        let thread_lock = format!("its lock is the thread lock of processor {index}");
+        assert!(report.contains(&thread_lock), "{thread_lock} is missing: {report}");
+    }
     for line in ["processor 0, on line", "processor 1, on line", "  holds a lock of class Test"] {
         assert!(report.contains(line), "{line} is missing: {report}");
     }
