@@ -15,6 +15,7 @@ mod processors;
 mod programs;
 mod stacks;
 mod time;
+mod turns;
 mod user_memory;
 
 use crate::kernel::Kernel;
@@ -155,6 +156,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("semaphore-ping-pong", dispatcher::semaphore_ping_pong),
     ("mutex-ping-pong", dispatcher::mutex_ping_pong),
     ("sleeps-end-on-time", dispatcher::sleeps_end_on_time),
+    ("time-slices", turns::time_slices),
     ("real-time-preempts-the-kernel", dispatcher::real_time_preempts_the_kernel),
     ("preemption-is-deferred", dispatcher::preemption_is_deferred),
     ("priority-inversion-is-bounded", dispatcher::priority_inversion_is_bounded),
