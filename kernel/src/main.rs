@@ -7,16 +7,18 @@
 //! | [`kernel`] | the kernel's own data, per system and per processor |
 //! | [`options`] | the boot options |
 //! | [`boot_memory`], [`kernel_space`], [`heap`] | memory: before frames, what is mapped where, odd sizes |
-//! | [`processors`] | bringing processors up; the idle loop |
+//! | [`processors`] | bringing processors up |
+//! | [`threads`] | what the dispatcher is given: thread objects, stacks, the idle loop's extra work |
 //! | [`traps`] | what the machine calls: exceptions, interrupts, pokes, preemption |
 //! | [`system_call`] | the system-call path and the calls |
 //! | [`program`] | programs: loading, running, ending |
 //! | [`console`], [`logger`], [`report_channel`] | the serial port, the log, the lines for the harness |
-//! | [`menu`] | the boot menu |
+//! | [`menu`], [`ramdisk`] | the boot menu; where programs come from |
 //! | [`mod@panic`], [`backtrace`], [`symbols`] | the last report |
 //! | [`timeline`] | the rings of events: making them, showing them |
 //! | [`ending`] | how a run ends, as seen from outside |
 //! | [`checks`], [`panic_kinds`] | the kernel's own checks, and panics on purpose |
+//! | [`bench`] | measuring the kernel's own parts |
 
 #![no_std]
 #![no_main]

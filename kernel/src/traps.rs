@@ -56,13 +56,15 @@ fn deliver(cpu: &Cpu, atomic: &Atomic, level: Pil, line: u8) -> bool {
 }
 
 /// Handles an interrupt up to `LOCK_LEVEL`, on its thread.
-pub fn handle_interrupt(level: Pil, line: u8, _: &mut InterruptContext) {
+pub fn handle_interrupt(level: Pil, line: u8, context: &mut InterruptContext) {
     if (level, line) == (time::TIMER_LEVEL, time::TIMER_LINE) {
         // SAFETY: an interrupt thread stays on its processor, and at its level nobody preempts it.
         let atomic = unsafe { Atomic::assume() };
         dispatch::hooks::timer(Cpu::current(atomic), atomic);
     } else if (level, line) == (console::LEVEL, console::LINE) {
         console::interrupt(Kernel::current());
+    } else if line == checks::THREAD_LINE {
+        Kernel::current().shared.handlers.call_on_thread(level, context);
     }
 }
 

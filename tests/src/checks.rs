@@ -38,8 +38,8 @@ const MACHINES: [(u32, u32, u64, &str); 7] = [
 /// the digit; with another number of processors it is another run. But QEMU runs the processors in turn there.
 const LONG: (&str, &str) = (
     "check=condvar-ping-pong,semaphore-ping-pong,mutex-ping-pong,sleeps-end-on-time,\
-     real-time-preempts-the-kernel,preemption-is-deferred,priority-inversion-is-bounded,\
-     work-spreads,processors-go-off-and-on-line,off-line-waits-for-weak-bindings,\
+     time-slices,interrupt-threads-may-block,real-time-preempts-the-kernel,preemption-is-deferred,\
+     priority-inversion-is-bounded,work-spreads,processors-go-off-and-on-line,off-line-waits-for-weak-bindings,\
      off-line-gives-up-on-weak-bindings",
     "scale=25",
 );

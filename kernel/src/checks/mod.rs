@@ -15,6 +15,7 @@ mod processors;
 mod programs;
 mod stacks;
 mod time;
+mod turns;
 mod user_memory;
 
 use crate::kernel::Kernel;
@@ -78,7 +79,7 @@ macro_rules! ensure {
     };
 }
 pub(crate) use ensure;
-pub use interrupts::LINE;
+pub use interrupts::{LINE, THREAD_LINE};
 
 /// What checks share between processors, as work for another processor is a bare function.
 pub struct Shared {
@@ -116,6 +117,7 @@ impl Shared {
         }
         self.flag.store(false, Ordering::Release);
         self.handlers.set(None);
+        self.handlers.set_on_thread(None);
         self.subject.store(core::ptr::null_mut(), Ordering::Release);
     }
 }
@@ -146,6 +148,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("handlers-may-switch", interrupts::handlers_may_switch),
     ("handlers-over-user-mode-may-switch", interrupts::handlers_over_user_mode_may_switch),
     ("interrupts-wait-for-room-on-the-stack", interrupts::interrupts_wait_for_room_on_the_stack),
+    ("interrupt-threads-may-block", interrupts::interrupt_threads_may_block),
     ("timer-runs-out", time::timer_runs_out),
     ("timer-can-be-stopped", time::timer_can_be_stopped),
     ("clock-agrees-across-processors", time::clock_agrees_across_processors),
@@ -155,6 +158,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("semaphore-ping-pong", dispatcher::semaphore_ping_pong),
     ("mutex-ping-pong", dispatcher::mutex_ping_pong),
     ("sleeps-end-on-time", dispatcher::sleeps_end_on_time),
+    ("time-slices", turns::time_slices),
     ("real-time-preempts-the-kernel", dispatcher::real_time_preempts_the_kernel),
     ("preemption-is-deferred", dispatcher::preemption_is_deferred),
     ("priority-inversion-is-bounded", dispatcher::priority_inversion_is_bounded),
