@@ -367,7 +367,7 @@ extern "C-unwind" fn begin(address: usize) -> &'static Context {
     // SAFETY: `prepare` gave the address of this thread, which lives for ever.
     let thread: &'static Thread =
         unsafe { &*core::ptr::with_exposed_provenance::<Thread>(address) };
-    swtch::arrive_as(thread);
+    swtch::arrive_first();
     // SAFETY: the thread is the only one to look, now that it runs.
     let begin = unsafe { thread.life.begin.access() }.take();
     let Some((entry, argument)) = begin else { panic!("{thread:?} has nothing to do") };

@@ -102,17 +102,20 @@ pub(crate) fn switch_to(cpu: &'static CpuDispatch, from: &'static Thread, next: 
     // SAFETY: `from` runs here; `to` has been published by this processor alone, and nobody stands
     // on its stack. We are at `DISP_LEVEL`, and threads live for ever.
     unsafe { machine::switch(atomic, &from.context, context) };
-    arrive_as(from);
+    arrive();
+    if cpu.is_idle_thread(from) {
+        finish_deferred(cpu, atomic);
+    }
 }
 
-/// As [`arrive`]; an idle thread goes on to whom the processor has chosen, if it came here for that.
-#[inline]
-pub(crate) fn arrive_as(thread: &'static Thread) {
+/// A thread arrives for the first time. An idle one goes on to whom the processor has chosen, if it came here
+/// for that.
+pub(crate) fn arrive_first() {
     arrive();
     // SAFETY: at `DISP_LEVEL`, until the caller restores the level.
     let atomic: &Atomic = unsafe { Atomic::assume() };
     let cpu = CpuDispatch::current(atomic);
-    if cpu.is_idle_thread(thread) {
+    if cpu.is_idle_thread(cpu.thread()) {
         finish_deferred(cpu, atomic);
     }
 }

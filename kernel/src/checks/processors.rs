@@ -8,10 +8,10 @@ use machine::pil::{self, Pil};
 use machine::{Cpu, idle, poke, preempt, time};
 
 /// Longest wait for another processor, in nanoseconds: they may all share one host processor.
-const PATIENCE: u64 = 30_000_000_000;
+pub const PATIENCE: u64 = 30_000_000_000;
 
 /// Spins until something holds; says whether it did in time.
-pub fn wait_until(kernel: &Kernel, holds: impl Fn() -> bool) -> bool {
+pub fn wait_until(kernel: &Kernel, mut holds: impl FnMut() -> bool) -> bool {
     let deadline = kernel.uptime_nanoseconds() + PATIENCE;
     while !holds() {
         if kernel.uptime_nanoseconds() > deadline {

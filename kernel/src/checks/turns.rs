@@ -59,7 +59,7 @@ fn found() -> &'static AtomicU64 {
 }
 
 /// Computes until both have had their turns; `gives_way` is done again and again on the way.
-fn compute(number: usize, may_fault: &mut MayFault, gives_way: impl Fn()) {
+fn compute(number: usize, may_fault: &mut MayFault, gives_way: impl Fn(&mut MayFault)) {
     let kernel = Kernel::current();
     // On one processor the first may come before the one that has to make the second.
     while whose().load(Ordering::Acquire) == 0 {
@@ -67,7 +67,7 @@ fn compute(number: usize, may_fault: &mut MayFault, gives_way: impl Fn()) {
     }
     let me = number as u64 + 1;
     let came = wait_until(kernel, || {
-        gives_way();
+        gives_way(may_fault);
         // Whoever finds that the other was last begins a turn.
         if whose().swap(me, Ordering::AcqRel) != me {
             turns()[number].fetch_add(1, Ordering::Relaxed);
@@ -93,7 +93,7 @@ fn in_the_kernel(number: usize, may_fault: &mut MayFault) -> usize {
     let parameters = Parameters::RealTime { priority, quantum: QUANTUM };
     let set = class::set(Thread::running(), parameters);
     debug_assert!(set.is_ok(), "the priority is real time's");
-    compute(number, may_fault, || ());
+    compute(number, may_fault, |_| ());
     0
 }
 

@@ -1,8 +1,9 @@
 //! Work spreads: no processor idles while threads wait.
 
+use super::super::processors::PATIENCE;
 use super::super::processors::wait_until;
 use super::super::{Outcome, Run, ensure};
-use super::{PATIENCE, THREADS_MAX, run_threads, system};
+use super::{THREADS_MAX, run_threads, system};
 use crate::kernel::Kernel;
 use core::sync::atomic::{AtomicU64, Ordering};
 use dispatch::{CpuDispatch, Dispatch, Priority, Thread, preempt, sleep};
