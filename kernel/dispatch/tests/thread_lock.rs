@@ -107,7 +107,7 @@ fn run_and_yield(machine: &Machine, dispatch: &'static Dispatch, lock: Lock) {
 }
 
 fn on_processors(count: usize, lock: Lock) {
-    common::model(move || {
+    common::model_with_few_preemptions(move || {
         with_dispatcher(count, DispatcherHooks, |machine, dispatch| {
             run_and_yield(machine, dispatch, lock);
         });
