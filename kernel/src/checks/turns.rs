@@ -1,6 +1,6 @@
 //! Checks of the clock tick: who computes without end has turns, and so have the others.
 //!
-//! All other checks run without a tick. Here two threads share a processor that neither of them ever gives
+//! Nearly all other checks run without a tick. Here two threads share a processor that neither of them ever gives
 //! up by itself: without ticks the second one has no turn until the first has lost patience.
 
 use super::processors::wait_until;
