@@ -210,7 +210,7 @@ mod tests {
     use crate::cpu::{CpuDispatch, Presence};
     use crate::cpu_lock::lock_processors;
     use crate::priority::Priority;
-    use crate::test_machine::{become_thread, run};
+    use crate::test_machine::{become_thread, run, take_wish_back};
     use crate::weak_binding::nomigrate;
     use crate::{Dispatch, Thread, hooks, resched};
     use atomics::{AtomicBool, Ordering};
@@ -239,10 +239,7 @@ mod tests {
         fn timer(&self, _: &Cpu, _: &Atomic) {}
 
         fn preempt(&self) {
-            let off = preempt::disable_anywhere();
-            let cpu = CpuDispatch::current(off.atomic());
-            cpu.kprunrun.store(false, Ordering::Relaxed);
-            preempt::clear(off.atomic());
+            let (_off, cpu) = take_wish_back();
             if cpu.index() == 1 && self.wanted.load(Ordering::Acquire) {
                 self.wanted.store(false, Ordering::Relaxed);
                 Dispatch::current().hot_plug.pausing.keep_still();

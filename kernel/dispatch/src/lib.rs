@@ -96,6 +96,9 @@
     reason = "the comments are for readers of the code: `cargo doc --document-private-items`"
 )]
 
+// Under its own name too, for the file that its unit tests share with those in `tests/`.
+#[cfg(test)]
+extern crate self as dispatch;
 #[cfg(test)]
 extern crate std;
 

@@ -312,7 +312,7 @@ impl Drop for WeakBindingBarrier<'_> {
 mod tests {
     use super::{bound_to, depth, nomigrate};
     use crate::binding::{Strength, request};
-    use crate::test_machine::{become_thread, run};
+    use crate::test_machine::{become_thread, run, take_wish_back};
     use crate::{CpuDispatch, Thread};
     use atomics::{AtomicBool, Ordering, fence};
     use machine::sim;
@@ -385,10 +385,7 @@ mod tests {
         fn timer(&self, _: &Cpu, _: &Atomic) {}
 
         fn preempt(&self) {
-            let off = preempt::disable_anywhere();
-            let cpu = CpuDispatch::current(off.atomic());
-            cpu.kprunrun.store(false, Ordering::Relaxed);
-            preempt::clear(off.atomic());
+            let (_off, cpu) = take_wish_back();
             fence(Ordering::SeqCst);
             if !cpu.thread().bound_cpu().is_none_or(|bound| core::ptr::eq(bound, cpu)) {
                 self.0.store(true, Ordering::Relaxed);

@@ -2,19 +2,17 @@
 
 #![allow(dead_code, unused_imports, reason = "each test uses its part")]
 
+mod host;
 mod processors;
 
-use dispatch::interrupt_thread::{self, InterruptContext};
+use dispatch::interrupt_thread;
 use dispatch::kernel_thread::{self, Attributes, JoinHandle};
-use dispatch::resources::{KernelStack, OutOfMemory, StackKind};
-use dispatch::{
-    Class, CpuDispatch, Dispatch, Priority, Resources, Thread, hooks, idle_loop, start,
-};
-use machine::sim::baton::Stack;
+use dispatch::{Class, CpuDispatch, Dispatch, Priority, Thread, hooks, idle_loop, start};
+use host::{HostResources, InterruptHandler, unexpected};
 use machine::sim::{self, Machine};
 use machine::{Atomic, Cpu, Hooks, MayFault, Pil};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 pub use machine::sim::{model, model_with_few_preemptions, once};
 pub use processors::*;
@@ -41,36 +39,6 @@ impl Hooks for DispatcherHooks {
     }
 }
 
-/// Thread objects from the host's memory, freed with the machine.
-pub struct HostResources {
-    #[allow(clippy::vec_box, reason = "threads must not move")]
-    threads: Mutex<Vec<Box<Thread>>>,
-    handler: InterruptHandler,
-}
-
-/// What a test does at an interrupt.
-pub type InterruptHandler = fn(Pil, u8, &mut InterruptContext);
-
-impl Resources for HostResources {
-    fn new_thread(&self) -> Result<&'static Thread, OutOfMemory> {
-        let thread = Box::new(Thread::unused());
-        let pointer: *const Thread = &*thread;
-        self.threads.lock().unwrap().push(thread);
-        // SAFETY: boxed, and freed when the machine is taken down, after all its threads.
-        Ok(unsafe { &*pointer })
-    }
-
-    fn take_stack(&self, kind: StackKind) -> Result<KernelStack, OutOfMemory> {
-        Ok(KernelStack { stack: Stack, kind })
-    }
-
-    fn give_stack(&self, _: KernelStack) {}
-
-    fn handle_interrupt(&self, level: Pil, line: u8, context: &mut InterruptContext) {
-        (self.handler)(level, line, context);
-    }
-}
-
 /// Makes a machine with a dispatcher that knows all its processors.
 pub fn with_dispatcher(
     cpus: usize,
@@ -78,10 +46,6 @@ pub fn with_dispatcher(
     body: impl FnOnce(&Machine, &'static Dispatch),
 ) {
     with_handler(cpus, hooks, unexpected, body);
-}
-
-fn unexpected(level: Pil, line: u8, _: &mut InterruptContext) {
-    panic!("interrupt at {level:?}, line {line}");
 }
 
 /// The same with a handler of interrupts that run as threads.
@@ -92,8 +56,7 @@ pub fn with_handler(
     body: impl FnOnce(&Machine, &'static Dispatch),
 ) {
     sim::run(cpus, hooks, |machine| {
-        let resources: &'static HostResources =
-            machine.keep(HostResources { threads: Mutex::default(), handler });
+        let resources: &'static HostResources = machine.keep(HostResources::new(handler));
         let dispatch: &'static Dispatch = machine.keep(Dispatch::new(resources));
         dispatch.install(machine.system());
         for index in 0..cpus {
