@@ -8,6 +8,7 @@
 //! line in [`CHECKS`].
 
 mod dispatcher;
+mod interrupt_threads;
 mod interrupts;
 mod memory;
 mod paging;
@@ -148,7 +149,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("handlers-may-switch", interrupts::handlers_may_switch),
     ("handlers-over-user-mode-may-switch", interrupts::handlers_over_user_mode_may_switch),
     ("interrupts-wait-for-room-on-the-stack", interrupts::interrupts_wait_for_room_on_the_stack),
-    ("interrupt-threads-may-block", interrupts::interrupt_threads_may_block),
+    ("interrupt-threads-may-block", interrupt_threads::interrupt_threads_may_block),
     ("timer-runs-out", time::timer_runs_out),
     ("timer-can-be-stopped", time::timer_can_be_stopped),
     ("clock-agrees-across-processors", time::clock_agrees_across_processors),
