@@ -34,8 +34,17 @@ pub fn scenarios() -> Vec<Scenario> {
     vec![
         checked("cause-of-a-poke", "every-processor-answers-a-poke", "poke", CPUS)
             .wants(Want::Report(pokes_have_causes)),
+        // Counted, so that who waits has halted its processor and must be poked.
         checked("wake-ups", "condvar-ping-pong", "dispatch,poke", DISPATCH_CPUS)
+            .counted()
+            .cpus(DISPATCH_CPUS)
+            .option("counted=1")
             .wants(Want::Report(wake_ups_are_causes)),
+        checked("moves", "work-spreads", "dispatch", DISPATCH_CPUS)
+            .counted()
+            .cpus(DISPATCH_CPUS)
+            .option("counted=1")
+            .wants(Want::Report(who_moves_was_elsewhere)),
         checked("preemptions", "real-time-preempts-the-kernel", "dispatch", DISPATCH_CPUS)
             .wants(Want::Report(preemptions_make_way)),
         checked("off-line", "processors-go-off-and-on-line", "bind", DISPATCH_CPUS)
@@ -93,21 +102,51 @@ fn wake_ups_are_causes(report: &ReportLog) -> Result<(), String> {
     let effective = of(Kind::Wake).filter(|wake| causes.contains(&wake.id)).count();
     let count = |kind| of(kind).count();
     let [wakes, blocks] = [Kind::Wake, Kind::Block].map(count);
-    let [sent, received, moved] = [Kind::PokeSent, Kind::PokeReceived, Kind::Migrate].map(count);
+    let [sent, received] = [Kind::PokeSent, Kind::PokeReceived].map(count);
     // A thread may be woken before it has left its processor, and then is not dispatched again.
     let is_plausible = wakes >= 50
         && wakes.abs_diff(blocks) <= wakes / 4
         && effective >= wakes / 4 * 3
         && sent > 0
-        && received > 0
-        && moved > 0;
+        && received > 0;
     if is_plausible {
         return Ok(());
     }
     Err(format!(
         "{blocks} blocks, {wakes} wake-ups, {effective} of them with an effect, {sent} pokes sent, {received} \
-         received, {moved} threads that came from another processor"
+         received"
     ))
+}
+
+/// A thread that is said to come from another processor is the next to run here, and ran there before.
+fn who_moves_was_elsewhere(report: &ReportLog) -> Result<(), String> {
+    let trace = read(report, DISPATCH_CPUS)?;
+    let ran_elsewhere = |moved: &Event| {
+        let before = |event: &&Event| {
+            event.kind == Kind::Dispatch
+                && event.argument == moved.argument
+                && event.stamp < moved.stamp
+        };
+        let last = trace.events().filter(before).max_by_key(|event| event.stamp);
+        last.is_none_or(|last| last.id.processor() != moved.id.processor())
+    };
+    let mut count = 0;
+    for (_, lane) in trace.lanes() {
+        for (place, moved) in lane.iter().enumerate() {
+            if moved.kind != Kind::Migrate {
+                continue;
+            }
+            count += 1;
+            let next = lane[place..].iter().find(|event| event.kind == Kind::Dispatch);
+            if next.is_none_or(|next| next.argument != moved.argument) {
+                return Err(format!("after {moved:?} came {next:?}"));
+            }
+            if !ran_elsewhere(moved) {
+                return Err(format!("it ran here before: {moved:?}"));
+            }
+        }
+    }
+    if count < 3 { Err(format!("{count} threads moved")) } else { Ok(()) }
 }
 
 /// When a thread's processor is taken away, the processor goes to another thread.
@@ -227,7 +266,7 @@ fn read(report: &ReportLog, processors: u32) -> Result<Trace, String> {
 mod tests {
     use super::{
         calls_are_in_order, pokes_have_causes, preemptions_make_way, processors_go_and_come,
-        wake_ups_are_causes,
+        wake_ups_are_causes, who_moves_was_elsewhere,
     };
     use boot::report_log::ReportLog;
 
@@ -293,13 +332,12 @@ mod tests {
     fn wake_ups_that_are_nobodys_cause_are_noticed() {
         // Thread 7 on processor 0 wakes thread 8 on processor 1, blocks, and is woken.
         let round = |round: usize| {
-            let (wake, back) = (6 * round + 2, 5 * round + 3);
+            let (wake, back) = (5 * round + 2, 5 * round + 3);
             [
                 (1, "block 99 0 0".to_owned()),
                 (0, "poke-sent 1 0 0".to_owned()),
                 (0, "wake 8 0 0".to_owned()),
                 (0, "block 99 0 0".to_owned()),
-                (0, "migrate 7 0 0".to_owned()),
                 (1, format!("poke-received 0 0 {}", wake - 1)),
                 (1, format!("dispatch 8 0 {wake}")),
                 (1, "wake 7 0 0".to_owned()),
@@ -329,10 +367,26 @@ mod tests {
             ("dispatch", "dispatch 8 0 1"),
             ("poke-received", "poke-received 0 0 2"),
             ("poke-sent", "thread 8 0 0"),
-            ("migrate", "thread 8 0 0"),
         ] {
             assert!(judge(word, other).is_err(), "{other} for {word}");
         }
+    }
+
+    #[test]
+    fn a_thread_that_moves_without_moving_is_noticed() {
+        let judge = |first: u16, next: &str, rounds: usize| {
+            let events: Vec<_> = [(first, "dispatch 7 0 0"), (1, "migrate 7 0 0"), (1, next)]
+                .into_iter()
+                .cycle()
+                .take(3 * rounds)
+                .collect();
+            who_moves_was_elsewhere(&report(&events))
+        };
+        assert_eq!(judge(0, "dispatch 7 0 0", 3), Ok(()));
+        assert!(judge(0, "dispatch 7 0 0", 2).is_err());
+        assert!(judge(0, "dispatch 8 0 0", 3).is_err());
+        assert!(judge(1, "dispatch 7 0 0", 3).is_err());
+        assert!(judge(0, "block 7 0 0", 3).is_err());
     }
 
     #[test]
