@@ -37,6 +37,7 @@
 //! | **waiting** | |
 //! | `sleep_queue.rs`, `sleep.rs`, `callout/` | queues of sleepers; sleeping for a time; timers |
 //! | `condvar.rs`, `semaphore.rs` | condition variables and semaphores |
+//! | `wait_channel.rs` | sleeping for a change of something atomic |
 //! | `turnstile.rs`, `priority_inheritance.rs` | queues for locks; whoever is in the way inherits |
 //! | `mutex.rs`, `rwlock.rs`, `patience.rs` | mutexes, readers-writer locks; spin or sleep |
 //! | `may_block.rs` | who may wait at all |
@@ -154,6 +155,7 @@ pub mod thread_name;
 pub mod thread_snapshot;
 pub mod tick;
 pub mod turnstile;
+pub mod wait_channel;
 pub mod watchdog;
 pub mod weak_binding;
 
@@ -176,3 +178,4 @@ pub use semaphore::Semaphore;
 pub use sleep_queue::Woken;
 pub use system::Dispatch;
 pub use thread::{State, Thread};
+pub use wait_channel::WaitChannel;

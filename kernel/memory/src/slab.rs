@@ -289,6 +289,18 @@ impl<T> SlabBox<T> {
         unsafe { object.as_ref() }
     }
 
+    /// The object itself; its place goes back.
+    pub fn into_inner(self) -> T {
+        let object = self.into_raw();
+        // SAFETY: the box owned the object, and nobody drops it there any more.
+        let value = unsafe { object.read() };
+        // SAFETY: the object came from a place.
+        let place = unsafe { Place::of(object) };
+        // SAFETY: the object has just been moved out, and the box owned the place.
+        unsafe { place.page().slab().put(place) };
+        value
+    }
+
     /// The object, whose owner the caller becomes; [`SlabBox::from_raw`] takes it back.
     #[inline]
     pub fn into_raw(self) -> NonNull<T> {

@@ -1,0 +1,136 @@
+//! F4: entering a page into the page table.
+//!
+//! Where another page was, the new one is entered without the right to write, the processors are made to forget
+//! the old one, and only then is the right to write given. Otherwise a thread of the process could write the new
+//! page on this processor while another thread, on a processor that still knows the old one, reads the old contents
+//! after having heard of the write: `bug-cow-tlb`.
+
+use super::{Fault, Outcome, Target, read_only};
+use crate::Vm;
+use crate::page::{Held, PAGE_SIZE, Page};
+use crate::reverse_map::{Room, harvest};
+use crate::schedule::{Point, point};
+use crate::space::Space;
+use machine::pmap::{Pmap, Rights, Translation};
+use memory::{FrameNumber, OutOfMemory};
+
+impl Fault<'_> {
+    /// Enters a valid page, which the caller has busy, with the map's lock held.
+    pub(super) fn enter(&self, held: &Held, rights: Rights, wired: bool) -> Outcome {
+        point(Point::FaultEnters);
+        let page = held.page();
+        match enter(self.space.pmap(), self.address, page, rights, wired) {
+            Ok(()) => {
+                if self.writes() {
+                    page.note_dirty();
+                }
+                page.note_reference();
+                Vm::current().queues.note_use(page);
+                Outcome::Done
+            }
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Enters a frame of a device, which has no page.
+    pub(super) fn enter_device(&self, first: FrameNumber, target: &Target<'_>) -> Outcome {
+        let pmap = self.space.pmap();
+        if pmap.prepare(self.address).is_err() {
+            return Outcome::OutOfMemory;
+        }
+        let frame = FrameNumber::new(first.number() + target.place).address();
+        // What was there can only be the same: a device's frames never change.
+        pmap.exchange(self.address, Some(Translation::new(frame, target.rights)));
+        Outcome::Done
+    }
+}
+
+/// Enters a page, which the caller has busy, at an address of a map whose lock is held.
+fn enter(
+    pmap: &Pmap,
+    address: u64,
+    page: &'static Page,
+    rights: Rights,
+    wired: bool,
+) -> Result<(), OutOfMemory> {
+    pmap.prepare(address).map_err(|_| OutOfMemory)?;
+    let frame = page.address();
+    let before = pmap.lookup(address);
+    if before.is_some_and(|before| before.frame == frame) {
+        // It was there with fewer rights. Nobody takes it away: it is busy.
+        let is_there = pmap.permit(address, frame, rights);
+        debug_assert!(is_there, "a busy page has been unmapped");
+        return Ok(());
+    }
+    add_mapping(page, pmap, address, wired)?;
+    let replaces = before.is_some();
+    let first = if replaces && !cfg!(feature = "bug-cow-tlb") { read_only(rights) } else { rights };
+    if let Some(old) = pmap.exchange(address, Some(Translation::new(frame, first))) {
+        let is_same = old.frame == frame;
+        if !is_same {
+            debug_assert!(replaces, "two threads entered different pages at one address");
+            point(Point::FaultEntered);
+            pmap.shoot_down(address..address + PAGE_SIZE);
+        }
+        // A thread that entered the same page at the same time has added its own mapping.
+        forget(pmap, address, &old);
+    }
+    if first != rights {
+        let is_there = pmap.permit(address, frame, rights);
+        debug_assert!(is_there, "a busy page has been unmapped");
+    }
+    Ok(())
+}
+
+fn add_mapping(
+    page: &'static Page,
+    pmap: &Pmap,
+    address: u64,
+    wired: bool,
+) -> Result<(), OutOfMemory> {
+    let mut room = Room::NONE;
+    if page.add_mapping(pmap, address, wired, &mut room).is_ok() {
+        return Ok(());
+    }
+    page.add_mapping(pmap, address, wired, &mut Room::get()?)
+}
+
+/// What was at an address is no longer, and every processor has forgotten it.
+fn forget(pmap: &Pmap, address: u64, old: &Translation) {
+    let frame = FrameNumber::containing(old.frame);
+    if Vm::current().pages.is_managed(frame) {
+        let page = Vm::current().pages.page_of(frame);
+        page.remove_mapping(pmap, address);
+        harvest(page, old);
+    }
+}
+
+/// How many translations are taken out before processors are made to forget them.
+const BATCH: usize = 64;
+
+/// Takes out all translations of a range of addresses. No thread enters any meanwhile: the map's lock is held for
+/// writing.
+pub(crate) fn remove(space: &Space, range: core::ops::Range<u64>) {
+    let pmap = space.pmap();
+    let mut from = range.start;
+    while from < range.end {
+        let mut batch = [(0, Translation::new(0, Rights::NONE)); BATCH];
+        let mut count = 0;
+        let mut end = range.end;
+        pmap.for_each(from..range.end, &mut |address, _| {
+            if count == BATCH {
+                end = end.min(address);
+            } else if let Some(old) = pmap.exchange(address, None) {
+                batch[count] = (address, old);
+                count += 1;
+            }
+        });
+        if count != 0 {
+            pmap.shoot_down(from..end);
+        }
+        for (address, old) in &batch[..count] {
+            forget(pmap, *address, old);
+        }
+        from = end;
+    }
+}

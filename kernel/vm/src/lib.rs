@@ -1,0 +1,164 @@
+//! Virtual memory: what a program sees at its addresses, and where that comes from.
+//!
+//! It knows pages, objects, maps and stores. It does not know what a page table is made of ([`machine::pmap`]), what
+//! a disk is ([`store::Store`]), or what a process is. So the same code runs in the kernel and on the host, under
+//! plain tests and under shuttle.
+//!
+//! | file | concept |
+//! |---|---|
+//! | **pages** | |
+//! | [`page`] | what is known of a frame |
+//! | [`busy`] | who may work on a page, and who waits |
+//! | `reverse_map.rs` | where a page is mapped |
+//! | [`page_queue`] | in what order pages may go |
+//! | `shortage.rs` | getting memory, and waiting for it |
+//! | **objects** | |
+//! | [`object`] | memory that can be mapped |
+//! | `index.rs` | which page, and which slot, is at which place |
+//! | [`shadow`] | shadows: making, referring, letting go |
+//! | [`collapse`](mod@collapse) | keeping chains short |
+//! | **maps** | |
+//! | [`entry`], [`entry_tree`] | an entry; a map's entries |
+//! | [`map`] | an address map |
+//! | [`space`] | an address space: map and page tables |
+//! | **faults** | |
+//! | [`fault`](mod@fault) | the fault: `walk.rs` down the chain, `enter.rs` the page table |
+//! | `bulk_copy.rs` | copying a page |
+//! | **stores** | |
+//! | [`store`] | devices that keep pages; transfers |
+//! | `page_in.rs` | bringing a page in, and others along |
+//! | [`swap`] | which slots of swap space are taken |
+//! | **looking on** | |
+//! | [`census`] | counters; the chain lemma |
+//! | [`schedule`] | named places where tests hold a thread |
+//!
+//! # Rules
+//!
+//! 1. *Order of locks*: a map's; objects', down a chain; then spin locks: a page's reverse map, the queues, swap
+//!    space, slabs, frames.
+//! 2. Busy states are tried with locks held, and waited for with none ([`busy`]).
+//! 3. Down a chain hand over hand ([`object`]).
+//! 4. A page whose shadowing page is valid is unmapped, or busy ([`fault`](mod@fault), [`collapse`](mod@collapse)).
+//! 5. A page that is freed is mapped nowhere: checked always.
+//! 6. Nobody waits, for memory or a device, with a lock held.
+//! 7. Running out of memory is a value. What must not fail needs no memory.
+//!
+//! # Sources
+//!
+//! Mach's design (Rashid and others, 1987) as FreeBSD carries it on; each file names its counterparts there. No line
+//! is copied. The races in `docs/history` are from the public histories of those systems.
+
+#![no_std]
+#![allow(
+    rustdoc::private_intra_doc_links,
+    reason = "the comments are for readers of the code: `cargo doc --document-private-items`"
+)]
+
+#[cfg(test)]
+extern crate std;
+
+mod bulk_copy;
+pub mod busy;
+pub mod census;
+pub mod collapse;
+pub mod entry;
+pub mod entry_tree;
+pub mod fault;
+mod index;
+pub mod map;
+pub mod object;
+pub mod page;
+mod page_in;
+pub mod page_queue;
+mod reverse_map;
+pub mod schedule;
+pub mod shadow;
+mod shortage;
+pub mod space;
+pub mod store;
+pub mod swap;
+
+pub use fault::{FaultError, fault};
+pub use index::Slot;
+pub use object::{Object, ObjectRef};
+pub use page::{PAGE_SHIFT, PAGE_SIZE, Page, Pages};
+pub use space::Space;
+
+use busy::BusyChannels;
+use census::Census;
+use machine::System;
+use machine::slot::{Layer, Slot as LayerSlot};
+use memory::{PageSource, Slab};
+use page_queue::Queues;
+use schedule::Hook;
+use shortage::Shortage;
+use swap::Swap;
+
+// SAFETY: the only slot of this layer for systems.
+const SLOT: LayerSlot<Vm> = unsafe { LayerSlot::new(Layer::Vm) };
+
+/// The virtual memory of one system. The kernel makes it once, while the system starts.
+pub struct Vm {
+    /// The pages of all frames.
+    pub pages: Pages,
+    /// Counters.
+    pub census: Census,
+    /// Swap space.
+    pub swap: Swap,
+    pub(crate) busy: BusyChannels,
+    pub(crate) queues: Queues,
+    pub(crate) shortage: Shortage,
+    pub(crate) objects: Slab<Object>,
+    pub(crate) nodes: Slab<index::Node>,
+    pub(crate) mappings: Slab<reverse_map::Further>,
+    pub(crate) entries: Slab<entry_tree::Node>,
+    pub(crate) transfers: Slab<store::Transfer>,
+    hook: Option<Hook>,
+}
+
+impl Vm {
+    /// Virtual memory with these pages, whose own data comes from `source`. `hook` is called at schedule points.
+    pub fn new(pages: Pages, source: &'static dyn PageSource, hook: Option<Hook>) -> Vm {
+        Vm {
+            pages,
+            census: Census::default(),
+            swap: Swap::new(),
+            busy: BusyChannels::new(),
+            queues: Queues::new(),
+            shortage: Shortage::new(),
+            objects: Slab::new(source),
+            nodes: Slab::new(source),
+            mappings: Slab::new(source),
+            entries: Slab::new(source),
+            transfers: Slab::new(source),
+            hook,
+        }
+    }
+
+    /// Makes this the virtual memory of `system`; once per system.
+    pub fn install(&'static self, system: &System) {
+        system.slots().install(&SLOT, self);
+    }
+
+    /// The virtual memory of the current system, which must have been installed.
+    #[inline]
+    pub fn current() -> &'static Vm {
+        System::current().slots().get(&SLOT)
+    }
+
+    pub(crate) fn schedule_hook(&self) -> Option<Hook> {
+        self.hook
+    }
+
+    /// How many objects, entries, index nodes, further mappings and transfers there are, to be compared with what
+    /// there was.
+    pub fn live(&self) -> [u64; 5] {
+        [
+            self.objects.counts().live,
+            self.entries.counts().live,
+            self.nodes.counts().live,
+            self.mappings.counts().live,
+            self.transfers.counts().live,
+        ]
+    }
+}

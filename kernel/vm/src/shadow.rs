@@ -1,0 +1,173 @@
+//! Shadows: making one, referring to an object, and letting go of it.
+//!
+//! ```text
+//!  entry      entry                entry   entry
+//!    │          │                    │       │
+//!    ▼          ▼      write         ▼       ▼  the copy; everything else is looked for below
+//!    └──►  O  ◄─┘     ─────►         O  ◄──  S
+//! ```
+//!
+//! After a fork both processes' entries lead to the same object, marked *needs copy*. The first write through
+//! such an entry puts a shadow in front of the object, for that entry alone; the pages that are written are
+//! copied into the shadow, one by one.
+//!
+//! Mach: `vm_object_shadow`, `vm_object_deallocate`.
+
+use crate::Vm;
+use crate::collapse::{self, discard};
+use crate::object::{Mapped, Object, ObjectRef, Shape};
+use crate::page::{Page, wait};
+use dispatch::MayBlock;
+use machine::MayFault;
+use memory::OutOfMemory;
+
+/// One more map entry refers to the object.
+pub(crate) fn refer(object: &ObjectRef, mapped: Mapped, may_block: &mut impl MayBlock) {
+    let mut shape = object.write(may_block);
+    if mapped == Mapped::Often {
+        object.note_mapped_often();
+    }
+    let references = shape.references + 1;
+    object.set_references(&mut shape, references);
+    count_entry(object, 1);
+}
+
+/// One map entry less refers to the object, and another one still does.
+pub(crate) fn unrefer(object: &ObjectRef, may_block: &mut impl MayBlock) {
+    let mut shape = object.write(may_block);
+    let references = shape.references - 1;
+    debug_assert!(references != 0, "the last reference goes by `release`");
+    object.set_references(&mut shape, references);
+    count_entry(object, -1);
+}
+
+/// Keeps the count of entries that refer to anonymous objects.
+pub(crate) fn count_entry(object: &ObjectRef, difference: i64) {
+    if object.kind().is_anonymous() {
+        Vm::current().census.anonymous_entries.add(difference);
+    }
+}
+
+/// Puts a shadow of `pages` pages in front of an object, whose place `offset` is the shadow's first. The
+/// caller's reference to the object becomes the shadow's; the caller gets the one to the shadow.
+pub(crate) fn make(
+    object: ObjectRef,
+    offset: u64,
+    pages: u64,
+    may_fault: &mut MayFault,
+) -> Result<ObjectRef, (OutOfMemory, ObjectRef)> {
+    let shadow = match Object::anonymous(pages) {
+        Ok(shadow) => shadow,
+        Err(error) => return Err((error, object)),
+    };
+    // Nobody knows the shadow yet, so the order of the locks is free.
+    let mut shape = shadow.write(may_fault);
+    add_shadow(&mut object.write(may_fault), &shadow);
+    shape.backing_offset = offset;
+    shape.backing = Some(object);
+    drop(shape);
+    Vm::current().census.shadows_made.add(1);
+    Ok(shadow)
+}
+
+/// One of the references to an object is a shadow's from now on. The object's lock is held for writing.
+pub(crate) fn add_shadow(shape: &mut Shape, shadow: &ObjectRef) {
+    shape.shadows += 1;
+    shape.shadows_combined ^= shadow.expose();
+}
+
+/// It is no longer.
+pub(crate) fn remove_shadow(shape: &mut Shape, shadow: &ObjectRef) {
+    shape.shadows -= 1;
+    shape.shadows_combined ^= shadow.expose();
+}
+
+/// The shadow that has the only reference to an object. The object's lock is held.
+pub(crate) fn sole_shadow(shape: &Shape) -> Option<ObjectRef> {
+    (shape.references == 1 && shape.shadows == 1).then(|| {
+        // SAFETY: a shadow takes its address out, under the lock that is held, before it goes; and of one
+        // address the combination is the address itself.
+        unsafe { ObjectRef::of_address(shape.shadows_combined) }
+    })
+}
+
+/// Lets go of a reference that a map entry had. With the last one the object is over: its pages and slots are
+/// freed, and it lets go of its backing object. Where an object is left to a single shadow, the two become one.
+///
+/// The caller holds no lock that a fault takes.
+pub fn release(object: ObjectRef, may_fault: &mut MayFault) {
+    count_entry(&object, -1);
+    // The object, and the shadow whose reference it is, if it is not an entry's.
+    let mut next = Some((object, None));
+    while let Some((object, shadow)) = next.take() {
+        let mut shape = object.write(may_fault);
+        if let Some(shadow) = &shadow {
+            remove_shadow(&mut shape, shadow);
+        }
+        let references = shape.references - 1;
+        object.set_references(&mut shape, references);
+        if references != 0 {
+            let sole = sole_shadow(&shape);
+            drop(shape);
+            if let Some(sole) = sole {
+                collapse::collapse(&sole, may_fault);
+            }
+            return;
+        }
+        object.end(&mut shape);
+        drop(shape);
+        next = end(&object, may_fault).map(|backing| (backing, Some(object)));
+    }
+}
+
+/// Frees what an object has at a range of places that nobody can reach any more.
+pub(crate) fn empty(object: &ObjectRef, places: core::ops::Range<u64>, may_fault: &mut MayFault) {
+    let mut from = places.start;
+    loop {
+        let shape = object.write(may_fault);
+        let busy = discard_all(object, &mut from, places.end);
+        drop(shape);
+        match busy {
+            Some(page) => wait(page, may_fault),
+            None => return,
+        }
+    }
+}
+
+/// Frees what an object has from a place on, up to a page that is busy. The lock for writing is held.
+fn discard_all(object: &ObjectRef, from: &mut u64, end: u64) -> Option<&'static Page> {
+    while let Some((place, content)) = object.index.next(*from).filter(|(place, _)| *place < end) {
+        match content.resident().map(|page| page.try_exclusive().ok_or(page)) {
+            Some(Err(page)) => return Some(page),
+            Some(Ok(page)) => discard(object, place, content, Some(page)),
+            None => discard(object, place, content, None),
+        }
+        *from = place + 1;
+    }
+    None
+}
+
+/// Frees everything that an object has which nobody refers to any more. Returns its backing object. Faults
+/// that are under way may still have pages of it busy; they are waited for, and find out that it is over.
+fn end(object: &ObjectRef, may_fault: &mut MayFault) -> Option<ObjectRef> {
+    loop {
+        let mut shape = object.write(may_fault);
+        if shape.merging {
+            drop(shape);
+            object.wait_for_merge(may_fault);
+            continue;
+        }
+        let busy = discard_all(object, &mut 0, u64::MAX);
+        match busy {
+            Some(page) => {
+                drop(shape);
+                wait(page, may_fault);
+            }
+            None if object.paging() != 0 => {
+                drop(shape);
+                object.wait_for_paging(may_fault);
+            }
+            None => return shape.backing.take(),
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! Address spaces: a map, and the page tables that are its cache.
+//!
+//! What programs ask for is here: map, unmap, protect, inherit, advise, wire, fork. Faults are in [`crate::fault`].
+//!
+//! FreeBSD: `vmspace`; `vm_map_insert`, `vm_map_delete`, `vm_map_protect`, `vmspace_fork`.
+
+use crate::Vm;
+use crate::entry::{Advice, Entry, Inheritance};
+use crate::entry_tree::{EntryRoom, EntryTree};
+use crate::fault::{self, FaultError};
+use crate::map::{ENTRIES_MAX, Map, MapError, Place, Request, Rooms};
+use crate::object::{Mapped, Object, ObjectRef};
+use crate::page::{PAGE_SHIFT, PAGE_SIZE};
+use crate::shadow::{self, count_entry, refer};
+use core::ops::Range;
+use dispatch::RwLock;
+use machine::MayFault;
+use machine::pmap::{Pmap, Rights, TableMemory, USER_END};
+use memory::{FrameNumber, OutOfMemory};
+
+/// The lowest address that may be mapped: null pointers lead nowhere.
+pub const USER_START: u64 = 0x1_0000;
+
+/// An address space. See the module.
+pub struct Space {
+    map: RwLock<Map>,
+    pmap: Pmap,
+}
+
+impl Space {
+    /// An empty one, whose page tables come from `tables`.
+    pub fn new(tables: &'static dyn TableMemory) -> Result<Space, OutOfMemory> {
+        let pmap = Pmap::new(tables).map_err(|_| OutOfMemory)?;
+        Ok(Space { map: RwLock::new(Map::new(USER_START..USER_END)), pmap })
+    }
+
+    /// Its map.
+    #[inline]
+    pub fn map(&self) -> &RwLock<Map> {
+        &self.map
+    }
+
+    /// Its page tables.
+    #[inline]
+    pub fn pmap(&self) -> &Pmap {
+        &self.pmap
+    }
+
+    /// Maps what a request says: from a place of an object on, or anonymous memory that nobody has touched. The
+    /// caller's reference to the object goes to the entry; on an error it comes to nothing. Returns the address.
+    pub fn insert(
+        &self,
+        request: &Request,
+        object: Option<(ObjectRef, u64)>,
+        may_fault: &mut MayFault,
+    ) -> Result<u64, MapError> {
+        let _change = Vm::current().census.change();
+        let result = self.try_insert(request, object.as_ref(), may_fault);
+        if let Some((object, _)) = object {
+            match result {
+                Ok(_) => count_entry(&object, 1),
+                Err(_) => {
+                    count_entry(&object, 1);
+                    shadow::release(object, may_fault);
+                }
+            }
+        }
+        result
+    }
+
+    fn try_insert(
+        &self,
+        request: &Request,
+        object: Option<&(ObjectRef, u64)>,
+        may_fault: &mut MayFault,
+    ) -> Result<u64, MapError> {
+        if request.length == 0 || !is_whole(request.length) || !is_whole(request.address) {
+            return Err(MapError::BadRange);
+        }
+        let (mut rooms, room) = (Rooms::get()?, EntryRoom::get()?);
+        let mut map = self.map.write(may_fault);
+        let address = match request.place {
+            Place::Hint => {
+                map.find_space(request.address, request.length).ok_or(MapError::NoSpace)?
+            }
+            Place::Fixed | Place::FixedIfFree => request.address,
+        };
+        let range = checked(address, request.length)?;
+        let is_taken = map.entries().iter(range.clone()).next().is_some();
+        if is_taken && request.place == Place::FixedIfFree {
+            return Err(MapError::Taken);
+        }
+        // What is cut out may leave one entry more than there was.
+        if map.entries().len() + 2 > ENTRIES_MAX {
+            return Err(MapError::TooManyEntries);
+        }
+        let removed =
+            if is_taken { self.take_out(&mut map, &range, &mut rooms, may_fault) } else { EntryTree::new() };
+        let entry = Entry {
+            object: object.map(|(object, _)| object.clone()),
+            offset: object.map_or(0, |(_, offset)| *offset),
+            rights: request.rights,
+            rights_max: request.rights_max,
+            inheritance: request.inheritance,
+            needs_copy: object.is_some() && !request.shared,
+            shared: request.shared,
+            stacks: request.stacks,
+            ..Entry::anonymous(range.clone(), request.rights)
+        };
+        map.change().insert(entry, room);
+        map.join(&range, may_fault);
+        drop(map);
+        let_go(removed, may_fault);
+        Ok(address)
+    }
+
+    /// Unmaps a range; holes in it do no harm.
+    pub fn remove(&self, range: Range<u64>, may_fault: &mut MayFault) -> Result<(), MapError> {
+        let _change = Vm::current().census.change();
+        let range = checked(range.start, range.end.wrapping_sub(range.start))?;
+        let mut rooms = Rooms::get()?;
+        let mut map = self.map.write(may_fault);
+        let is_inside = |at| map.entries().find(at).is_some_and(|entry| entry.start < at);
+        if map.entries().len() == ENTRIES_MAX && is_inside(range.start) && is_inside(range.end) {
+            return Err(MapError::TooManyEntries);
+        }
+        let removed = self.take_out(&mut map, &range, &mut rooms, may_fault);
+        drop(map);
+        let_go(removed, may_fault);
+        Ok(())
+    }
+
+    /// Unmaps everything: the program is over, or becomes another one. Needs no memory.
+    pub fn clear(&self, may_fault: &mut MayFault) {
+        let _change = Vm::current().census.change();
+        let mut map = self.map.write(may_fault);
+        let range = map.range();
+        let removed = map.change().take_range(&range);
+        fault::remove(self, range);
+        drop(map);
+        let_go(removed, may_fault);
+    }
+
+    /// Takes the entries of a range out of the map, and the range out of the page tables.
+    fn take_out(
+        &self,
+        map: &mut Map,
+        range: &Range<u64>,
+        rooms: &mut Rooms,
+        may_fault: &mut MayFault,
+    ) -> EntryTree {
+        map.clip(range, rooms, may_fault);
+        let removed = map.change().take_range(range);
+        if !removed.is_empty() {
+            fault::remove(self, range.clone());
+        }
+        removed
+    }
+
+    /// Changes every entry of a range, which has no holes. `check` may refuse before anything has changed.
+    fn change(
+        &self,
+        range: Range<u64>,
+        check: impl Fn(&Entry) -> Result<(), MapError>,
+        act: impl Fn(&mut Entry),
+        after: impl FnOnce(&Map),
+        may_fault: &mut MayFault,
+    ) -> Result<(), MapError> {
+        let _change = Vm::current().census.change();
+        let range = checked(range.start, range.end.wrapping_sub(range.start))?;
+        let mut rooms = Rooms::get()?;
+        let mut map = self.map.write(may_fault);
+        if !map.is_covered(range.clone()) {
+            return Err(MapError::NotMapped);
+        }
+        map.entries().iter(range.clone()).try_for_each(check)?;
+        if map.entries().len() + 2 > ENTRIES_MAX {
+            return Err(MapError::TooManyEntries);
+        }
+        map.clip(&range, &mut rooms, may_fault);
+        let mut at = range.start;
+        while at < range.end {
+            let Some(entry) = map.change().at_mut(at) else { break };
+            act(entry);
+            at = entry.end;
+        }
+        after(&map);
+        map.join(&range, may_fault);
+        Ok(())
+    }
+
+    /// Changes what the program may do with a range.
+    pub fn protect(
+        &self,
+        range: Range<u64>,
+        rights: Rights,
+        may_fault: &mut MayFault,
+    ) -> Result<(), MapError> {
+        let check = |entry: &Entry| {
+            if entry.rights_max.contains(rights) { Ok(()) } else { Err(MapError::NotPermitted) }
+        };
+        let restrict = |_: &Map| self.restrict(range.clone(), rights);
+        self.change(range.clone(), check, |entry| entry.rights = rights, restrict, may_fault)
+    }
+
+    /// Takes the rights to a range away that are not among these. The map's lock is held for writing.
+    fn restrict(&self, range: Range<u64>, keep: Rights) {
+        let mut is_changed = false;
+        self.pmap.for_each(range.clone(), &mut |address, translation| {
+            if !keep.contains(translation.rights) {
+                self.pmap.restrict(address, keep);
+                is_changed = true;
+            }
+        });
+        if is_changed {
+            self.pmap.shoot_down(range);
+        }
+    }
+
+    /// Changes what a child gets of a range.
+    pub fn inherit(
+        &self,
+        range: Range<u64>,
+        inheritance: Inheritance,
+        may_fault: &mut MayFault,
+    ) -> Result<(), MapError> {
+        let act = |entry: &mut Entry| entry.inheritance = inheritance;
+        self.change(range, |_| Ok(()), act, |_| (), may_fault)
+    }
+
+    /// Notes what the program says of a range.
+    pub fn advise(
+        &self,
+        range: Range<u64>,
+        advice: Advice,
+        may_fault: &mut MayFault,
+    ) -> Result<(), MapError> {
+        self.change(range, |_| Ok(()), |entry| entry.advice = advice, |_| (), may_fault)
+    }
+
+    /// Keeps a range in memory, or no longer. Wiring brings every page in; if that fails for one, the others stay
+    /// wired.
+    pub fn wire(
+        &self,
+        range: Range<u64>,
+        wired: bool,
+        may_fault: &mut MayFault,
+    ) -> Result<(), WireError> {
+        let act = |entry: &mut Entry| entry.wired = u32::from(wired);
+        let mark = |_: &Map| self.mark_wired(range.clone(), wired);
+        self.change(range.clone(), |_| Ok(()), act, mark, may_fault).map_err(WireError::Map)?;
+        let mut at = range.start;
+        while wired && at < range.end {
+            self.touch(at, may_fault).map_err(WireError::Fault)?;
+            at += PAGE_SIZE;
+        }
+        Ok(())
+    }
+
+    fn mark_wired(&self, range: Range<u64>, wired: bool) {
+        let pages = &Vm::current().pages;
+        self.pmap.for_each(range, &mut |address, translation| {
+            let frame = FrameNumber::containing(translation.frame);
+            if pages.is_managed(frame) {
+                pages.page_of(frame).set_wired(&self.pmap, address, wired);
+            }
+        });
+    }
+
+    /// Makes a page accessible for all that its entry permits.
+    fn touch(&self, address: u64, may_fault: &mut MayFault) -> Result<(), FaultError> {
+        let rights = self.map.read(may_fault).entries().find(address).map(|entry| entry.rights);
+        let Some(rights) = rights else { return Err(FaultError::NotMapped) };
+        if rights == Rights::NONE {
+            return Ok(());
+        }
+        let is_writable = rights.contains(Rights::WRITE);
+        let access = if is_writable { Rights::READ | Rights::WRITE } else { Rights::READ };
+        match fault::fault(self, address, access, may_fault) {
+            Err(FaultError::Guard) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Gives the entry at an address an object that it can read, or write, by itself: anonymous memory that is touched
+    /// for the first time gets one, and what needs a copy before it is written gets a shadow.
+    pub(crate) fn give_object(
+        &self,
+        address: u64,
+        writes: bool,
+        may_fault: &mut MayFault,
+    ) -> Result<(), OutOfMemory> {
+        let _change = Vm::current().census.change();
+        let mut map = self.map.write(may_fault);
+        let Some(start) = map.entries().find(address).map(|entry| entry.start) else { return Ok(()) };
+        let Some(entry) = map.change().at_mut(start) else { return Ok(()) };
+        give_object(entry, writes, may_fault)
+    }
+
+    /// Makes a copy of the address space for a child: every entry as its inheritance says.
+    pub fn fork(
+        &self,
+        tables: &'static dyn TableMemory,
+        may_fault: &mut MayFault,
+    ) -> Result<Space, OutOfMemory> {
+        let _change = Vm::current().census.change();
+        let child = Space::new(tables)?;
+        let mut map = self.map.write(may_fault);
+        let result = copy_entries(&mut map, &child, may_fault);
+        // Even if that has failed half way: what needs a copy from now on must not be written.
+        for entry in map.iter().filter(|entry| entry.needs_copy) {
+            self.restrict(entry.range(), Rights::READ | Rights::EXECUTE);
+        }
+        drop(map);
+        match result {
+            Ok(()) => Ok(child),
+            Err(error) => {
+                child.clear(may_fault);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Why a range could not be wired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WireError {
+    /// The map says so.
+    Map(MapError),
+    /// A page could not be brought in.
+    Fault(FaultError),
+}
+
+fn is_whole(number: u64) -> bool {
+    number.is_multiple_of(PAGE_SIZE)
+}
+
+/// A range of whole pages of the user's.
+fn checked(start: u64, length: u64) -> Result<Range<u64>, MapError> {
+    let end = start.checked_add(length).ok_or(MapError::BadRange)?;
+    let is_good =
+        length != 0 && is_whole(start) && is_whole(end) && start >= USER_START && end <= USER_END;
+    if is_good { Ok(start..end) } else { Err(MapError::BadRange) }
+}
+
+/// See [`Space::give_object`]. The map's lock is held for writing.
+fn give_object(
+    entry: &mut Entry,
+    writes: bool,
+    may_fault: &mut MayFault,
+) -> Result<(), OutOfMemory> {
+    // An array of stacks keeps its phase.
+    let phase = entry.stacks.map_or(0, |stacks| entry.offset % (stacks.stride >> PAGE_SHIFT));
+    let pages = phase + entry.pages();
+    let Some(object) = entry.object.take() else {
+        let object = Object::anonymous(pages)?;
+        count_entry(&object, 1);
+        entry.object = Some(object);
+        entry.offset = phase;
+        entry.needs_copy = false;
+        return Ok(());
+    };
+    if !(entry.needs_copy && writes) || object.kind().is_anonymous() && object.references() == 1 {
+        // Nobody else has it any more, or nothing is to be copied.
+        entry.needs_copy &= !writes;
+        entry.object = Some(object);
+        return Ok(());
+    }
+    let was_anonymous = object.kind().is_anonymous();
+    match shadow::make(object, entry.offset - phase, pages, may_fault) {
+        Ok(shadow) => {
+            if !was_anonymous {
+                count_entry(&shadow, 1);
+            }
+            entry.object = Some(shadow);
+            entry.offset = phase;
+            entry.needs_copy = false;
+            Ok(())
+        }
+        Err((error, object)) => {
+            entry.object = Some(object);
+            Err(error)
+        }
+    }
+}
+
+/// Gives a child its entries. Both maps are the caller's.
+fn copy_entries(
+    map: &mut Map,
+    child: &Space,
+    may_fault: &mut MayFault,
+) -> Result<(), OutOfMemory> {
+    let mut copies = child.map.write(may_fault);
+    let mut at = map.range().start;
+    loop {
+        let Some(start) = map.entries().at_or_above(at).map(|entry| entry.start) else { return Ok(()) };
+        let room = EntryRoom::get()?;
+        let Some(entry) = map.change().at_mut(start) else { return Ok(()) };
+        at = entry.end;
+        match entry.inheritance {
+            Inheritance::None => continue,
+            Inheritance::Share => {
+                if entry.object.is_none() || entry.needs_copy {
+                    give_object(entry, true, may_fault)?;
+                }
+            }
+            Inheritance::Copy => entry.needs_copy = entry.object.is_some(),
+        }
+        let copy = Entry { wired: 0, object: entry.object.clone(), ..*entry };
+        if let Some(object) = &copy.object {
+            refer(object, Mapped::Often, may_fault);
+        }
+        copies.change().insert(copy, room);
+    }
+}
+
+/// Lets go of what entries referred to that are in no map any more. No lock is held.
+fn let_go(mut entries: EntryTree, may_fault: &mut MayFault) {
+    while let Some(entry) = entries.pop_first() {
+        let places = entry.offset..entry.offset + entry.pages();
+        let Some(object) = entry.object else { continue };
+        if object.kind().is_anonymous()
+            && object.references() != 1
+            && object.mapped() == Mapped::Once
+        {
+            shadow::empty(&object, places, may_fault);
+        }
+        shadow::release(object, may_fault);
+    }
+}
