@@ -16,6 +16,7 @@
 use crate::kernel::Kernel;
 use core::ptr::NonNull;
 use machine::System;
+use machine::pmap::TableMemory;
 use machine::x86_64::paging::{self, Flags, MapError, Tables};
 use machine::x86_64::stack::{PAGE, Stack};
 use memory::{FrameNumber, Memory, OutOfMemory, Page, PageSource};
@@ -40,7 +41,7 @@ const STACK_STRIDE: u64 = 128 << 10;
 /// Pages of a kernel thread's stack.
 pub const THREAD_STACK_PAGES: u64 = 8;
 
-/// Frames for page tables, in the form that `x86_64` wants.
+/// Frames for page tables, in the forms that `x86_64` and the machine's pmaps want.
 pub struct TableFrames;
 
 // SAFETY: the frames come from the frame pool, which gives each to one caller.
@@ -48,6 +49,17 @@ unsafe impl FrameAllocator<Size4KiB> for TableFrames {
     fn allocate_frame(&mut self) -> Option<PhysFrame> {
         let frame = Memory::current().frames.allocate_anywhere().ok()?;
         Some(PhysFrame::containing_address(PhysAddr::new(frame.address())))
+    }
+}
+
+// SAFETY: as above.
+unsafe impl TableMemory for TableFrames {
+    fn allocate_table(&self) -> Option<u64> {
+        zeroed_frame().ok()
+    }
+
+    fn free_table(&self, frame: u64) {
+        free_frame(frame);
     }
 }
 

@@ -10,6 +10,7 @@
 use crate::backend;
 use crate::capability::Atomic;
 use crate::pil::Pending;
+use crate::shoot_down::ShootDowns;
 use crate::slot::Slots;
 use crate::system::System;
 use crate::tracing::Tracing;
@@ -71,6 +72,8 @@ pub struct Cpu {
     pub(crate) pokes: atomics::AtomicU64,
     /// Interrupts that came while the level masked them; likewise.
     pub(crate) held_back: atomics::AtomicU64,
+    /// What it asks others to forget, and they it.
+    pub(crate) shoot_downs: ShootDowns,
     /// What the backend keeps per processor.
     pub backend: backend::CpuState,
 }
@@ -89,6 +92,7 @@ impl Cpu {
             slots: Slots::new(),
             pokes: atomics::AtomicU64::new(0),
             held_back: atomics::AtomicU64::new(0),
+            shoot_downs: ShootDowns::new(),
             backend,
         }
     }
@@ -154,5 +158,15 @@ impl Cpu {
     /// How many interrupts came while the level masked them.
     pub fn held_back(&self) -> u64 {
         self.held_back.load(atomics::Ordering::Relaxed)
+    }
+
+    /// How many processors it has asked to forget translations, each counted each time.
+    pub fn shoot_downs_sent(&self) -> u64 {
+        self.shoot_downs.sent()
+    }
+
+    /// How many times it has been asked to, and has.
+    pub fn shoot_downs_received(&self) -> u64 {
+        self.shoot_downs.received()
     }
 }

@@ -2,7 +2,7 @@
 //! [`Hooks`] once; tests implement it for themselves.
 
 use crate::capability::Atomic;
-use crate::{Cpu, Pil, poke, time};
+use crate::{Cpu, Pil, poke, shoot_down, time};
 
 /// What happens on a processor. Every call but [`Hooks::preempt`] comes from an interrupt: on a
 /// populated stack, hardware interrupts off, the interrupt level at the interrupt's own.
@@ -37,6 +37,8 @@ pub trait Hooks: Sync {
 pub(crate) fn deliver(cpu: &Cpu, atomic: &Atomic, level: Pil, line: u8) {
     if (level, line) == (poke::LEVEL, poke::LINE) {
         poke::received(cpu, atomic);
+    } else if (level, line) == (shoot_down::LEVEL, shoot_down::LINE) {
+        shoot_down::received(cpu);
     } else if (level, line) == (time::TIMER_LEVEL, time::TIMER_LINE) {
         cpu.system().hooks().timer(cpu, atomic);
     } else {

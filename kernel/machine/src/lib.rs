@@ -21,6 +21,10 @@
 //! | [`spin_lock`] | the lock that everything else stands on |
 //! | [`switch`](mod@switch) | leaving one context for another |
 //! | [`poke`] | making another processor look |
+//! | [`pmap`] | the physical map: page tables as a cache of what an address map says |
+//! | `page_table` | what an entry says, and where it is |
+//! | [`shoot_down`] | making other processors forget translations |
+//! | [`content`] | emptying and copying frames |
 //! | [`idle`] | halting without losing a wake-up |
 //! | [`time`] | ticks, nanoseconds, the one-shot timer |
 //! | [`tracing`] | saying what happens, for the timeline |
@@ -41,12 +45,16 @@
 extern crate std;
 
 pub mod capability;
+pub mod content;
 pub mod cpu;
 pub mod hooks;
 pub mod idle;
+mod page_table;
 pub mod pil;
+pub mod pmap;
 pub mod poke;
 pub mod preempt;
+pub mod shoot_down;
 pub mod slot;
 pub mod spin_lock;
 pub mod switch;
@@ -68,15 +76,17 @@ pub use capability::{Atomic, MayFault};
 pub use cpu::Cpu;
 pub use hooks::Hooks;
 pub use pil::Pil;
+pub use pmap::Pmap;
 pub use spin_lock::SpinLock;
 pub use switch::{Context, switch};
 pub use system::System;
 
 /// One turn of a spin loop. A processor that spins takes the interrupts that its level lets through;
-/// the simulated machine needs to be told where.
+/// the simulated machine needs to be told where. It answers shoot-downs even with interrupts off.
 #[inline]
 pub fn spin() {
     atomics::spin_loop();
     #[cfg(not(target_os = "none"))]
     backend::interrupt_point();
+    shoot_down::answer();
 }

@@ -21,7 +21,7 @@ pub const LINE: u8 = 0;
 /// the poked processor's hook. Does not wait.
 pub fn poke(cpu: &Cpu) {
     cpu.tracing.announce_poke(emit(Kind::PokeSent, cpu.index() as u64, EventId::NONE));
-    backend::send_poke(cpu);
+    backend::send(cpu, LEVEL, LINE);
 }
 
 /// The poke's handler, called by the backends.

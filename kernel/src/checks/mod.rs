@@ -12,6 +12,7 @@ mod interrupt_threads;
 mod interrupts;
 mod memory;
 mod paging;
+mod pmap;
 mod processors;
 mod programs;
 mod stacks;
@@ -145,6 +146,11 @@ const CHECKS: &[(&str, Check)] = &[
     ("levels-replay-in-order", processors::levels_replay_in_order),
     ("shoot-down-passes-spinners", processors::shoot_down_passes_spinners),
     ("preemption-waits", processors::preemption_waits),
+    ("processors-follow-a-pmap", pmap::processors_follow_a_pmap),
+    ("pmaps-give-their-tables-back", pmap::pmaps_give_their_tables_back),
+    ("shoot-downs-reach-every-processor", pmap::shoot_downs_reach_every_processor),
+    ("shoot-downs-cross", pmap::shoot_downs_cross),
+    ("shoot-downs-pass-deaf-spinners", pmap::shoot_downs_pass_deaf_spinners),
     ("handlers-run-on-the-threads-stack", interrupts::handlers_run_on_the_threads_stack),
     ("handlers-may-switch", interrupts::handlers_may_switch),
     ("handlers-over-user-mode-may-switch", interrupts::handlers_over_user_mode_may_switch),

@@ -9,6 +9,7 @@
 
 use super::flavour::{Condvar, Mutex, lock, spawn, thread_local, wait_until};
 use super::interrupt::interrupt_point;
+use super::run::NoteFailure;
 use crate::capability::Atomic;
 use crate::switch::{Entry, prepare_last};
 use crate::{Cpu, System};
@@ -191,6 +192,7 @@ fn receive(of: &Shared) -> &'static Cpu {
 
 /// The life of a context's thread.
 fn live(of: &Shared, cpu: &'static Cpu, entry: Entry, argument: usize) {
+    let _note = NoteFailure(cpu.system());
     take_cpu(cpu);
     cpu.backend.interrupts.set(true);
     interrupt_point();

@@ -7,7 +7,7 @@
 use super::baton::{current_cpu, holds_cpu};
 use crate::capability::Atomic;
 use crate::cpu::Private;
-use crate::{Cpu, Pil, pil, poke, preempt};
+use crate::{Cpu, Pil, pil, preempt};
 use core::sync::atomic::AtomicU8;
 
 /// A processor's interrupt flag and what its controller holds. Both are the processor's own.
@@ -56,9 +56,9 @@ pub fn interrupt(cpu: &Cpu, level: Pil, line: u8) {
     cpu.backend.wires.raise(level, line);
 }
 
-/// Raises a poke.
-pub fn send_poke(cpu: &Cpu) {
-    cpu.backend.wires.raise(poke::LEVEL, poke::LINE);
+/// Raises an interrupt of the kernel's own.
+pub(crate) fn send(cpu: &Cpu, level: Pil, line: u8) {
+    cpu.backend.wires.raise(level, line);
 }
 
 /// Runs `section` with the interrupt flag off; before turning it off and after turning it on again is

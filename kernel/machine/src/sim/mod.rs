@@ -12,6 +12,9 @@
 //! | [`wires`] | interrupts that have not been taken yet, per processor |
 //! | [`interrupt`](mod@interrupt) | taking them: the interrupt flag, interrupt points, halting |
 //! | [`clock`] | virtual time and timers |
+//! | [`physical`] | physical memory, word by word |
+//! | `pmap` | what a processor knows of its address space: the root, the translation cache |
+//! | [`user`] | accesses of user mode |
 //! | [`run`](mod@run) | making a machine for a test and taking it down |
 //! | [`model`](mod@model) | running a test many times, in the manner of the flavour |
 //!
@@ -31,7 +34,10 @@ pub mod clock;
 pub mod flavour;
 pub mod interrupt;
 pub mod model;
+pub mod physical;
+pub(crate) mod pmap;
 pub mod run;
+pub mod user;
 pub mod wires;
 
 use crate::{Cpu, System};
@@ -40,8 +46,9 @@ use core::sync::atomic::Ordering;
 pub(crate) use crate::hooks::deliver;
 pub use baton::{Context, Stack, current_cpu, current_system, switch};
 pub use clock::{advance, now, set_timer, stop_timer};
+pub(crate) use interrupt::send;
 pub use interrupt::{
-    halt_unless, hold, interrupt, interrupt_point, interrupts_are_on, send_poke, without_interrupts,
+    halt_unless, hold, interrupt, interrupt_point, interrupts_are_on, without_interrupts,
 };
 pub use model::{model, model_with_few_preemptions, once};
 pub use run::{Machine, Quiet, run};
@@ -51,6 +58,7 @@ pub struct CpuState {
     pub(crate) wires: wires::Wires,
     pub(crate) interrupts: interrupt::Interrupts,
     pub(crate) timer: clock::Timer,
+    pub(crate) translations: pmap::Translations,
 }
 
 impl CpuState {
@@ -61,6 +69,7 @@ impl CpuState {
             wires: wires::Wires::new(),
             interrupts: interrupt::Interrupts::new(),
             timer: clock::Timer::new(),
+            translations: pmap::Translations::new(),
         }
     }
 }
@@ -69,13 +78,18 @@ impl CpuState {
 pub struct SystemState {
     pub(crate) clock: clock::Clock,
     pub(crate) threads: run::Threads,
+    pub(crate) memory: physical::Memory,
 }
 
 impl SystemState {
     /// Of a system at time 0.
     #[expect(clippy::new_without_default, reason = "made with its system only")]
     pub fn new() -> SystemState {
-        SystemState { clock: clock::Clock::new(), threads: run::Threads::new() }
+        SystemState {
+            clock: clock::Clock::new(),
+            threads: run::Threads::new(),
+            memory: physical::Memory::new(),
+        }
     }
 }
 

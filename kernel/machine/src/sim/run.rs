@@ -11,12 +11,17 @@ use super::{CpuState, SystemState, cpu_of, interrupt_point};
 use crate::capability::{Atomic, MayFault};
 use crate::{Cpu, Hooks, Pil, System, preempt};
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::boxed::Box;
 use std::sync::{Mutex, PoisonError};
 use std::vec::Vec;
 
 /// The threads of a system. Bookkeeping only; see [`super::flavour`].
-pub(crate) struct Threads(Mutex<ThreadsInner>);
+pub(crate) struct Threads {
+    inner: Mutex<ThreadsInner>,
+    /// One of them has panicked. Who waits for it waits in vain.
+    failed: AtomicBool,
+}
 
 struct ThreadsInner {
     /// Those that the test has started, each with a processor.
@@ -29,16 +34,22 @@ struct ThreadsInner {
 
 impl Threads {
     pub(crate) fn new() -> Threads {
-        Threads(Mutex::new(ThreadsInner { started: Vec::new(), contexts: Vec::new(), left: 0 }))
+        let inner = ThreadsInner { started: Vec::new(), contexts: Vec::new(), left: 0 };
+        Threads { inner: Mutex::new(inner), failed: AtomicBool::new(false) }
     }
 
     fn with<R>(&self, act: impl FnOnce(&mut ThreadsInner) -> R) -> R {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Notes the thread of a context.
     pub(crate) fn add_context(&self, handle: JoinHandle<()>) {
         self.with(|threads| threads.contexts.push(handle));
+    }
+
+    /// Whether one of them has panicked.
+    pub(crate) fn have_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// Notes that a context has been left, or resumed.
@@ -57,6 +68,17 @@ impl Threads {
         assert_eq!(left, 0, "contexts were left and never resumed");
         while let Some(handle) = self.with(|threads| threads.contexts.pop()) {
             wait_for(handle);
+        }
+    }
+}
+
+/// Notes, when it is dropped, whether the thread panics.
+pub(crate) struct NoteFailure<'a>(pub(crate) &'a System);
+
+impl Drop for NoteFailure<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.backend.threads.failed.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -167,6 +189,7 @@ fn keep<T: Send + 'static>(kept: &mut Vec<Kept>, value: T) -> &'static T {
 
 /// Runs `thread` with a processor.
 fn hold_cpu<R>(cpu: &'static Cpu, thread: impl FnOnce(&mut MayFault) -> R) -> R {
+    let _note = NoteFailure(cpu.system());
     take_cpu(cpu);
     interrupt_point();
     // SAFETY: the thread has just come to life, at level 0, with preemption on and no lock.

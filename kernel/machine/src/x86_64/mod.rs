@@ -13,6 +13,7 @@
 //! | [`user_copy`] | copying from and to user memory, surviving a fault at any byte |
 //! | [`user_state`] | the registers of user mode that no frame holds |
 //! | [`paging`] | page tables |
+//! | `pmap` | the machine's side of an address space: tables, roots, the translation cache |
 //! | [`local_apic`], [`io_apic`], [`legacy_pic`] | interrupt controllers |
 //! | [`firmware`] | processors and interrupt routing, from the ACPI tables |
 //! | [`clock`] | the time-stamp counter, its calibration, the one-shot timer |
@@ -35,6 +36,7 @@ pub mod legacy_pic;
 pub mod local_apic;
 pub mod offsets;
 pub mod paging;
+pub(crate) mod pmap;
 pub mod private;
 pub mod stack;
 pub mod start;
@@ -55,4 +57,4 @@ pub(crate) use stack::probe as probe_stack;
 pub use state::{CpuState, SystemState};
 pub use switch::Context;
 pub(crate) use switch::switch;
-pub(crate) use trap::{deliver, hold, send_poke};
+pub(crate) use trap::{deliver, hold, send};

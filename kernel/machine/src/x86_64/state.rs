@@ -4,6 +4,7 @@ use super::clock::Clock;
 use super::descriptors::Tables;
 use super::features::Features;
 use super::local_apic::LocalApic;
+use super::paging;
 use super::stack::Reserve;
 use super::trap::TrapHooks;
 use crate::Cpu;
@@ -14,6 +15,8 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 pub struct SystemState {
     /// Where physical memory is mapped.
     pub physical_offset: u64,
+    /// The root of the page tables that the kernel itself runs on, with nothing of a user's in them.
+    pub(crate) kernel_root: u64,
     /// What the processors can do; the first one's answer holds for all.
     pub features: Features,
     /// What the trap code calls upwards.
@@ -29,7 +32,7 @@ pub struct SystemState {
 }
 
 impl SystemState {
-    /// The state at the kernel's first steps: nothing mapped or calibrated yet.
+    /// The state at the kernel's first steps, on its own page tables: nothing mapped or calibrated yet.
     pub fn new(
         physical_offset: u64,
         features: Features,
@@ -37,6 +40,7 @@ impl SystemState {
     ) -> SystemState {
         SystemState {
             physical_offset,
+            kernel_root: paging::current_root(),
             features,
             trap_hooks,
             local_apic: LocalApic::new(),

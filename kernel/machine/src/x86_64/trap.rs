@@ -24,7 +24,7 @@ use super::{descriptors, entry, stack, user_copy};
 use crate::capability::{Atomic, MayFault};
 use crate::pil::{self, Pil};
 use crate::tracing::emit;
-use crate::{Cpu, hooks, poke, preempt};
+use crate::{Cpu, hooks, preempt};
 use ::trace::{EventId, Kind};
 use core::sync::atomic::Ordering;
 use x86_64::registers::control::Cr2;
@@ -339,7 +339,7 @@ pub(crate) fn deliver(cpu: &Cpu, atomic: &Atomic, level: Pil, line: u8) {
     }
 }
 
-pub(crate) fn send_poke(cpu: &Cpu) {
-    let to = cpu.backend.apic_id;
-    current_cpu().system().backend.local_apic.send(to, vector(poke::LEVEL, poke::LINE));
+/// Raises an interrupt on a processor.
+pub(crate) fn send(cpu: &Cpu, level: Pil, line: u8) {
+    cpu.system().backend.local_apic.send(cpu.backend.apic_id, vector(level, line));
 }

@@ -13,9 +13,7 @@ use super::private::current_system;
 use crate::MayFault;
 use core::arch::naked_asm;
 
-/// The end of user addresses: one page below the hole of non-canonical addresses, so that the
-/// instruction after a `syscall` is always canonical.
-pub const USER_END: u64 = 0x0000_7fff_ffff_f000;
+pub use crate::pmap::USER_END;
 
 /// The range is not, or not wholly, the user's to read or write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

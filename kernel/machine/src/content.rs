@@ -1,0 +1,29 @@
+//! What is in a frame: emptying one, copying one.
+//!
+//! Frames of user memory are reached here by their physical address, whether or not any address space
+//! maps them.
+
+use crate::{System, backend};
+
+/// Fills a frame with zeros.
+///
+/// # Safety
+///
+/// The address is that of a frame of memory, and the frame is the caller's: nothing of the kernel's
+/// lives there.
+pub unsafe fn clear(frame: u64) {
+    // SAFETY: the caller's promise.
+    unsafe { backend::pmap::clear_frame(System::current(), frame) };
+}
+
+/// Copies a frame.
+///
+/// # Safety
+///
+/// Both are different frames of memory. Nobody writes `from` meanwhile; `to` is the caller's, and nothing
+/// of the kernel's lives there.
+pub unsafe fn copy(from: u64, to: u64) {
+    debug_assert!(from != to, "a frame is copied to itself");
+    // SAFETY: the caller's promise.
+    unsafe { backend::pmap::copy_frame(System::current(), from, to) };
+}
