@@ -3,6 +3,7 @@
 //! Frames of user memory are reached here by their physical address, whether or not any address space
 //! maps them.
 
+use crate::pmap::PAGE;
 use crate::{System, backend};
 
 /// Fills a frame with zeros.
@@ -26,4 +27,15 @@ pub unsafe fn copy(from: u64, to: u64) {
     debug_assert!(from != to, "a frame is copied to itself");
     // SAFETY: the caller's promise.
     unsafe { backend::pmap::copy_frame(System::current(), from, to) };
+}
+
+/// Fills a frame with zeros from a byte on.
+///
+/// # Safety
+///
+/// As for [`clear`].
+pub unsafe fn clear_from(frame: u64, byte: u64) {
+    debug_assert!(byte <= PAGE, "a frame has no byte {byte}");
+    // SAFETY: the caller's promise.
+    unsafe { backend::pmap::clear_frame_from(System::current(), frame, byte) };
 }

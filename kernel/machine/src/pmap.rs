@@ -193,6 +193,16 @@ impl Pmap {
         before
     }
 
+    /// Takes a translation out if it still leads to this frame, and returns what it was.
+    pub fn withdraw(&self, address: u64, frame: u64) -> Option<Translation> {
+        let before = page_table::update(self.find(address)?, |value| {
+            page_table::decode(value).filter(|now| now.frame == frame).map(|_| 0)
+        });
+        let before = before.ok().and_then(page_table::decode)?;
+        self.resident.fetch_sub(1, Ordering::Relaxed);
+        Some(before)
+    }
+
     /// Takes away every right that is not in `keep`. Returns what was there, if anything was. The
     /// accessed and dirty bits stay; a page of which nobody has any right left is still mapped.
     pub fn restrict(&self, address: u64, keep: Rights) -> Option<Translation> {

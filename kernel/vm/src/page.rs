@@ -92,13 +92,13 @@ impl Page {
     /// Takes the page exclusively, if nobody has it.
     #[inline]
     pub(crate) fn try_exclusive(&'static self) -> Option<Exclusive> {
-        self.busy.try_exclusive().then_some(Exclusive { page: self })
+        self.busy.try_exclusive().then(|| Exclusive { page: self })
     }
 
     /// Shares the page, if nobody has it exclusively.
     #[inline]
     pub(crate) fn try_share(&'static self) -> Option<Shared> {
-        self.busy.try_share().then_some(Shared { page: self })
+        self.busy.try_share().then(|| Shared { page: self })
     }
 
     /// Whether its contents are the object's.

@@ -89,7 +89,19 @@ pub fn run_with_handler(
     handler: InterruptHandler,
     main: impl FnOnce(&mut MayFault) + Send + 'static,
 ) {
+    run_prepared(cpus, hooks, handler, |_| (), main);
+}
+
+/// The same on a machine to which something is added before it starts: the layers above.
+pub fn run_prepared(
+    cpus: usize,
+    hooks: impl Hooks + Send + 'static,
+    handler: InterruptHandler,
+    prepare: impl FnOnce(&Machine),
+    main: impl FnOnce(&mut MayFault) + Send + 'static,
+) {
     with_handler(cpus, hooks, handler, |machine, dispatch| {
+        prepare(machine);
         let over = Arc::new(AtomicBool::new(false));
         let mut main = Some(main);
         for index in 0..cpus {

@@ -99,6 +99,16 @@ impl Memory {
         }
     }
 
+    /// Fills a frame with zeros from a byte on, word by word.
+    pub(crate) fn clear_from(&self, frame: u64, byte: u64) {
+        for address in (frame + byte / WORD * WORD..frame + FRAME).step_by(WORD as usize) {
+            let word = self.word(address);
+            // The first word may have bytes that stay: the lower ones.
+            let kept = (frame + byte).saturating_sub(address).min(WORD) * 8;
+            word.store(word.load(Ordering::Acquire) & ((1 << kept) - 1), Ordering::Release);
+        }
+    }
+
     /// Copies a frame, word by word.
     pub(crate) fn copy(&self, from: u64, to: u64) {
         let (background, words) = self.with(from, |from| (from.background, from.words.clone()));

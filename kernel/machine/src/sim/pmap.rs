@@ -55,6 +55,15 @@ pub(crate) unsafe fn clear_frame(system: &System, frame: u64) {
     system.backend.memory.clear(frame);
 }
 
+/// Fills a frame with zeros from a byte on.
+///
+/// # Safety
+///
+/// None of its own.
+pub(crate) unsafe fn clear_frame_from(system: &System, frame: u64, byte: u64) {
+    system.backend.memory.clear_from(frame, byte);
+}
+
 /// Copies a frame.
 ///
 /// # Safety

@@ -41,6 +41,17 @@ pub(crate) unsafe fn peek(system: &System, table: u64, index: usize) -> u64 {
     unsafe { entry(system, table, index) }.load(Ordering::Acquire)
 }
 
+/// Fills a frame with zeros from a byte on.
+///
+/// # Safety
+///
+/// The frame is memory that nothing else uses.
+pub(crate) unsafe fn clear_frame_from(system: &System, frame: u64, byte: u64) {
+    let start = physical::<u8>(system, frame + byte);
+    // SAFETY: the rest of a frame, says the caller; all physical memory is mapped.
+    unsafe { core::ptr::write_bytes(start, 0, (PAGE - byte) as usize) };
+}
+
 /// Copies a frame.
 ///
 /// # Safety

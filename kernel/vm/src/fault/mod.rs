@@ -43,10 +43,11 @@ mod walk;
 use crate::Vm;
 use crate::entry::Advice;
 use crate::index::Content;
+use crate::map::Map;
 use crate::object::{Kind, Object};
 use crate::page::{Exclusive, Held, PAGE_SIZE, Page};
 use crate::schedule::{Point, point};
-use crate::space::{Map, Space};
+use crate::space::Space;
 use crate::store::StoreError;
 use core::fmt;
 use dispatch::{RwReadGuard, Woken};
@@ -54,6 +55,8 @@ use machine::MayFault;
 use machine::pmap::Rights;
 use memory::OutOfMemory;
 use walk::Walk;
+
+pub(crate) use enter::remove;
 
 /// Why an access is not possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

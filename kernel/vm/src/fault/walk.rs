@@ -12,7 +12,7 @@ use crate::page::{Exclusive, Held};
 use crate::page_in::{self, PageIn};
 use crate::reverse_map::unmap_all;
 use crate::schedule::{Point, point};
-use crate::space::Map;
+use crate::map::Map;
 use dispatch::RwReadGuard;
 use machine::MayFault;
 use machine::pmap::Rights;

@@ -1,0 +1,113 @@
+//! What the tests share: a machine with a dispatcher, memory and virtual memory, and programs on it.
+
+#![allow(dead_code, unused_imports, reason = "each test uses its part")]
+
+#[path = "../../../dispatch/tests/common/mod.rs"]
+pub mod dispatcher;
+#[path = "../../../memory/tests/common/mod.rs"]
+mod frames;
+pub mod program;
+pub mod store;
+
+use dispatcher::{DispatcherHooks, run_prepared};
+use machine::MayFault;
+use machine::pmap::TableMemory;
+use machine::sim::Machine;
+use memory::{FrameNumber, Memory, OutOfMemory, Page as MemoryPage, PageSource};
+use std::alloc::{Layout, alloc, dealloc};
+use std::collections::HashSet;
+use std::ptr::NonNull;
+use std::sync::Mutex;
+use vm::schedule::Hook;
+use vm::{Page, Pages, Vm};
+
+pub use dispatcher::{model, model_with_few_preemptions, once, spawn, system};
+pub use machine::pmap::Rights;
+pub use program::Program;
+pub use vm::PAGE_SIZE;
+
+/// Frames below this are not the allocator's: nothing has address 0.
+const FIRST: u64 = 16;
+
+/// Memory for the kernel's own data; freed with the machine.
+struct Arena(Mutex<HashSet<usize>>);
+
+// SAFETY: the host's allocator gives memory that nobody else has.
+unsafe impl PageSource for Arena {
+    fn allocate_page(&self) -> Result<NonNull<MemoryPage>, OutOfMemory> {
+        // SAFETY: a page has a size.
+        let page = NonNull::new(unsafe { alloc(Layout::new::<MemoryPage>()) }).expect("host memory");
+        self.0.lock().unwrap().insert(page.as_ptr() as usize);
+        Ok(page.cast())
+    }
+
+    unsafe fn free_page(&self, page: NonNull<MemoryPage>) {
+        self.0.lock().unwrap().remove(&(page.as_ptr() as usize));
+        // SAFETY: allocated above, and given back by the caller.
+        unsafe { dealloc(page.as_ptr().cast(), Layout::new::<MemoryPage>()) };
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        for &page in self.0.get_mut().unwrap().iter() {
+            // SAFETY: allocated above, and the slabs that use it are gone or will not look at it.
+            unsafe { dealloc(page as *mut u8, Layout::new::<MemoryPage>()) };
+        }
+    }
+}
+
+/// Page tables from the machine's frames.
+pub struct Tables;
+
+// SAFETY: the frame pool gives each frame to one caller.
+unsafe impl TableMemory for Tables {
+    fn allocate_table(&self) -> Option<u64> {
+        let frame = Memory::current().frames.allocate_anywhere().ok()?.address();
+        // SAFETY: fresh from the pool.
+        unsafe { machine::content::clear(frame) };
+        Some(frame)
+    }
+
+    fn free_table(&self, frame: u64) {
+        Memory::current().frames.free_anywhere(FrameNumber::containing(frame));
+    }
+}
+
+fn prepare(machine: &Machine, frames: u64, hook: Option<Hook>) {
+    let mut allocator = frames::allocator(machine, (FIRST + frames) as usize);
+    allocator.add(FrameNumber::new(FIRST)..FrameNumber::new(FIRST + frames));
+    let memory: &'static Memory = machine.keep(Memory::new(allocator));
+    memory.install(machine.system());
+    let pages: &'static Vec<Page> = machine.keep((0..frames).map(|_| Page::new()).collect());
+    let arena: &'static Arena = machine.keep(Arena(Mutex::default()));
+    let pages = Pages::new(FrameNumber::new(FIRST), pages);
+    let vm: &'static Vm = machine.keep(Vm::new(pages, arena, hook));
+    vm.install(machine.system());
+}
+
+/// Runs `main` on a machine with `cpus` processors and this many frames, with `hook` at schedule points. When it
+/// returns, everything must be as it was.
+pub fn run_hooked(
+    cpus: usize,
+    frames: u64,
+    hook: Option<Hook>,
+    main: impl FnOnce(&mut MayFault) + Send + 'static,
+) {
+    let prepare = |machine: &Machine| prepare(machine, frames, hook);
+    run_prepared(cpus, DispatcherHooks, |_, _, _| panic!("an interrupt"), prepare, move |may_fault| {
+        main(may_fault);
+        let vm = Vm::current();
+        assert_eq!(vm.live(), [0; 5], "objects, entries, nodes, mappings, transfers are left");
+        assert_eq!(Memory::current().frames.free_frames(), frames, "frames are left");
+        let swap = vm.swap.counts();
+        assert_eq!(swap.free, swap.slots, "slots are left");
+        assert_eq!(vm.census.anonymous_objects.get(), 0);
+        assert_eq!(vm.census.anonymous_entries.get(), 0);
+    });
+}
+
+/// The same without a hook.
+pub fn run(cpus: usize, frames: u64, main: impl FnOnce(&mut MayFault) + Send + 'static) {
+    run_hooked(cpus, frames, None, main);
+}

@@ -1,0 +1,85 @@
+//! Stores in the host's memory.
+
+use super::dispatcher::{Flag, spawn, system};
+use machine::MayFault;
+use machine::sim::physical;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use vm::PAGE_SIZE;
+use vm::store::{Answer, DeviceError, Direction, Store};
+
+/// A store that answers from a thread of its own, or at once.
+pub struct MemoryStore {
+    pages: u64,
+    content: Mutex<BTreeMap<u64, u64>>,
+    /// Answers come from the thread that asks.
+    pub at_once: AtomicBool,
+    /// So many transfers fail from now on.
+    pub failures: AtomicU64,
+}
+
+impl MemoryStore {
+    /// With room for so many pages.
+    pub fn new(pages: u64) -> MemoryStore {
+        MemoryStore {
+            pages,
+            content: Mutex::default(),
+            at_once: AtomicBool::new(false),
+            failures: AtomicU64::new(0),
+        }
+    }
+
+    /// Puts a first word into a page.
+    pub fn put(&self, page: u64, word: u64) {
+        self.content.lock().unwrap().insert(page, word);
+    }
+
+    fn transfer(&self, direction: Direction, first: u64, frames: &[u64]) -> Result<(), DeviceError> {
+        let failures = self.failures.load(Ordering::SeqCst);
+        if failures != 0 {
+            self.failures.store(failures - 1, Ordering::SeqCst);
+            return Err(DeviceError);
+        }
+        for (page, frame) in (first..).zip(frames) {
+            assert!(page < self.pages, "page {page} of {}", self.pages);
+            match direction {
+                Direction::Read => {
+                    let word = self.content.lock().unwrap().get(&page).copied().unwrap_or(0);
+                    physical::store(*frame, word);
+                }
+                Direction::Write => {
+                    let word = physical::load(*frame);
+                    self.content.lock().unwrap().insert(page, word);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The device, for ever.
+pub struct Device(pub &'static MemoryStore);
+
+impl Store for Device {
+    fn pages(&self) -> u64 {
+        self.0.pages
+    }
+
+    fn submit(
+        &self,
+        direction: Direction,
+        page: u64,
+        frames: &[u64],
+        answer: Answer,
+        _: &mut MayFault,
+    ) {
+        let store = self.0;
+        if store.at_once.load(Ordering::SeqCst) {
+            answer.done(store.transfer(direction, page, frames));
+            return;
+        }
+        let frames = frames.to_vec();
+        drop(spawn(system(70), move |_| answer.done(store.transfer(direction, page, &frames))));
+    }
+}
