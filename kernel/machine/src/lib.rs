@@ -81,6 +81,12 @@ pub use spin_lock::SpinLock;
 pub use switch::{Context, switch};
 pub use system::System;
 
+/// Whether a test is failing, and what it has is dropped as it was left: then what must hold when something goes
+/// need not hold. Never in the kernel, where nothing is dropped after a panic.
+pub fn is_unwinding() -> bool {
+    backend::pmap::is_unwinding()
+}
+
 /// One turn of a spin loop. A processor that spins takes the interrupts that its level lets through;
 /// the simulated machine needs to be told where. It answers shoot-downs even with interrupts off.
 #[inline]

@@ -85,12 +85,8 @@ impl Busy {
                 return false;
             }
             debug_assert!(word & SHARERS != SHARERS, "a page has more sharers than can be counted");
-            match self.0.compare_exchange_weak(
-                word,
-                word + 1,
-                Ordering::Acquire,
-                Ordering::Relaxed,
-            ) {
+            match self.0.compare_exchange_weak(word, word + 1, Ordering::Acquire, Ordering::Relaxed)
+            {
                 Ok(_) => return true,
                 Err(now) => word = now,
             }

@@ -78,8 +78,8 @@ impl Census {
             return None;
         }
         let (objects, entries) = (self.anonymous_objects.get(), self.anonymous_entries.get());
-        let is_at_rest = self.changes.load(Ordering::SeqCst) == 0
-            && self.begun.load(Ordering::SeqCst) == begun;
+        let is_at_rest =
+            self.changes.load(Ordering::SeqCst) == 0 && self.begun.load(Ordering::SeqCst) == begun;
         (is_at_rest && objects > (2 * entries - 1).max(0)).then_some((objects, entries))
     }
 }

@@ -107,8 +107,11 @@ fn merge(upper: &ObjectRef, lower: &ObjectRef, may_fault: &mut MayFault) -> bool
     loop {
         let mut above = upper.write(may_fault);
         let mut below = lower.write(may_fault);
-        let scanned =
-            if above.over { Scan::GiveUp } else { scan(upper, &above, lower, &mut from) };
+        let scanned = if above.over {
+            Scan::GiveUp
+        } else {
+            scan(upper, &above, lower, &mut from, may_fault)
+        };
         match scanned {
             Scan::Busy(page) => {
                 drop(below);
@@ -154,7 +157,13 @@ fn place_above(above: &Shape, place: u64) -> Option<u64> {
 }
 
 /// Moves up or frees what is in the lower object from a place on. Both locks are held.
-fn scan(upper: &ObjectRef, above: &Shape, lower: &ObjectRef, from: &mut u64) -> Scan {
+fn scan(
+    upper: &ObjectRef,
+    above: &Shape,
+    lower: &ObjectRef,
+    from: &mut u64,
+    may_fault: &mut MayFault,
+) -> Scan {
     for _ in 0..BATCH {
         let Some((place, content)) = lower.index.next(*from) else { return Scan::Done };
         let page = match content.resident().map(|page| page.try_exclusive().ok_or(page)) {
@@ -167,7 +176,7 @@ fn scan(upper: &ObjectRef, above: &Shape, lower: &ObjectRef, from: &mut u64) -> 
             Some(page) if !page.is_valid() => content.with_page(None),
             _ => content,
         };
-        point(Point::CollapseLooks);
+        point(Point::CollapseLooks, may_fault);
         let keep = match place_above(above, place) {
             Some(place_above) if content != Content::NOTHING => match room(upper, place_above) {
                 Room::Taken => None,

@@ -131,14 +131,11 @@ impl Map {
     }
 
     /// Makes entries begin and end where a range does. What is mapped where does not change.
-    pub(crate) fn clip(
-        &mut self,
-        range: &Range<u64>,
-        rooms: &mut Rooms,
-        may_fault: &mut MayFault,
-    ) {
+    pub(crate) fn clip(&mut self, range: &Range<u64>, rooms: &mut Rooms, may_fault: &mut MayFault) {
         for at in [range.start, range.end] {
-            let Some(entry) = self.entries.find(at).filter(|entry| entry.start < at) else { continue };
+            let Some(entry) = self.entries.find(at).filter(|entry| entry.start < at) else {
+                continue;
+            };
             let object = entry.object.clone();
             self.change().split_at(at, rooms.take());
             if let Some(object) = object {

@@ -344,7 +344,10 @@ impl Drop for ObjectRef {
 fn free(object: NonNull<Object>) {
     // SAFETY: made from a box by `Object::make`, and nobody has it any more.
     let object = unsafe { SlabBox::from_raw(object) };
-    debug_assert!(object.references() == 0, "an object goes while it is referred to");
+    debug_assert!(
+        object.references() == 0 || machine::is_unwinding(),
+        "an object goes while it is referred to"
+    );
 }
 
 /// An object and its lock, held for writing: for those who go down a chain and own nothing but the place where
@@ -361,7 +364,9 @@ impl Locked {
         let shape = object.write(may_block);
         // SAFETY: the object lives as long as `object` has a hold on it, and `drop` releases the lock before
         // that ends.
-        let shape = unsafe { mem::transmute::<RwWriteGuard<'_, Shape>, RwWriteGuard<'static, Shape>>(shape) };
+        let shape = unsafe {
+            mem::transmute::<RwWriteGuard<'_, Shape>, RwWriteGuard<'static, Shape>>(shape)
+        };
         Locked { shape: ManuallyDrop::new(shape), object }
     }
 

@@ -7,7 +7,7 @@
 //! FreeBSD: `swap_pager_getpages`, `vnode_pager_generic_getpages`.
 
 use crate::Vm;
-use crate::fault::{allocate, FaultError, Outcome};
+use crate::fault::{FaultError, Outcome, allocate};
 use crate::index::{Content, Slot};
 use crate::object::{Kind, Locked, ObjectRef};
 use crate::page::Exclusive;

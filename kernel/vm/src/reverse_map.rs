@@ -72,7 +72,10 @@ impl Room {
 
     /// Room for a mapping of a page that has one already.
     pub(crate) fn get() -> Result<Room, OutOfMemory> {
-        let empty = Further { mapping: Mapping { pmap: ptr::null(), address: 0, wired: false }, next: None };
+        let empty = Further {
+            mapping: Mapping { pmap: ptr::null(), address: 0, wired: false },
+            next: None,
+        };
         Vm::current().mappings.allocate_with(|| empty).map(|room| Room(Some(room)))
     }
 }

@@ -1,7 +1,10 @@
 //! Schedule points: named places where a test may hold a thread, to make it meet another one there.
 //!
-//! In debug builds a hook is called at each; elsewhere they are nothing. The host's tests use them to try every
+//! In debug builds a hook is called at each, which may sleep; elsewhere they are nothing. The host's tests use them to try every
 //! order of a few threads' steps through the shipped code, and the kernel's checks to replay single orders.
+
+use crate::Vm;
+use machine::MayFault;
 
 /// The places. The histories in `docs/history` name them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,14 +32,14 @@ pub enum Point {
 }
 
 /// What is called at schedule points.
-pub type Hook = fn(Point);
+pub type Hook = fn(Point, &mut MayFault);
 
 /// A schedule point.
 #[inline]
-pub(crate) fn point(point: Point) {
-    #[cfg(debug_assertions)]
-    if let Some(hook) = crate::Vm::current().schedule_hook() {
-        hook(point);
+pub(crate) fn point(point: Point, may_fault: &mut MayFault) {
+    if cfg!(debug_assertions)
+        && let Some(hook) = Vm::current().schedule_hook()
+    {
+        hook(point, may_fault);
     }
-    let _ = point;
 }

@@ -94,8 +94,11 @@ impl Space {
         if map.entries().len() + 2 > ENTRIES_MAX {
             return Err(MapError::TooManyEntries);
         }
-        let removed =
-            if is_taken { self.take_out(&mut map, &range, &mut rooms, may_fault) } else { EntryTree::new() };
+        let removed = if is_taken {
+            self.take_out(&mut map, &range, &mut rooms, may_fault)
+        } else {
+            EntryTree::new()
+        };
         let entry = Entry {
             object: object.map(|(object, _)| object.clone()),
             offset: object.map_or(0, |(_, offset)| *offset),
@@ -292,7 +295,9 @@ impl Space {
     ) -> Result<(), OutOfMemory> {
         let _change = Vm::current().census.change();
         let mut map = self.map.write(may_fault);
-        let Some(start) = map.entries().find(address).map(|entry| entry.start) else { return Ok(()) };
+        let Some(start) = map.entries().find(address).map(|entry| entry.start) else {
+            return Ok(());
+        };
         let Some(entry) = map.change().at_mut(start) else { return Ok(()) };
         give_object(entry, writes, may_fault)
     }
@@ -385,15 +390,13 @@ fn give_object(
 }
 
 /// Gives a child its entries. Both maps are the caller's.
-fn copy_entries(
-    map: &mut Map,
-    child: &Space,
-    may_fault: &mut MayFault,
-) -> Result<(), OutOfMemory> {
+fn copy_entries(map: &mut Map, child: &Space, may_fault: &mut MayFault) -> Result<(), OutOfMemory> {
     let mut copies = child.map.write(may_fault);
     let mut at = map.range().start;
     loop {
-        let Some(start) = map.entries().at_or_above(at).map(|entry| entry.start) else { return Ok(()) };
+        let Some(start) = map.entries().at_or_above(at).map(|entry| entry.start) else {
+            return Ok(());
+        };
         let room = EntryRoom::get()?;
         let Some(entry) = map.change().at_mut(start) else { return Ok(()) };
         at = entry.end;

@@ -149,12 +149,8 @@ impl TransferBox {
         file: Option<&'static File>,
     ) -> Result<TransferBox, OutOfMemory> {
         let pages = [None; CLUSTER];
-        let transfer = || Transfer {
-            state: AtomicU8::new(WAITED_FOR),
-            object: object.clone(),
-            pages,
-            file,
-        };
+        let transfer =
+            || Transfer { state: AtomicU8::new(WAITED_FOR), object: object.clone(), pages, file };
         Vm::current().transfers.allocate_with(transfer).map(TransferBox)
     }
 }

@@ -4,13 +4,13 @@
 
 mod common;
 
-use common::{Program, model, run};
+use common::{Program, model, run, single};
 use vm::FaultError;
 use vm::entry::Inheritance;
 
 #[test]
 fn untouched_memory_is_zero_and_keeps_what_is_written() {
-    run(1, 64, |may_fault| {
+    single(1, 64, |may_fault| {
         let program = Program::new();
         program.map(0, 4, may_fault);
         program.act(
@@ -29,7 +29,7 @@ fn untouched_memory_is_zero_and_keeps_what_is_written() {
 
 #[test]
 fn after_a_fork_each_has_its_own() {
-    run(2, 64, |may_fault| {
+    single(2, 64, |may_fault| {
         let parent = Program::new();
         parent.map(0, 3, may_fault);
         parent.act(
@@ -65,11 +65,14 @@ fn after_a_fork_each_has_its_own() {
 
 #[test]
 fn a_chain_does_not_grow_with_fork_write_exit() {
-    run(1, 256, |may_fault| {
+    single(1, 256, |may_fault| {
         let program = Program::new();
         program.map(0, 4, may_fault);
         for turn in 0..100 {
-            program.act(move |user, may_fault| user.write(turn % 4, turn, may_fault).unwrap(), may_fault);
+            program.act(
+                move |user, may_fault| user.write(turn % 4, turn, may_fault).unwrap(),
+                may_fault,
+            );
             let child = program.fork(may_fault);
             program.act(move |user, may_fault| user.write(0, turn, may_fault).unwrap(), may_fault);
             child.exit(may_fault);
@@ -90,7 +93,7 @@ fn a_chain_does_not_grow_with_fork_write_exit() {
 
 #[test]
 fn shared_memory_is_one() {
-    run(2, 64, |may_fault| {
+    single(2, 64, |may_fault| {
         let parent = Program::new();
         parent.map(0, 2, may_fault);
         parent.inherit(0, 1, Inheritance::Share, may_fault);

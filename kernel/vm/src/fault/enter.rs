@@ -11,15 +11,22 @@ use crate::page::{Held, PAGE_SIZE, Page};
 use crate::reverse_map::{Room, harvest};
 use crate::schedule::{Point, point};
 use crate::space::Space;
+use machine::MayFault;
 use machine::pmap::{Pmap, Rights, Translation};
 use memory::{FrameNumber, OutOfMemory};
 
 impl Fault<'_> {
     /// Enters a valid page, which the caller has busy, with the map's lock held.
-    pub(super) fn enter(&self, held: &Held, rights: Rights, wired: bool) -> Outcome {
-        point(Point::FaultEnters);
+    pub(super) fn enter(
+        &self,
+        held: &Held,
+        rights: Rights,
+        wired: bool,
+        may_fault: &mut MayFault,
+    ) -> Outcome {
+        point(Point::FaultEnters, may_fault);
         let page = held.page();
-        match enter(self.space.pmap(), self.address, page, rights, wired) {
+        match enter(self.space.pmap(), self.address, page, rights, wired, may_fault) {
             Ok(()) => {
                 if self.writes() {
                     page.note_dirty();
@@ -52,6 +59,7 @@ fn enter(
     page: &'static Page,
     rights: Rights,
     wired: bool,
+    may_fault: &mut MayFault,
 ) -> Result<(), OutOfMemory> {
     pmap.prepare(address).map_err(|_| OutOfMemory)?;
     let frame = page.address();
@@ -69,7 +77,7 @@ fn enter(
         let is_same = old.frame == frame;
         if !is_same {
             debug_assert!(replaces, "two threads entered different pages at one address");
-            point(Point::FaultEntered);
+            point(Point::FaultEntered, may_fault);
             pmap.shoot_down(address..address + PAGE_SIZE);
         }
         // A thread that entered the same page at the same time has added its own mapping.

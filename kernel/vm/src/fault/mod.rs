@@ -211,7 +211,7 @@ impl Fault<'_> {
         if let Kind::Device(first) = target.object.kind() {
             return self.enter_device(first, &target);
         }
-        point(Point::FaultLooks);
+        point(Point::FaultLooks, may_fault);
         match self.at_once(&target, may_fault) {
             Some(outcome) => outcome,
             None => self.walk(map, may_fault),
@@ -231,7 +231,7 @@ impl Fault<'_> {
                 return None;
             }
             drop(shape);
-            return Some(self.enter(&Held::Shared(shared), target.rights, target.wired));
+            return Some(self.enter(&Held::Shared(shared), target.rights, target.wired, may_fault));
         }
         // Without shadows nobody walks through it, so there is nobody who could have looked before the page
         // is there and go on after.
@@ -247,7 +247,7 @@ impl Fault<'_> {
         drop(shape);
         clear(&page);
         page.set_valid();
-        Some(self.enter(&Held::Exclusive(page), target.rights, target.wired))
+        Some(self.enter(&Held::Exclusive(page), target.rights, target.wired, may_fault))
     }
 
     fn walk(&self, map: RwReadGuard<'_, Map>, may_fault: &mut MayFault) -> Outcome {

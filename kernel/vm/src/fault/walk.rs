@@ -7,12 +7,12 @@
 use super::{Fault, Outcome, Target, claim, clear, read_only};
 use crate::Vm;
 use crate::index::Content;
+use crate::map::Map;
 use crate::object::{Locked, Mapped, ObjectRef};
 use crate::page::{Exclusive, Held};
 use crate::page_in::{self, PageIn};
 use crate::reverse_map::unmap_all;
 use crate::schedule::{Point, point};
-use crate::map::Map;
 use dispatch::RwReadGuard;
 use machine::MayFault;
 use machine::pmap::Rights;
@@ -95,16 +95,20 @@ impl<'f, 's> Walk<'f, 's> {
             }
             if depth == 0 && self.fault.claim {
                 self.claimed = Some(claim(&object, place)?.ok_or(Outcome::Again)?);
-                point(Point::FaultClaimed);
+                point(Point::FaultClaimed, may_fault);
             }
             let Some(below) = here.backing.clone() else {
                 drop(here);
                 Vm::current().census.note_walk(depth);
-                return if self.claimed.is_some() { Ok(Found::Zeros) } else { Err(Outcome::NeedsClaim) };
+                return if self.claimed.is_some() {
+                    Ok(Found::Zeros)
+                } else {
+                    Err(Outcome::NeedsClaim)
+                };
             };
             place += here.backing_offset;
             depth += 1;
-            point(Point::FaultGoesDown);
+            point(Point::FaultGoesDown, may_fault);
             // Hand over hand: the next lock before this one is let go of.
             here = Locked::new(below, may_fault);
         }
@@ -129,18 +133,25 @@ impl<'f, 's> Walk<'f, 's> {
     fn finish(&mut self, found: Found, may_fault: &mut MayFault) -> Outcome {
         match found {
             Found::Own(page) => match self.look_again(may_fault) {
-                Ok(()) => self.fault.enter(&Held::Exclusive(page), self.rights, self.wired),
+                Ok(()) => {
+                    self.fault.enter(&Held::Exclusive(page), self.rights, self.wired, may_fault)
+                }
                 Err(outcome) => outcome,
             },
             Found::Zeros => {
                 let Some(page) = self.claimed.take() else { return Outcome::Again };
                 clear(&page);
                 page.set_valid();
-                self.fault.enter(&Held::Exclusive(page), self.rights, self.wired)
+                self.fault.enter(&Held::Exclusive(page), self.rights, self.wired, may_fault)
             }
             Found::Below(page) if self.fault.writes() => self.copy(page, may_fault),
             Found::Below(page) => match self.look_again(may_fault) {
-                Ok(()) => self.fault.enter(&Held::Exclusive(page), read_only(self.rights), self.wired),
+                Ok(()) => self.fault.enter(
+                    &Held::Exclusive(page),
+                    read_only(self.rights),
+                    self.wired,
+                    may_fault,
+                ),
                 Err(outcome) => outcome,
             },
         }
@@ -148,7 +159,7 @@ impl<'f, 's> Walk<'f, 's> {
 
     /// Copy on write: the copy in the page that was claimed takes the place of the source.
     fn copy(&mut self, source: Exclusive, may_fault: &mut MayFault) -> Outcome {
-        point(Point::FaultHasSource);
+        point(Point::FaultHasSource, may_fault);
         let Some(copy) = &self.claimed else { return Outcome::NeedsClaim };
         crate::bulk_copy::copy(&source, copy, may_fault);
         if cfg!(feature = "bug-cow-restart") {
@@ -160,7 +171,7 @@ impl<'f, 's> Walk<'f, 's> {
             copy.set_valid();
             source = None;
         }
-        point(Point::FaultCopied);
+        point(Point::FaultCopied, may_fault);
         if let Err(outcome) = self.look_again(may_fault) {
             return outcome;
         }
@@ -176,14 +187,14 @@ impl<'f, 's> Walk<'f, 's> {
         copy.set_valid();
         copy.note_dirty();
         let held = Held::Exclusive(copy);
-        let outcome = self.fault.enter(&held, self.rights, self.wired);
+        let outcome = self.fault.enter(&held, self.rights, self.wired, may_fault);
         if let Some(source) = &source
             && !matches!(outcome, Outcome::Done)
         {
             // There was no memory to enter it, and the copy hides the source already.
             unmap_all(source);
         }
-        point(Point::FaultEnds);
+        point(Point::FaultEnds, may_fault);
         drop(held);
         drop(source);
         outcome
@@ -194,7 +205,7 @@ impl<'f, 's> Walk<'f, 's> {
         if self.map.is_some() {
             return Ok(());
         }
-        point(Point::FaultLooksAgain);
+        point(Point::FaultLooksAgain, may_fault);
         let map = self.fault.space.map().read(may_fault);
         if map.version() != self.version {
             let target = self.fault.find(&map)?;

@@ -4,6 +4,7 @@
 
 #[path = "../../../dispatch/tests/common/mod.rs"]
 pub mod dispatcher;
+pub mod explore;
 #[path = "../../../memory/tests/common/mod.rs"]
 mod frames;
 pub mod program;
@@ -36,7 +37,8 @@ struct Arena(Mutex<HashSet<usize>>);
 unsafe impl PageSource for Arena {
     fn allocate_page(&self) -> Result<NonNull<MemoryPage>, OutOfMemory> {
         // SAFETY: a page has a size.
-        let page = NonNull::new(unsafe { alloc(Layout::new::<MemoryPage>()) }).expect("host memory");
+        let page =
+            NonNull::new(unsafe { alloc(Layout::new::<MemoryPage>()) }).expect("host memory");
         self.0.lock().unwrap().insert(page.as_ptr() as usize);
         Ok(page.cast())
     }
@@ -95,19 +97,34 @@ pub fn run_hooked(
     main: impl FnOnce(&mut MayFault) + Send + 'static,
 ) {
     let prepare = |machine: &Machine| prepare(machine, frames, hook);
-    run_prepared(cpus, DispatcherHooks, |_, _, _| panic!("an interrupt"), prepare, move |may_fault| {
-        main(may_fault);
-        let vm = Vm::current();
-        assert_eq!(vm.live(), [0; 5], "objects, entries, nodes, mappings, transfers are left");
-        assert_eq!(Memory::current().frames.free_frames(), frames, "frames are left");
-        let swap = vm.swap.counts();
-        assert_eq!(swap.free, swap.slots, "slots are left");
-        assert_eq!(vm.census.anonymous_objects.get(), 0);
-        assert_eq!(vm.census.anonymous_entries.get(), 0);
-    });
+    run_prepared(
+        cpus,
+        DispatcherHooks,
+        |_, _, _| panic!("an interrupt"),
+        prepare,
+        move |may_fault| {
+            main(may_fault);
+            let vm = Vm::current();
+            assert_eq!(vm.live(), [0; 5], "objects, entries, nodes, mappings, transfers are left");
+            assert_eq!(Memory::current().frames.free_frames(), frames, "frames are left");
+            let swap = vm.swap.counts();
+            assert_eq!(swap.free, swap.slots, "slots are left");
+            assert_eq!(vm.census.anonymous_objects.get(), 0);
+            assert_eq!(vm.census.anonymous_entries.get(), 0);
+        },
+    );
 }
 
 /// The same without a hook.
 pub fn run(cpus: usize, frames: u64, main: impl FnOnce(&mut MayFault) + Send + 'static) {
     run_hooked(cpus, frames, None, main);
+}
+
+/// The same, once: for tests in which nothing happens at the same time.
+pub fn single(
+    cpus: usize,
+    frames: u64,
+    main: impl Fn(&mut MayFault) + Copy + Send + Sync + 'static,
+) {
+    once(move || run(cpus, frames, main));
 }

@@ -69,11 +69,19 @@ impl Program {
 
     /// Unmaps pages.
     pub fn unmap(&self, first: u64, pages: u64, may_fault: &mut MayFault) {
-        self.space().remove(page(first)..page(first + pages), may_fault).expect("it can be unmapped");
+        self.space()
+            .remove(page(first)..page(first + pages), may_fault)
+            .expect("it can be unmapped");
     }
 
     /// Says what a child gets of pages.
-    pub fn inherit(&self, first: u64, pages: u64, inheritance: Inheritance, may_fault: &mut MayFault) {
+    pub fn inherit(
+        &self,
+        first: u64,
+        pages: u64,
+        inheritance: Inheritance,
+        may_fault: &mut MayFault,
+    ) {
         let range = page(first)..page(first + pages);
         self.space().inherit(range, inheritance, may_fault).expect("it is mapped");
     }
@@ -171,13 +179,23 @@ impl User {
     }
 
     /// Writes it.
-    pub fn write(&self, number: u64, value: u64, may_fault: &mut MayFault) -> Result<(), FaultError> {
+    pub fn write(
+        &self,
+        number: u64,
+        value: u64,
+        may_fault: &mut MayFault,
+    ) -> Result<(), FaultError> {
         let address = page(number);
         self.access(address, read_write(), may_fault, || user::store(address, value))
     }
 
     /// Adds to it.
-    pub fn add(&self, number: u64, value: u64, may_fault: &mut MayFault) -> Result<u64, FaultError> {
+    pub fn add(
+        &self,
+        number: u64,
+        value: u64,
+        may_fault: &mut MayFault,
+    ) -> Result<u64, FaultError> {
         let address = page(number);
         self.access(address, read_write(), may_fault, || user::fetch_add(address, value))
     }

@@ -35,7 +35,12 @@ impl MemoryStore {
         self.content.lock().unwrap().insert(page, word);
     }
 
-    fn transfer(&self, direction: Direction, first: u64, frames: &[u64]) -> Result<(), DeviceError> {
+    fn transfer(
+        &self,
+        direction: Direction,
+        first: u64,
+        frames: &[u64],
+    ) -> Result<(), DeviceError> {
         let failures = self.failures.load(Ordering::SeqCst);
         if failures != 0 {
             self.failures.store(failures - 1, Ordering::SeqCst);
