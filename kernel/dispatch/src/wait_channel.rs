@@ -18,7 +18,8 @@ use crate::sleep::{about_to_sleep, slept};
 use crate::sleep_queue::{Manner, WaitQueue, Woken};
 use crate::swtch::swtch;
 use crate::thread::Thread;
-use crate::thread_lock;
+use crate::{Callout, sleep, thread_lock};
+use core::pin::pin;
 use machine::{Pil, pil};
 
 /// Threads that wait for a change of something. See the module.
@@ -42,7 +43,17 @@ impl WaitChannel {
     /// for any more. `still` is called with the queue's dispatcher lock held: it looks at atomics and does
     /// nothing else. The caller looks again when it is back.
     pub fn sleep_while(&self, still: impl FnOnce() -> bool, may_block: &mut impl MayBlock) {
-        self.sleep(still, Manner::default(), may_block);
+        self.sleep(still, None, false, may_block);
+    }
+
+    /// The same until `deadline` at the latest, in ticks of the clock.
+    pub fn sleep_while_until(
+        &self,
+        still: impl FnOnce() -> bool,
+        deadline: u64,
+        may_block: &mut impl MayBlock,
+    ) -> Woken {
+        self.sleep(still, Some(deadline), false, may_block)
     }
 
     /// The same until the thread is interrupted ([`crate::sleep_queue::interrupt`]) at the latest; says
@@ -52,18 +63,19 @@ impl WaitChannel {
         still: impl FnOnce() -> bool,
         may_block: &mut impl MayBlock,
     ) -> Woken {
-        self.sleep(still, Manner { interruptible: true, ..Manner::default() }, may_block)
+        self.sleep(still, None, true, may_block)
     }
 
     fn sleep(
         &self,
         still: impl FnOnce() -> bool,
-        manner: Manner,
+        deadline: Option<u64>,
+        interruptible: bool,
         may_block: &mut impl MayBlock,
     ) -> Woken {
         let thread = Thread::running();
         about_to_sleep(thread);
-        let why = self.fall_asleep(thread, still, manner, may_block);
+        let why = self.fall_asleep(thread, still, deadline, interruptible, may_block);
         slept(thread);
         why
     }
@@ -72,9 +84,12 @@ impl WaitChannel {
         &self,
         thread: &'static Thread,
         still: impl FnOnce() -> bool,
-        manner: Manner,
+        deadline: Option<u64>,
+        interruptible: bool,
         may_block: &mut impl MayBlock,
     ) -> Woken {
+        let manner = Manner { interruptible, timed: deadline.is_some() };
+        let callout = pin!(deadline.map(|_| Callout::new()));
         let level = may_block.raise();
         let atomic = level.atomic();
         let mut held = self.waiters.lock(atomic).enter_high(atomic);
@@ -87,6 +102,9 @@ impl WaitChannel {
         }
         self.waiters.put_to_sleep_as(me, &mut held, manner);
         drop(held);
+        if let (Some(deadline), Some(callout)) = (deadline, callout.as_ref().as_pin_ref()) {
+            sleep::limit(callout, thread, deadline);
+        }
         swtch(level);
         thread.sleep.woken()
     }

@@ -13,7 +13,13 @@
 //! same time; unless it has been given out again between the two, which nobody can know.
 //!
 //! When memory runs out, what lies in the caches of other processors stays there: at most
-//! [`CACHE_SIZE`] frames each.
+//! [`CACHE_SIZE`] frames each. While it is short, frames that are freed go past the caches.
+//!
+//! # Reserves
+//!
+//! Who frees memory needs some to do it. So the last frames are not for everybody ([`Class`]): what a class must
+//! leave is left in the allocator. Caches know no classes; they are filled only from what the caller's class may
+//! have, and while a reserve is being used, by single frames.
 //!
 //! Bonwick and Adams, *Magazines and Vmem*, 2001, with one array where they have two magazines: the
 //! half that stays behind does what their second magazine does.
@@ -23,6 +29,7 @@ use crate::frame::{Frame, FrameNumber, FrameState, Kind};
 use crate::frames::{FrameAllocator, FrameCounts};
 use crate::per_cpu::PerCpu;
 use core::ops::Range;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use machine::pil::{self, PilGuard};
 use machine::{Atomic, Pil, SpinLock};
 
@@ -31,6 +38,17 @@ pub const CACHE_SIZE: usize = if cfg!(feature = "loom") { 2 } else { 32 };
 
 /// How many frames move between a cache and the allocator at a time.
 const BATCH: usize = CACHE_SIZE / 2;
+
+/// Who asks for memory: how far down the reserves it may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Programs, and whatever else can wait.
+    Ordinary,
+    /// Who makes memory free, by paging out for example.
+    Daemon,
+    /// Who can neither wait nor do without.
+    Interrupt,
+}
 
 /// A processor's free frames.
 struct Cache {
@@ -45,6 +63,11 @@ pub struct FramePool {
     allocator: SpinLock<FrameAllocator, 13>,
     /// The number is how many frames the caches hold.
     caches: PerCpu<Cache>,
+    /// What the ordinary class must leave, and what the daemon's must.
+    left: [AtomicU64; 2],
+    /// Below so many free frames memory is short.
+    low: AtomicU64,
+    is_low: AtomicBool,
 }
 
 impl FramePool {
@@ -54,19 +77,52 @@ impl FramePool {
             descriptors: allocator.descriptors(),
             allocator: SpinLock::new(allocator),
             caches: PerCpu::new(|| Cache { frames: [0; CACHE_SIZE], count: 0 }),
+            left: [const { AtomicU64::new(0) }; 2],
+            low: AtomicU64::new(0),
+            is_low: AtomicBool::new(false),
+        }
+    }
+
+    /// Sets how many frames the ordinary class leaves to the others, how many of these the daemon's class leaves
+    /// to the last, and below how many memory is short.
+    pub fn set_reserves(&self, ordinary: u64, daemon: u64, low: u64) {
+        assert!(daemon <= ordinary && ordinary <= low, "a reserve lies within the one before");
+        self.left[0].store(ordinary, Ordering::Relaxed);
+        self.left[1].store(daemon, Ordering::Relaxed);
+        self.low.store(low, Ordering::Relaxed);
+    }
+
+    /// Whether memory was short when a cache was last filled.
+    #[inline]
+    pub fn is_low(&self) -> bool {
+        self.is_low.load(Ordering::Relaxed)
+    }
+
+    /// What a class leaves to others.
+    fn left_by(&self, class: Class) -> u64 {
+        match class {
+            Class::Ordinary => self.left[0].load(Ordering::Relaxed),
+            Class::Daemon => self.left[1].load(Ordering::Relaxed),
+            Class::Interrupt => 0,
         }
     }
 
     /// Allocates a frame, within a critical section. Its contents are anything.
     #[inline]
     pub fn allocate(&self, atomic: &Atomic) -> Result<FrameNumber, OutOfMemory> {
-        self.allocate_at_level(&pil::raise_within(Pil::SPIN_MAX, atomic))
+        self.allocate_at_level(Class::Ordinary, &pil::raise_within(Pil::SPIN_MAX, atomic))
     }
 
     /// Allocates a frame, wherever the caller comes from. Its contents are anything.
     #[inline]
     pub fn allocate_anywhere(&self) -> Result<FrameNumber, OutOfMemory> {
-        self.allocate_at_level(&pil::raise_anywhere(Pil::SPIN_MAX))
+        self.allocate_as(Class::Ordinary)
+    }
+
+    /// The same for a class.
+    #[inline]
+    pub fn allocate_as(&self, class: Class) -> Result<FrameNumber, OutOfMemory> {
+        self.allocate_at_level(class, &pil::raise_anywhere(Pil::SPIN_MAX))
     }
 
     /// Frees a frame, within a critical section. Panics if it is not allocated at this moment.
@@ -135,11 +191,15 @@ impl FramePool {
     }
 
     #[inline]
-    fn allocate_at_level(&self, level: &PilGuard<'_>) -> Result<FrameNumber, OutOfMemory> {
+    fn allocate_at_level(
+        &self,
+        class: Class,
+        level: &PilGuard<'_>,
+    ) -> Result<FrameNumber, OutOfMemory> {
         // SAFETY: the only access in this section.
         let mut cache = unsafe { self.caches.access(level) };
         if cache.count == 0 {
-            self.fill(&mut cache, level)?;
+            self.fill(&mut cache, class, level)?;
         }
         cache.count -= 1;
         let frame = FrameNumber::new(u64::from(cache.frames[cache.count]));
@@ -154,6 +214,9 @@ impl FramePool {
         if !descriptor.is_some_and(Frame::cache) {
             self.wrong_free(frame);
         }
+        if self.is_low() {
+            return self.free_past_cache(frame, level);
+        }
         // SAFETY: the only access in this section.
         let mut cache = unsafe { self.caches.access(level) };
         if cache.count == CACHE_SIZE {
@@ -165,11 +228,37 @@ impl FramePool {
         self.caches.add(level, 1);
     }
 
+    /// Frees a frame while memory is short: other processors may wait for it.
+    #[cold]
+    fn free_past_cache(&self, frame: FrameNumber, level: &PilGuard<'_>) {
+        let mut allocator = self.allocator.lock_within(level.atomic());
+        allocator.free_cached(frame);
+        self.note_free(allocator.free_frames());
+    }
+
+    /// Notes whether memory is short, with so many frames free.
+    fn note_free(&self, free: u64) {
+        self.is_low.store(free < self.low.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
     /// Moves frames from the allocator into an empty cache: at least one, or it has none.
     #[cold]
-    fn fill(&self, cache: &mut Cache, level: &PilGuard<'_>) -> Result<(), OutOfMemory> {
+    fn fill(
+        &self,
+        cache: &mut Cache,
+        class: Class,
+        level: &PilGuard<'_>,
+    ) -> Result<(), OutOfMemory> {
         let mut allocator = self.allocator.lock_within(level.atomic());
-        while cache.count < BATCH {
+        let free = allocator.free_frames();
+        self.note_free(free);
+        let above_ordinary = free.saturating_sub(self.left_by(Class::Ordinary));
+        let wanted = match free.saturating_sub(self.left_by(class)) {
+            0 => 0,
+            // From a reserve only what is needed now: the next one may be of another class.
+            _ => above_ordinary.clamp(1, BATCH as u64) as usize,
+        };
+        while cache.count < wanted {
             let Ok(frame) = allocator.allocate_cached() else { break };
             cache.frames[cache.count] = frame.number() as u32;
             cache.count += 1;

@@ -39,7 +39,7 @@ pub mod slab;
 pub mod slab_page;
 
 pub use frame::{Frame, FrameNumber, FrameState};
-pub use frame_pool::FramePool;
+pub use frame_pool::{Class, FramePool};
 pub use frames::{FrameAllocator, FrameCounts};
 pub use page_source::{PAGE_SIZE, Page, PageSource};
 pub use slab::{Slab, SlabBox};

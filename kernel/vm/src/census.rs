@@ -45,6 +45,10 @@ pub struct Census {
     pub page_ins: Count,
     /// Pages written to swap.
     pub page_outs: Count,
+    /// Transfers to swap that failed.
+    pub page_out_errors: Count,
+    /// Programs chosen to give their memory back.
+    pub victims: Count,
     /// Faults by how far down the chain the page was found.
     walks: [AtomicU64; DEPTHS],
     /// Changes of maps and chains under way.

@@ -27,6 +27,8 @@
 //! | **stores** | |
 //! | [`store`] | devices that keep pages; transfers |
 //! | `page_in.rs` | bringing a page in, and others along |
+//! | `page_out.rs` | the laundry: writing pages to swap |
+//! | [`page_daemon`] | making memory free, and who goes when there is none |
 //! | [`swap`] | which slots of swap space are taken |
 //! | **looking on** | |
 //! | [`census`] | counters; the chain lemma |
@@ -68,7 +70,9 @@ mod index;
 pub mod map;
 pub mod object;
 pub mod page;
+pub mod page_daemon;
 mod page_in;
+mod page_out;
 pub mod page_queue;
 mod reverse_map;
 pub mod schedule;
@@ -89,7 +93,9 @@ use census::Census;
 use machine::System;
 use machine::slot::{Layer, Slot as LayerSlot};
 use memory::{PageSource, Slab};
-use page_queue::Queues;
+use page_daemon::Daemon;
+use page_out::PageOut;
+use page_queue::{Queue, Queues};
 use schedule::Hook;
 use shortage::Shortage;
 use swap::Swap;
@@ -108,6 +114,8 @@ pub struct Vm {
     pub(crate) busy: BusyChannels,
     pub(crate) queues: Queues,
     pub(crate) shortage: Shortage,
+    pub(crate) page_out: PageOut,
+    pub(crate) daemon: Daemon,
     pub(crate) objects: Slab<Object>,
     pub(crate) nodes: Slab<index::Node>,
     pub(crate) mappings: Slab<reverse_map::Further>,
@@ -126,6 +134,8 @@ impl Vm {
             busy: BusyChannels::new(),
             queues: Queues::new(),
             shortage: Shortage::new(),
+            page_out: PageOut::new(),
+            daemon: Daemon::new(),
             objects: Slab::new(source),
             nodes: Slab::new(source),
             mappings: Slab::new(source),
@@ -148,6 +158,16 @@ impl Vm {
 
     pub(crate) fn schedule_hook(&self) -> Option<Hook> {
         self.hook
+    }
+
+    /// How many pages each queue has.
+    pub fn queue_counts(&self) -> [u32; 3] {
+        [Queue::Active, Queue::Inactive, Queue::Laundry].map(|queue| self.queues.count(queue))
+    }
+
+    /// How many threads wait for memory.
+    pub fn waiting(&self) -> u32 {
+        self.shortage.waiting()
     }
 
     /// How many objects, entries, index nodes, further mappings and transfers there are, to be compared with what

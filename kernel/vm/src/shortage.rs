@@ -1,36 +1,68 @@
 //! Shortage: getting memory, and waiting for it.
 //!
 //! Nobody waits for memory with anything held. A fault that gets none lets go of all that it has and sleeps here
-//! until somebody frees a page, then begins again. The page daemon is told that it is needed.
+//! until somebody frees a page, then begins again. The page daemon is told that it is needed: before that, when
+//! memory gets short, and again by everybody who waits.
 
-use atomics::{AtomicU32, Ordering, fence};
+use atomics::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use dispatch::{WaitChannel, Woken};
-use machine::MayFault;
-use memory::{FrameNumber, Memory, OutOfMemory};
+use machine::{MayFault, time};
+use memory::{Class, FrameNumber, Memory, OutOfMemory};
 
 /// Free frames above which nobody need be modest.
 const PLENTY: u64 = 64;
 
 /// Who waits for memory. See the module.
 pub(crate) struct Shortage {
+    /// Threads that wait, or are about to.
     waiting: AtomicU32,
+    /// Counts what has been freed while somebody waited.
+    freed: AtomicU64,
     channel: WaitChannel,
+    /// Somebody has begun to wait since the last frame was freed.
+    acute: AtomicBool,
+    /// The daemon is wanted.
+    wanted: AtomicBool,
+    daemon: WaitChannel,
 }
 
 impl Shortage {
     pub(crate) fn new() -> Shortage {
-        Shortage { waiting: AtomicU32::new(0), channel: WaitChannel::new() }
+        Shortage {
+            waiting: AtomicU32::new(0),
+            freed: AtomicU64::new(0),
+            channel: WaitChannel::new(),
+            acute: AtomicBool::new(false),
+            wanted: AtomicBool::new(false),
+            daemon: WaitChannel::new(),
+        }
     }
 
     /// A frame for a program's page.
     #[inline]
     pub(crate) fn allocate(&self) -> Result<FrameNumber, OutOfMemory> {
-        Memory::current().frames.allocate_anywhere()
+        let frames = &Memory::current().frames;
+        let frame = frames.allocate_as(Class::Ordinary);
+        if frames.is_low() {
+            self.call_daemon();
+        }
+        frame
     }
 
     /// Whether there is so much that reading ahead does no harm.
     pub(crate) fn is_plentiful(&self) -> bool {
-        Memory::current().frames.free_frames() > PLENTY
+        let frames = &Memory::current().frames;
+        !frames.is_low() && frames.free_frames() > PLENTY
+    }
+
+    /// How many threads wait.
+    pub(crate) fn waiting(&self) -> u32 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody waits, and nothing has been freed since: who has been woken may not have run yet.
+    pub(crate) fn is_acute(&self) -> bool {
+        self.acute.load(Ordering::Acquire) && self.waiting() != 0
     }
 
     /// Sleeps until there may be memory, or the thread is interrupted. Nothing is held.
@@ -38,8 +70,19 @@ impl Shortage {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         // First the count, then the look; who frees: first the frame, then the count.
         fence(Ordering::SeqCst);
-        let is_short = || Memory::current().frames.free_frames() == 0;
-        let woken = self.channel.sleep_while_interruptible(is_short, may_fault);
+        let before = self.freed.load(Ordering::Relaxed);
+        let woken = match Memory::current().frames.allocate_as(Class::Ordinary) {
+            Ok(frame) => {
+                Memory::current().frames.free_anywhere(frame);
+                Woken::ByEvent
+            }
+            Err(OutOfMemory) => {
+                self.acute.store(true, Ordering::Release);
+                self.call_daemon();
+                let none_freed = || self.freed.load(Ordering::Relaxed) == before;
+                self.channel.sleep_while_interruptible(none_freed, may_fault)
+            }
+        };
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         woken
     }
@@ -49,7 +92,29 @@ impl Shortage {
     pub(crate) fn note_free(&self) {
         fence(Ordering::SeqCst);
         if self.waiting.load(Ordering::Relaxed) != 0 {
+            self.acute.store(false, Ordering::Relaxed);
+            self.freed.fetch_add(1, Ordering::Relaxed);
             self.channel.wake_all();
         }
+    }
+
+    /// The daemon is to look for memory.
+    pub(crate) fn call_daemon(&self) {
+        if !self.wanted.swap(true, Ordering::AcqRel) {
+            self.daemon.wake_all();
+        }
+    }
+
+    /// The daemon sleeps until it is wanted.
+    pub(crate) fn wait_for_call(&self, may_fault: &mut MayFault) {
+        while !self.wanted.swap(false, Ordering::AcqRel) {
+            self.daemon.sleep_while(|| !self.wanted.load(Ordering::Acquire), may_fault);
+        }
+    }
+
+    /// The daemon sleeps until it is wanted, or so many ticks.
+    pub(crate) fn pause(&self, ticks: u64, may_fault: &mut MayFault) {
+        let not_wanted = || !self.wanted.load(Ordering::Acquire);
+        self.daemon.sleep_while_until(not_wanted, time::now() + ticks, may_fault);
     }
 }

@@ -82,16 +82,27 @@ impl File {
     }
 }
 
-/// What a store calls when a transfer is over.
-pub struct Answer(NonNull<Transfer>);
+/// What a store calls when a transfer is over: once.
+pub struct Answer {
+    transfer: NonNull<()>,
+    act: fn(NonNull<()>, Result<(), DeviceError>),
+}
 
 // SAFETY: it stands for the transfer, whose parts may be used by any thread.
 unsafe impl Send for Answer {}
 
 impl Answer {
-    /// The transfer is over, in this way.
+    /// Calls `act` with this address.
+    pub(crate) fn new(
+        transfer: NonNull<()>,
+        act: fn(NonNull<()>, Result<(), DeviceError>),
+    ) -> Answer {
+        Answer { transfer, act }
+    }
+
+    /// The transfer is over, in this way. From a thread or an interrupt thread.
     pub fn done(self, result: Result<(), DeviceError>) {
-        done(self.0, result);
+        (self.act)(self.transfer, result);
     }
 }
 
@@ -173,7 +184,8 @@ pub(crate) fn read(
     let Some(wanted) = room.0.pages[0] else { return Err(StoreError::Device) };
     room.0.object.begin_paging();
     let transfer = room.0.into_raw();
-    store.submit(Direction::Read, first, &frames[..count], Answer(transfer), may_fault);
+    let answer = Answer::new(transfer.cast(), |transfer, result| done(transfer.cast(), result));
+    store.submit(Direction::Read, first, &frames[..count], answer, may_fault);
     wait(transfer, wanted, may_fault)
 }
 

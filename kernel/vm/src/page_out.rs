@@ -1,0 +1,185 @@
+//! Page-out: the laundry thread writes pages to swap space and frees them.
+//!
+//! Nothing here allocates, for it is done because there is no memory: up to [`CLUSTER`] pages at a time, in an array on
+//! the stack, written as one transfer to slots that follow each other. The index of each object has the word for the
+//! page already ([`crate::index`]).
+//!
+//! A page on its way is unmapped, exclusively busy, and looked at once more after it was unmapped: what a processor
+//! wrote until then is in it, and its being used again keeps it in memory. If the device fails, or there is no slot,
+//! the page stays, as dirty as it was.
+//!
+//! FreeBSD: `vm_pageout_laundry_worker`, `swap_pager_putpages`.
+
+use crate::Vm;
+use crate::index::Slot;
+use crate::object::ObjectRef;
+use crate::page::Exclusive;
+use crate::page_queue::Queue;
+use crate::reverse_map::{take_accessed, unmap_all};
+use crate::store::{Answer, CLUSTER, DeviceError, Direction};
+use atomics::{AtomicU8, Ordering};
+use core::ptr::NonNull;
+use dispatch::WaitChannel;
+use machine::MayFault;
+
+/// The device has the pages.
+const UNDER_WAY: u8 = 0;
+const WRITTEN: u8 = 1;
+const FAILED: u8 = 2;
+
+/// The one transfer of the laundry thread.
+pub(crate) struct PageOut {
+    state: AtomicU8,
+    channel: WaitChannel,
+}
+
+impl PageOut {
+    pub(crate) fn new() -> PageOut {
+        PageOut { state: AtomicU8::new(UNDER_WAY), channel: WaitChannel::new() }
+    }
+
+    fn answer(&'static self) -> Answer {
+        self.state.store(UNDER_WAY, Ordering::Relaxed);
+        let this = NonNull::from(self).cast();
+        Answer::new(this, |this, result| {
+            // SAFETY: the address of the system's page-out, which lives as long as the system.
+            unsafe { this.cast::<PageOut>().as_ref() }.done(result);
+        })
+    }
+
+    fn done(&self, result: Result<(), DeviceError>) {
+        let state = if result.is_ok() { WRITTEN } else { FAILED };
+        self.state.store(state, Ordering::Release);
+        self.channel.wake_all();
+    }
+
+    /// Waits until the device has answered; says whether all is written.
+    fn wait(&self, may_fault: &mut MayFault) -> bool {
+        let is_under_way = || self.state.load(Ordering::Acquire) == UNDER_WAY;
+        while is_under_way() {
+            self.channel.sleep_while(is_under_way, may_fault);
+        }
+        self.state.load(Ordering::Acquire) == WRITTEN
+    }
+}
+
+/// What one round of the laundry came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Laundered {
+    /// So many pages were freed.
+    Freed(u32),
+    /// There was nothing to launder.
+    Nothing,
+    /// There is no slot.
+    NoSwap,
+    /// The device failed.
+    Failed,
+}
+
+/// Writes the next pages of the laundry, and frees them.
+pub(crate) fn launder(may_fault: &mut MayFault) -> Laundered {
+    let vm = Vm::current();
+    let mut pages = [const { None }; CLUSTER];
+    let mut count = 0;
+    let mut freed = 0;
+    let limit = vm.queues.count(Queue::Laundry);
+    for _ in 0..limit {
+        if count == CLUSTER {
+            break;
+        }
+        let Some(page) = vm.queues.take_first(Queue::Laundry, limit) else { break };
+        match prepare(page, may_fault) {
+            Prepared::ToWrite(page) => {
+                pages[count] = Some(page);
+                count += 1;
+            }
+            Prepared::Freed => freed += 1,
+            Prepared::Kept => {}
+        }
+    }
+    if count == 0 {
+        return if freed == 0 { Laundered::Nothing } else { Laundered::Freed(freed) };
+    }
+    let run = vm.swap.allocate(count as u32);
+    let written = run.len();
+    for page in pages[written..count].iter_mut().filter_map(Option::take) {
+        vm.queues.put(page.page(), Queue::Active);
+    }
+    let Some(store) = vm.swap.store().filter(|_| written != 0) else { return Laundered::NoSwap };
+    let mut frames = [0; CLUSTER];
+    for (page, frame) in pages.iter().flatten().zip(&mut frames) {
+        *frame = page.page().address();
+    }
+    let answer = vm.page_out.answer();
+    store.submit(Direction::Write, u64::from(run.start), &frames[..written], answer, may_fault);
+    let is_written = vm.page_out.wait(may_fault);
+    for (page, slot) in pages.into_iter().flatten().zip(run) {
+        let slot = Slot(slot);
+        if is_written {
+            page.set_clean();
+            forget(page, Some(slot), may_fault);
+            freed += 1;
+        } else {
+            vm.swap.free(slot);
+            vm.queues.put(page.page(), Queue::Active);
+        }
+    }
+    if !is_written {
+        vm.census.page_out_errors.add(1);
+        return Laundered::Failed;
+    }
+    vm.census.page_outs.add(written as i64);
+    Laundered::Freed(freed)
+}
+
+/// What is to be done with a page of the laundry.
+enum Prepared {
+    ToWrite(Exclusive),
+    Freed,
+    Kept,
+}
+
+/// Unmaps a page, and looks whether it still is to be written.
+fn prepare(page: Exclusive, may_fault: &mut MayFault) -> Prepared {
+    let queues = &Vm::current().queues;
+    if page.wired() != 0 {
+        queues.remove(page.page());
+        return Prepared::Kept;
+    }
+    if take_accessed(&page) || page.take_reference() {
+        queues.put(page.page(), Queue::Active);
+        return Prepared::Kept;
+    }
+    unmap_all(&page);
+    if page.wired() != 0 {
+        return Prepared::Kept;
+    }
+    if !page.is_dirty() {
+        forget(page, None, may_fault);
+        return Prepared::Freed;
+    }
+    Prepared::ToWrite(page)
+}
+
+/// Frees a page that is clean and unmapped: its object keeps the slot that it had, or the new one.
+pub(crate) fn forget(page: Exclusive, slot: Option<Slot>, may_fault: &mut MayFault) {
+    let object = object_of(&page);
+    let shape = object.write(may_fault);
+    let place = page.index();
+    let mut content = object.index.get(place);
+    if slot.is_some() {
+        if let Some(old) = content.swapped() {
+            Vm::current().swap.free(old);
+        }
+        content = content.with_slot(slot);
+    }
+    object.index.set(place, content.with_page(None));
+    page.free();
+    drop(shape);
+}
+
+/// The object that a page is in.
+fn object_of(page: &Exclusive) -> ObjectRef {
+    // SAFETY: an object that has a page which is exclusively busy is not over: its end waits for the page.
+    unsafe { ObjectRef::of_address(page.object().expose_provenance()) }
+}

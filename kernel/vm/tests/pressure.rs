@@ -1,0 +1,194 @@
+//! Memory that does not suffice: what is not used goes to swap, and comes back when it is touched.
+
+#![cfg(not(feature = "loom"))]
+
+mod common;
+
+use common::store::{Device, MemoryStore};
+use common::{Program, dispatcher, model, run, single, system};
+use dispatch::kernel_thread::JoinHandle;
+use machine::MayFault;
+use memory::Memory;
+use std::sync::atomic::Ordering;
+use vm::page_daemon::{self, Goals, Victims};
+use vm::{FaultError, Vm};
+
+/// What the daemon is to do.
+const GOALS: Goals = Goals { high: 12, pause: 100 };
+
+struct Nobody;
+
+impl Victims for Nobody {
+    fn choose(&self, _: &mut MayFault) {}
+}
+
+/// A machine with swap space and a daemon.
+struct Swapping {
+    store: &'static MemoryStore,
+    over: dispatcher::Flag,
+    threads: [JoinHandle; 3],
+}
+
+impl Swapping {
+    fn begin(slots: u64) -> Swapping {
+        let store: &'static MemoryStore = Box::leak(Box::new(MemoryStore::new(slots)));
+        let device: &'static Device = Box::leak(Box::new(Device(store)));
+        let words = vec![0; vm::swap::Swap::words(slots)];
+        Vm::current().swap.attach(device, Box::leak(words.into_boxed_slice()));
+        Memory::current().frames.set_reserves(4, 2, 8);
+        let over = dispatcher::Flag::new();
+        let is_over = over.clone();
+        let threads = [
+            // Time goes on where nothing else does.
+            common::spawn(dispatcher::time_sharing(0), move |_| {
+                while !is_over.is_set() {
+                    dispatcher::advance(50);
+                    dispatch::preempt::yield_now();
+                }
+            }),
+            common::spawn(system(75), |may_fault| page_daemon::run(GOALS, &Nobody, may_fault)),
+            common::spawn(system(75), page_daemon::run_laundry),
+        ];
+        Swapping { store, over, threads }
+    }
+
+    fn end(self, may_fault: &mut MayFault) {
+        page_daemon::stop();
+        self.over.set();
+        for thread in self.threads {
+            thread.join(may_fault);
+        }
+    }
+}
+
+#[test]
+fn a_program_larger_than_memory_keeps_what_it_writes() {
+    single(1, 48, |may_fault| {
+        let swapping = Swapping::begin(200);
+        let program = Program::new();
+        program.map(0, 100, may_fault);
+        program.act(
+            |user, may_fault| {
+                for round in 0..3 {
+                    for number in 0..100 {
+                        let before = if round == 0 { 0 } else { number + 1000 * round };
+                        assert_eq!(user.read(number, may_fault), Ok(before));
+                        user.write(number, number + 1000 * (round + 1), may_fault).unwrap();
+                    }
+                }
+            },
+            may_fault,
+        );
+        assert!(Vm::current().census.page_outs.get() > 100);
+        program.exit(may_fault);
+        swapping.end(may_fault);
+    });
+}
+
+#[test]
+fn what_is_swapped_is_copied_on_write_too() {
+    single(1, 64, |may_fault| {
+        let swapping = Swapping::begin(400);
+        let parent = Program::new();
+        parent.map(0, 60, may_fault);
+        parent.act(
+            |user, may_fault| {
+                for number in 0..60 {
+                    user.write(number, number + 1, may_fault).unwrap();
+                }
+            },
+            may_fault,
+        );
+        let child = parent.fork(may_fault);
+        for (program, add) in [(&parent, 1000), (&child, 2000)] {
+            program.act(
+                move |user, may_fault| {
+                    for number in 0..60 {
+                        assert_eq!(user.read(number, may_fault), Ok(number + 1));
+                        user.write(number, number + add, may_fault).unwrap();
+                    }
+                },
+                may_fault,
+            );
+        }
+        child.act(
+            |user, may_fault| {
+                for number in 0..60 {
+                    assert_eq!(user.read(number, may_fault), Ok(number + 2000));
+                }
+            },
+            may_fault,
+        );
+        parent.exit(may_fault);
+        child.act(
+            |user, may_fault| {
+                for number in 0..60 {
+                    assert_eq!(user.read(number, may_fault), Ok(number + 2000));
+                }
+            },
+            may_fault,
+        );
+        child.exit(may_fault);
+        swapping.end(may_fault);
+    });
+}
+
+#[test]
+fn a_page_that_the_device_does_not_give_back_is_an_error_of_its_own() {
+    single(1, 48, |may_fault| {
+        let swapping = Swapping::begin(200);
+        let program = Program::new();
+        program.map(0, 60, may_fault);
+        let store = swapping.store;
+        program.act(
+            move |user, may_fault| {
+                for number in 0..60 {
+                    user.write(number, number + 1, may_fault).unwrap();
+                }
+                // Nothing more is paged out while the failure is meant for a read.
+                let swapped = (0..60).find(|&number| {
+                    store.failures.store(1, Ordering::SeqCst);
+                    user.read(number, may_fault) == Err(FaultError::Device)
+                });
+                store.failures.store(0, Ordering::SeqCst);
+                let number = swapped.expect("something was paged out");
+                assert_eq!(user.read(number, may_fault), Ok(number + 1), "the page itself is there");
+            },
+            may_fault,
+        );
+        program.exit(may_fault);
+        swapping.end(may_fault);
+    });
+}
+
+#[test]
+fn several_programs_share_too_little_memory() {
+    model(|| {
+        run(2, 40, |may_fault| {
+            let swapping = Swapping::begin(100);
+            let programs: Vec<_> = (0..2u64).map(|_| Program::new()).collect();
+            let threads: Vec<_> = (0u64..)
+                .zip(&programs)
+                .map(|(which, program)| {
+                    program.map(0, 24, may_fault);
+                    program.run(system(60), move |user, may_fault| {
+                        for round in 0..2 {
+                            for number in 0..24 {
+                                let expected = if round == 0 { 0 } else { number + 100 * which + 1 };
+                                assert_eq!(user.read(number, may_fault), Ok(expected));
+                                user.write(number, number + 100 * which + 1, may_fault).unwrap();
+                            }
+                        }
+                    })
+                })
+                .collect();
+            for thread in threads {
+                thread.join(may_fault);
+            }
+            for program in programs {
+                program.exit(may_fault);
+            }
+            swapping.end(may_fault);
+        });
+    });
+}
