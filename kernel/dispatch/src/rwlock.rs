@@ -99,6 +99,12 @@ impl<T> RwLock<T> {
         self.write_guard()
     }
 
+    /// Whether a writer waits, at this moment: for readers who can do without the lock for a while.
+    #[inline]
+    pub fn is_wanted_for_writing(&self) -> bool {
+        self.word.load(Ordering::Relaxed) & WRITER_WAITS != 0
+    }
+
     /// Takes the lock for reading if that is possible at once.
     #[inline]
     pub fn try_read(&self) -> Option<RwReadGuard<'_, T>> {

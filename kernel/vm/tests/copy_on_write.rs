@@ -7,6 +7,7 @@ mod common;
 use common::Program;
 use common::explore::{Cast, explore};
 use machine::MayFault;
+use std::sync::{Arc, Mutex};
 use vm::entry::Inheritance;
 
 /// Preemptions of an order at most.
@@ -76,6 +77,48 @@ fn a_source_goes_only_when_those_who_idle_do_not_map_it() {
             p1.act(|user, may_fault| assert_eq!(user.read(0, may_fault), Ok(20)), may_fault);
             drop(q0);
             exit_all([q1, p1, p2], may_fault);
+        })
+    });
+    println!("{explored:?}");
+}
+
+#[test]
+fn a_fault_that_begins_again_hides_nothing() {
+    let explored = explore(64, PREEMPTIONS, |cast: &mut Cast, may_fault| {
+        let p1 = Program::new();
+        p1.map(0, 2, may_fault);
+        p1.act(|user, may_fault| user.write(0, 10, may_fault).unwrap(), may_fault);
+        let p2 = p1.fork(may_fault);
+        // Both have a shadow in front of the object with page 0, and both map page 0 of it.
+        for program in [&p1, &p2] {
+            program.act(
+                |user, may_fault| {
+                    user.write(1, 11, may_fault).unwrap();
+                    assert_eq!(user.read(0, may_fault), Ok(10));
+                },
+                may_fault,
+            );
+        }
+        cast.add("p1 writes", &p1, |user, may_fault| user.write(0, 30, may_fault).unwrap());
+        let (forks, child) = (p1.clone(), Arc::new(Mutex::new(None)));
+        let born = Arc::clone(&child);
+        cast.add("p1 forks", &p1, move |_, may_fault| {
+            *born.lock().unwrap() = Some(forks.fork(may_fault));
+        });
+        let leaver = p2.clone();
+        cast.add("p2 exits", &p1, move |_, may_fault| leaver.exit(may_fault));
+        Box::new(move |may_fault| {
+            p1.act(|user, may_fault| assert_eq!(user.read(0, may_fault), Ok(30)), may_fault);
+            let child: Program = child.lock().unwrap().take().expect("it was born");
+            child.act(
+                |user, may_fault| {
+                    let word = user.read(0, may_fault).unwrap();
+                    assert!(word == 10 || word == 30, "{word}");
+                },
+                may_fault,
+            );
+            drop(p2);
+            exit_all([p1, child], may_fault);
         })
     });
     println!("{explored:?}");

@@ -161,6 +161,10 @@ impl<'f, 's> Walk<'f, 's> {
     fn copy(&mut self, source: Exclusive, may_fault: &mut MayFault) -> Outcome {
         point(Point::FaultHasSource, may_fault);
         let Some(copy) = &self.claimed else { return Outcome::NeedsClaim };
+        if self.fault.space.map().is_wanted_for_writing() {
+            // Copying takes longer than the rest of the fault. Both pages are ours, whatever the map will say.
+            self.map = None;
+        }
         crate::bulk_copy::copy(&source, copy, may_fault);
         if cfg!(feature = "bug-cow-restart") {
             copy.set_valid();
