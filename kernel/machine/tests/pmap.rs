@@ -70,6 +70,7 @@ fn nothing_is_writable_and_executable() {
 }
 
 #[test]
+#[cfg(not(feature = "loom"))]
 fn every_translation_of_a_range_is_shown() {
     once(|| {
         run(1, |_, frames, pmap| {
