@@ -4,7 +4,7 @@ mod frames;
 
 use atomics::{AtomicU32, Ordering};
 use frames::{ADDRESS, PAGE, READ, map, read_write, run};
-use machine::pmap::{Rights, Translation};
+use machine::pmap::Translation;
 use machine::sim::{Machine, model, model_with_few_preemptions, physical, user};
 use machine::{Atomic, Pmap, preempt};
 
