@@ -19,6 +19,7 @@ mod stacks;
 mod time;
 mod turns;
 mod user_memory;
+mod user_registers;
 
 use crate::kernel::Kernel;
 use crate::kernel_space::SlabPages;
@@ -180,6 +181,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("user-faults-on-stack-holes", stacks::user_faults_on_stack_holes),
     ("copy-refuses-bad-addresses", user_memory::copy_refuses_bad_addresses),
     ("copy-survives-a-fault-at-any-byte", user_memory::copy_survives_a_fault_at_any_byte),
+    ("registers-of-user-mode-move", user_registers::registers_of_user_mode_move),
     ("program-gives-everything-back", programs::program_gives_everything_back),
     ("non-canonical-return-takes-iretq", programs::non_canonical_return_takes_iretq),
     ("a-bad-frame-is-the-programs-fault", programs::a_bad_frame_is_the_programs_fault),

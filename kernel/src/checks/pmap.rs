@@ -176,6 +176,12 @@ const WHY: [&str; 5] = [
     "made no progress",
 ];
 
+/// How often each of so many threads does what it does. All of them may share one host processor, and a
+/// round takes a turn of every one.
+fn rounds(count: usize) -> u64 {
+    (120 / count as u64).max(12)
+}
+
 /// What the threads of a check share.
 struct Crowd {
     space: Space,
@@ -247,7 +253,6 @@ fn look(crowd: &Crowd, number: usize, may_fault: &mut MayFault) {
 }
 
 pub fn shoot_downs_reach_every_processor(run: &mut Run<'_>) -> Outcome {
-    const VERSIONS: u64 = 60;
     /// Thread 0 changes the page, the others read it; in every version everybody has read it before it
     /// goes.
     fn body(crowd: &Crowd, number: usize, may_fault: &mut MayFault) {
@@ -257,7 +262,7 @@ pub fn shoot_downs_reach_every_processor(run: &mut Run<'_>) -> Outcome {
             }
             return;
         }
-        for version in 1..=VERSIONS {
+        for version in 1..=rounds(crowd.count) {
             let next = version as usize % 2;
             word(crowd.space.frames[next]).store(version, Ordering::Relaxed);
             crowd.begun.store(version, Ordering::Release);
@@ -282,7 +287,7 @@ pub fn shoot_downs_reach_every_processor(run: &mut Run<'_>) -> Outcome {
     let crowd = Crowd::new(run.kernel)?;
     on_all(run, &crowd, body)?;
     let version = crowd.published.load(Ordering::Relaxed);
-    ensure!(version == VERSIONS, "only {version} of {VERSIONS} versions");
+    ensure!(version == rounds(crowd.count), "only {version} of {} versions", rounds(crowd.count));
     Ok(())
 }
 
@@ -296,7 +301,7 @@ fn shoot_downs(kernel: &Kernel) -> (u64, u64) {
 }
 
 /// Lets a crowd shoot down, and compares how many were sent and received.
-fn cross(run: &mut Run<'_>, rounds: u64, body: fn(&Crowd, usize, &mut MayFault)) -> Outcome {
+fn cross(run: &mut Run<'_>, body: fn(&Crowd, usize, &mut MayFault)) -> Outcome {
     let crowd = Crowd::new(run.kernel)?;
     let before = shoot_downs(run.kernel);
     on_all(run, &crowd, body)?;
@@ -304,18 +309,16 @@ fn cross(run: &mut Run<'_>, rounds: u64, body: fn(&Crowd, usize, &mut MayFault))
     let (sent, received) = (after.0 - before.0, after.1 - before.1);
     ensure!(sent == received, "{sent} sent, {received} received");
     // Towards the end some have left. But whoever was first had all of them there.
-    let least = rounds * (crowd.count as u64 - 1);
+    let least = rounds(crowd.count) * (crowd.count as u64 - 1);
     ensure!(sent >= least, "only {sent} of at least {least} were sent");
     Ok(())
 }
-
-const ROUNDS: u64 = 60;
 
 pub fn shoot_downs_cross(run: &mut Run<'_>) -> Outcome {
     fn body(crowd: &Crowd, number: usize, may_fault: &mut MayFault) {
         let page = ADDRESS + number as u64 * PAGE;
         let shoot = || crowd.space.pmap.shoot_down(page..page + PAGE);
-        for round in 0..ROUNDS {
+        for round in 0..rounds(crowd.count) {
             match round % 4 {
                 0 => shoot(),
                 1 => drop((pil::raise(Pil::DISP, may_fault), shoot())),
@@ -329,14 +332,14 @@ pub fn shoot_downs_cross(run: &mut Run<'_>) -> Outcome {
             }
         }
     }
-    cross(run, ROUNDS, body)
+    cross(run, body)
 }
 
 pub fn shoot_downs_pass_deaf_spinners(run: &mut Run<'_>) -> Outcome {
     /// Everybody shoots down with the same lock held; every second one waits for it with interrupts off.
     fn body(crowd: &Crowd, number: usize, _: &mut MayFault) {
         let lock = &Kernel::current().shared.locked;
-        for _ in 0..ROUNDS {
+        for _ in 0..rounds(crowd.count) {
             if number % 2 == 1 {
                 interrupts_off();
             }
@@ -350,9 +353,10 @@ pub fn shoot_downs_pass_deaf_spinners(run: &mut Run<'_>) -> Outcome {
             }
         }
     }
-    cross(run, ROUNDS, body)?;
+    cross(run, body)?;
     let turns = *run.kernel.shared.locked.lock_anywhere();
-    let expected = ROUNDS * run.kernel.system.cpu_count() as u64;
+    let count = run.kernel.system.cpu_count();
+    let expected = rounds(count) * count as u64;
     ensure!(turns == expected, "{turns} turns of {expected}");
     Ok(())
 }

@@ -3,6 +3,9 @@
 //! The cache really caches: a copy of an entry stays until the address space is changed, until the
 //! processor is told to forget it, or until an access faults on it. So whoever forgets to shoot down sees
 //! what a stale copy does, and always the same, as nothing is thrown out for want of room.
+//!
+//! It also reads ahead: a processor that comes into an address space takes a copy of the entry of the page
+//! that it used last, if the accessed bit is set anyway. Real ones read any entry at any time.
 
 use super::baton::{current_cpu, holds_cpu};
 use super::interrupts_are_on;
@@ -79,6 +82,8 @@ const KERNELS_OWN: u64 = u64::MAX;
 /// A processor's part. Only the thread that holds the processor touches it.
 pub(crate) struct Translations {
     root: Private<AtomicU64>,
+    /// The page of the last access.
+    last: Private<AtomicU64>,
     /// Copies of entries, by page. The mutex is never waited for.
     cache: Mutex<BTreeMap<u64, u64>>,
 }
@@ -87,6 +92,7 @@ impl Translations {
     pub(crate) fn new() -> Translations {
         Translations {
             root: Private::<AtomicU64>::new(KERNELS_OWN),
+            last: Private::<AtomicU64>::new(0),
             cache: Mutex::new(BTreeMap::new()),
         }
     }
@@ -105,10 +111,19 @@ pub(crate) fn is_kernels_own(cpu: &Cpu) -> bool {
 ///
 /// # Safety
 ///
-/// None of its own.
+/// The tables live until it has left it.
 pub(crate) unsafe fn enter(cpu: &Cpu, root: u64) {
-    cpu.backend.translations.cache().clear();
-    cpu.backend.translations.root.set(root);
+    let translations = &cpu.backend.translations;
+    translations.cache().clear();
+    translations.root.set(root);
+    let last = translations.last.get();
+    // SAFETY: the root's tables live, says the caller.
+    if let Some(entry) = unsafe { page_table::find(cpu.system(), root, last) } {
+        let value = entry.load(Ordering::Acquire);
+        if value & (PRESENT | ACCESSED) == PRESENT | ACCESSED {
+            translations.cache().insert(last, value);
+        }
+    }
 }
 
 /// Takes the current processor out of its address space.
@@ -162,6 +177,7 @@ pub(crate) fn translate(cpu: &Cpu, address: u64, write: bool) -> Result<u64, Fau
     let translations = &cpu.backend.translations;
     assert!(!is_kernels_own(cpu), "processor {} is in no address space", cpu.index());
     let page = address & !(PAGE - 1);
+    translations.last.set(page);
     let fault = |present| {
         translations.cache().remove(&page);
         Fault { address, write, present }

@@ -1,12 +1,14 @@
 //! What the processor can do, and turning it on.
 //!
 //! Required: long mode with `syscall`, no-execute pages, a local APIC, a time-stamp counter, SSE2.
-//! Used where present: SMEP, SMAP, UMIP, FSGSBASE, machine checks, x2APIC.
+//! Used where present: SMEP, SMAP, UMIP, FSGSBASE, machine checks, x2APIC, `xsave` and AVX.
 
 use super::private::{read_msr, write_msr};
+use super::user_state::{AVX_OFFSET, AVX_SIZE};
 use bitflags::bitflags;
 use raw_cpuid::CpuId;
 use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags};
+use x86_64::registers::xcontrol::{XCr0, XCr0Flags};
 
 bitflags! {
     /// Optional features of a processor.
@@ -26,6 +28,10 @@ bitflags! {
         const X2APIC = 1 << 5;
         /// Machine checks are reported instead of ending everything.
         const MACHINE_CHECK = 1 << 6;
+        /// The registers of user mode are saved with `xsave`.
+        const XSAVE = 1 << 7;
+        /// User mode may use AVX. Only with [`Features::XSAVE`].
+        const AVX = 1 << 8;
     }
 }
 
@@ -55,6 +61,9 @@ impl Features {
         features.set(Features::GLOBAL_PAGES, basic.has_pge());
         features.set(Features::X2APIC, basic.has_x2apic());
         features.set(Features::MACHINE_CHECK, basic.has_mce());
+        features.set(Features::XSAVE, basic.has_xsave());
+        features
+            .set(Features::AVX, basic.has_xsave() && basic.has_avx() && is_avx_where_expected());
         if let Some(more) = cpuid.get_extended_feature_info() {
             features.set(Features::SMEP, more.has_smep());
             features.set(Features::SMAP, more.has_smap());
@@ -78,11 +87,18 @@ impl Features {
             (Features::FSGSBASE, Cr4Flags::FSGSBASE),
             (Features::GLOBAL_PAGES, Cr4Flags::PAGE_GLOBAL),
             (Features::MACHINE_CHECK, Cr4Flags::MACHINE_CHECK_EXCEPTION),
+            (Features::XSAVE, Cr4Flags::OSXSAVE),
         ] {
             control.set(flag, self.contains(feature));
         }
         // SAFETY: the processor has what is turned on, says the caller.
         unsafe { Cr4::write(control) };
+        if self.contains(Features::XSAVE) {
+            let mut components = XCr0Flags::X87 | XCr0Flags::SSE;
+            components.set(XCr0Flags::AVX, self.contains(Features::AVX));
+            // SAFETY: `xsave` has been turned on; the processor has these.
+            unsafe { XCr0::write(components) };
+        }
         // Write protection holds for the kernel too; x87 errors are exceptions; the FPU is real.
         let control = (Cr0::read()
             | Cr0Flags::WRITE_PROTECT
@@ -105,4 +121,16 @@ impl Features {
         // SAFETY: both bits exist: `detect` asked.
         unsafe { write_msr(MSR_EFER, efer | SYSCALL_ENABLE | NO_EXECUTE_ENABLE) };
     }
+}
+
+/// What `xsave` saves of the registers of user mode: x87, SSE and, where it is there, AVX; in the
+/// processor's own order of bits. See [`super::user_state`].
+pub(crate) const XSAVE_COMPONENTS: u64 = 0b111;
+
+/// Whether `xsave` puts the AVX registers where [`super::user_state::FpuState`] has room for them.
+fn is_avx_where_expected() -> bool {
+    const EXTENDED_STATE: u32 = 0xd;
+    const AVX: u32 = 2;
+    let place = core::arch::x86_64::__cpuid_count(EXTENDED_STATE, AVX);
+    (place.eax, place.ebx) == (AVX_SIZE, AVX_OFFSET)
 }
