@@ -48,6 +48,31 @@ impl FromStr for Memory {
     }
 }
 
+/// Length of the swap disk, in MiB; 0: there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Swap(pub u32);
+
+impl Swap {
+    /// In bytes.
+    pub fn bytes(self) -> u64 {
+        u64::from(self.0) << 20
+    }
+}
+
+impl std::fmt::Display for Swap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0 == 0 { f.write_str("0") } else { Memory(self.0).fmt(f) }
+    }
+}
+
+impl FromStr for Swap {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Swap, String> {
+        if text == "0" { Ok(Swap(0)) } else { text.parse().map(|Memory(size)| Swap(size)) }
+    }
+}
+
 /// How instructions are carried out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Pace {
@@ -67,6 +92,8 @@ pub struct Machine {
     pub cpus: u32,
     /// Its memory.
     pub memory: Memory,
+    /// Its swap disk.
+    pub swap: Swap,
     /// How it is run.
     pub pace: Pace,
     /// Whether the firmware describes the machine through ACPI, as every real one does.
@@ -75,7 +102,7 @@ pub struct Machine {
 
 impl Default for Machine {
     fn default() -> Machine {
-        Machine { cpus: 4, memory: Memory(256), pace: Pace::Free, acpi: true }
+        Machine { cpus: 4, memory: Memory(256), swap: Swap(64), pace: Pace::Free, acpi: true }
     }
 }
 
@@ -107,8 +134,10 @@ impl Machine {
 pub struct Files {
     /// What QEMU starts.
     pub loader: PathBuf,
-    /// The ramdisk, if there is one.
+    /// The ramdisk, if there is one; it is the archive disk's content too.
     pub image: Option<PathBuf>,
+    /// The swap disk's content, if the machine has one.
+    pub swap: Option<PathBuf>,
     /// Where everything that the system prints is kept.
     pub serial_log: PathBuf,
     /// Where the report channel goes.
@@ -136,6 +165,10 @@ pub fn command(
     if let Some(image) = &files.image {
         command.arg("-initrd").arg(image);
     }
+    let archive = files.image.iter().map(|path| Disk::archive(path));
+    for disk in archive.chain(files.swap.iter().map(|path| Disk::swap(path))) {
+        command.args(disk.arguments(machine.pace)?);
+    }
     if !text.is_empty() {
         command.args(["-append", text]);
     }
@@ -152,6 +185,61 @@ pub fn command(
         command.args(["-gdb", &format!("tcp:127.0.0.1:{port}"), "-S"]);
     }
     Ok(command)
+}
+
+/// A virtio block device. The kernel knows it by its name, which is its serial number too.
+struct Disk<'a> {
+    name: &'static str,
+    /// The device's number on the first bus.
+    slot: u8,
+    path: &'a Path,
+    writable: bool,
+}
+
+impl Disk<'_> {
+    fn archive(path: &Path) -> Disk<'_> {
+        Disk { name: "archive", slot: 2, path, writable: false }
+    }
+
+    fn swap(path: &Path) -> Disk<'_> {
+        Disk { name: "swap", slot: 3, path, writable: true }
+    }
+
+    /// QEMU's arguments.
+    ///
+    /// A request is begun by the processor that asks for it (`ioeventfd=off`), not by another thread
+    /// of QEMU's some time later. When it is over is the host's affair all the same, and where
+    /// instructions are counted nothing may be: there the disk has a second function, a disk of
+    /// its own over the same content, which exists to be reset. QEMU answers a reset only when nothing
+    /// is under way on that content (see the kernel's `disk/door.rs`).
+    fn arguments(&self, pace: Pace) -> Result<Vec<String>> {
+        let Disk { name, slot, path, writable } = *self;
+        let counted = pace == Pace::Counted;
+        let access = if writable { "read-only=off" } else { "read-only=on" };
+        // What the host loses when it crashes, nobody wants back.
+        let content = format!(
+            "driver=raw,node-name={name},{access},cache.no-flush=on,file.driver=file,file.filename={}",
+            escaped(path)?
+        );
+        let function = |number: u8, name: &str| {
+            let mut text = format!(
+                "virtio-blk-pci,drive={},serial={name},addr={slot:#x}.{number},disable-legacy=on,\
+                 ioeventfd=off,num-queues=1,vectors=2,werror=report,rerror=report",
+                self.name
+            );
+            if counted {
+                text += ",multifunction=on";
+                text += if writable { ",share-rw=on" } else { "" };
+            }
+            text
+        };
+        let mut words = vec!["-blockdev".to_owned(), content];
+        words.extend(["-device".to_owned(), function(0, name)]);
+        if counted {
+            words.extend(["-device".to_owned(), function(1, "door")]);
+        }
+        Ok(words)
+    }
 }
 
 /// QEMU's executable: `UPCALL_QEMU`, or the usual name on the path.
@@ -194,7 +282,7 @@ fn escaped(path: &Path) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Machine, Memory, Pace, escaped};
+    use super::{Disk, Machine, Memory, Pace, Swap, escaped};
     use std::path::Path;
 
     fn line(machine: &Machine) -> String {
@@ -213,6 +301,29 @@ mod tests {
         for text in ["", "M", "0", "12K", "1T", "99999999G", "-1M", "é"] {
             assert!(read(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn there_may_be_no_swap() {
+        let read = |text: &str| text.parse::<Swap>();
+        assert_eq!(read("0"), Ok(Swap(0)));
+        assert_eq!(read("1G").map(Swap::bytes), Ok(1 << 30));
+        assert!(read("-1").is_err() && read("").is_err());
+        assert_eq!([Swap(0), Swap(64), Swap(2048)].map(|it| it.to_string()), ["0", "64M", "2G"]);
+    }
+
+    #[test]
+    fn disks_have_a_door_where_instructions_are_counted() {
+        let swap = Disk::swap(Path::new("/a,b"));
+        let free = swap.arguments(Pace::Free).unwrap();
+        assert!(free[1].contains("node-name=swap,read-only=off") && free[1].ends_with("=/a,,b"));
+        assert!(free[3].contains("serial=swap,addr=0x3.0,disable-legacy=on"));
+        assert_eq!(free.len(), 4);
+        let counted = swap.arguments(Pace::Counted).unwrap();
+        assert!(counted[5].contains("drive=swap,serial=door,addr=0x3.1"));
+        assert!(counted[5].ends_with("multifunction=on,share-rw=on"));
+        let archive = Disk::archive(Path::new("/x")).arguments(Pace::Counted).unwrap();
+        assert!(archive[1].contains("read-only=on") && !archive[3].contains("share-rw"));
     }
 
     #[test]
