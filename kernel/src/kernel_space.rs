@@ -28,10 +28,8 @@ const DEVICES: u64 = 0xffff_e000_0000_0000;
 /// A page of the second-lowest level of tables.
 const LARGE_PAGE: u64 = 2 << 20;
 /// How device registers are mapped.
-const DEVICE_FLAGS: Flags = Flags::WRITABLE
-    .union(Flags::NO_EXECUTE)
-    .union(Flags::NO_CACHE)
-    .union(Flags::WRITE_THROUGH);
+const DEVICE_FLAGS: Flags =
+    Flags::WRITABLE.union(Flags::NO_EXECUTE).union(Flags::NO_CACHE).union(Flags::WRITE_THROUGH);
 const HEAP: u64 = 0xffff_e100_0000_0000;
 const STACKS: core::ops::Range<u64> = 0xffff_e200_0000_0000..0xffff_e280_0000_0000;
 /// Where the loader places what has no fixed address.

@@ -32,7 +32,8 @@ impl Frames {
         let mut frames = Frames { all: [0; 2 * CLUSTER], scattered: [0; CLUSTER] };
         for place in &mut frames.all {
             let frame = Memory::current().frames.allocate_block(0);
-            *place = frame.map_err(|_| Wrong::new(format_args!("no memory for a frame")))?.address();
+            *place =
+                frame.map_err(|_| Wrong::new(format_args!("no memory for a frame")))?.address();
         }
         let mut sorted = frames.all;
         sorted.sort_unstable();
@@ -92,7 +93,10 @@ fn write_and_read_back(
     frames.fill(count, page, round + 1);
     let read = disk.transfer(Operation::Read, page, used, may_fault);
     ensure!(read.is_ok(), "reading {count} pages at {page} failed");
-    ensure!(frames.hold(count, page, round), "{count} pages at {page} are not as they were written");
+    ensure!(
+        frames.hold(count, page, round),
+        "{count} pages at {page} are not as they were written"
+    );
     Ok(())
 }
 
@@ -104,13 +108,10 @@ pub fn archive_is_the_ramdisk(run: &mut Run<'_>) -> Outcome {
     let frames = Frames::new()?;
     for page in (0..pages).step_by(CLUSTER) {
         let count = (pages - page).min(CLUSTER as u64) as usize;
-        let read =
-            disk.transfer(Operation::Read, page, &frames.scattered[..count], run.may_fault);
+        let read = disk.transfer(Operation::Read, page, &frames.scattered[..count], run.may_fault);
         ensure!(read.is_ok(), "reading {count} pages at {page} failed");
-        for (index, bytes) in ramdisk[page as usize * dma::FRAME..]
-            .chunks_exact(dma::FRAME)
-            .take(count)
-            .enumerate()
+        for (index, bytes) in
+            ramdisk[page as usize * dma::FRAME..].chunks_exact(dma::FRAME).take(count).enumerate()
         {
             // SAFETY: a frame of our own, of which no transfer is under way.
             let found = unsafe { &*frames.words(index).cast::<[u8; dma::FRAME]>() };

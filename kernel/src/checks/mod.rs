@@ -7,8 +7,8 @@
 //! Whoever adds a check writes a function `fn(&mut Run) -> Outcome` in the file of its subject and a
 //! line in [`CHECKS`].
 
-mod dispatcher;
 mod disks;
+mod dispatcher;
 mod interrupt_threads;
 mod interrupts;
 mod memory;

@@ -13,7 +13,7 @@ use super::door::Door;
 use super::requests::Ring;
 use super::{LEVEL, Name};
 use crate::pci::msix::{Msix, NoMessages};
-use crate::pci::{NoAddress, Pci};
+use crate::pci::{Blocks, NoAddress, Pci};
 use core::fmt;
 use core::sync::atomic::{Ordering, fence};
 use machine::time;
@@ -116,7 +116,8 @@ impl Place {
     pub fn find(pci: &Pci, function: DeviceFunction, kind: u8) -> Option<Place> {
         let is_meant = |header: u16| header >> 8 == u16::from(kind) && header & 0xff >= 16;
         let all = pci.root.capabilities(function);
-        let found = all.into_iter().find(|it| it.id == PCI_CAP_ID_VNDR && is_meant(it.private_header))?;
+        let found =
+            all.into_iter().find(|it| it.id == PCI_CAP_ID_VNDR && is_meant(it.private_header))?;
         let word = |offset| pci.read(function, found.offset + offset);
         let has_stride = kind == NOTIFY && found.private_header & 0xff >= 20;
         let stride = if has_stride { word(16) } else { 0 };
@@ -124,9 +125,9 @@ impl Place {
     }
 
     /// Maps it.
-    pub fn map(&self, pci: &mut Pci, function: DeviceFunction) -> Result<u64, NoAddress> {
+    pub fn map(&self, pci: &Pci, blocks: &Blocks) -> Result<u64, NoAddress> {
         let start = u64::from(self.offset);
-        pci.map(function, self.bar, start..start + u64::from(self.length))
+        pci.map(blocks, self.bar, start..start + u64::from(self.length))
     }
 }
 
@@ -170,16 +171,20 @@ impl Device {
         door: Option<DeviceFunction>,
         line: u8,
     ) -> Result<Device, Unusable> {
-        pci.enable(function)?;
-        let messages = Msix::enable(pci, function)?;
+        let blocks = pci.place(function)?;
+        let messages = Msix::find(pci, function, &blocks)?;
         let common = Place::find(pci, function, COMMON).ok_or(Unusable::NoAddress)?;
-        let common = common.map(pci, function)?;
+        let common = common.map(pci, &blocks)?;
         let notify = Place::find(pci, function, NOTIFY).ok_or(Unusable::NoAddress)?;
         let stride = u64::from(notify.stride);
-        let notify = notify.map(pci, function)?;
+        let notify = notify.map(pci, &blocks)?;
+        // It asks for the sizes of blocks, too.
+        let transport = PciTransport::new::<Dma, _>(&mut pci.root, function);
+        // Turned on in any case: dropping the transport resets the device.
+        pci.turn_on(function);
+        let mut transport = transport.map_err(Unusable::Registers)?;
+        messages.enable(pci, function);
         let door = door.map(|function| Door::open(pci, function)).transpose()?;
-        let mut transport = PciTransport::new::<Dma, _>(&mut pci.root, function)
-            .map_err(Unusable::Registers)?;
 
         let features = agree(&mut transport)?;
         let first = pci.kernel().system.cpu(0).expect("the first processor is there");

@@ -10,6 +10,7 @@
 //! itself for a fixed time, [`LATENCY`], and then interrupts itself; the device's own interrupt stays masked.
 //! What remains is a disk that is exactly equally fast every time.
 
+use super::device::{COMMON, Place};
 use crate::pci::{NoAddress, Pci};
 use virtio_drivers::transport::pci::bus::DeviceFunction;
 
@@ -33,10 +34,11 @@ impl Door {
 
     /// Takes a function as a door.
     pub fn open(pci: &mut Pci, function: DeviceFunction) -> Result<Door, NoAddress> {
-        pci.enable(function)?;
-        let common = super::device::Place::find(pci, function, super::device::COMMON);
-        let common = common.ok_or(NoAddress)?;
-        Ok(Door { status: common.map(pci, function)? + STATUS })
+        let blocks = pci.place(function)?;
+        let common = Place::find(pci, function, COMMON).ok_or(NoAddress)?;
+        let status = common.map(pci, &blocks)? + STATUS;
+        pci.turn_on(function);
+        Ok(Door { status })
     }
 
     /// Returns when nothing is under way on the disk's content.

@@ -79,7 +79,8 @@ pub struct DiskError;
 #[derive(Clone, Copy)]
 pub struct Completion {
     /// The function. It is on the disks' interrupt thread and may block on a mutex.
-    pub function: fn(argument: usize, outcome: Result<(), DiskError>, context: &mut InterruptContext),
+    pub function:
+        fn(argument: usize, outcome: Result<(), DiskError>, context: &mut InterruptContext),
     /// Its first argument.
     pub argument: usize,
 }

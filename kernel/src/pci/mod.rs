@@ -40,6 +40,10 @@ const CONFIGURATION_BYTES: u64 = 256 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoAddress;
 
+/// Where a function's blocks of registers are, in physical memory; empty where there is none.
+#[derive(Clone, Debug)]
+pub struct Blocks([Range<u64>; BARS as usize]);
+
 /// The first PCI bus.
 pub struct Pci {
     kernel: &'static Kernel,
@@ -57,6 +61,7 @@ impl Pci {
     /// knows one.
     pub fn new(kernel: &'static Kernel, configuration: Option<u64>) -> Pci {
         let access = Access::new(kernel, configuration);
+        log::debug!("PCI: configuration through {access:?}");
         Pci { kernel, access, root: PciRoot::new(access), window: None, configuration }
     }
 
@@ -80,31 +85,41 @@ impl Pci {
         self.access.write_word(function, register, data);
     }
 
-    /// Gives every block of the function's registers an address, and lets the function answer there, reach
-    /// memory, and interrupt by messages only.
-    pub fn enable(&mut self, function: DeviceFunction) -> Result<(), NoAddress> {
+    /// Gives every block of a function's registers an address. The function answers nowhere until it is turned
+    /// on: while it does, asking for the size of a block would make it vanish for that moment.
+    pub fn place(&mut self, function: DeviceFunction) -> Result<Blocks, NoAddress> {
+        self.root.set_command(function, Command::INTERRUPT_DISABLE);
+        let mut blocks = Blocks([const { 0..0 }; BARS as usize]);
         let mut bar = 0;
         while bar < BARS {
             let info = self.root.bar_info(function, bar).map_err(|_| NoAddress)?;
             let wide = info.as_ref().is_some_and(BarInfo::takes_two_entries);
-            if let Some(BarInfo::Memory { address_type, address: 0, size, .. }) = info {
-                self.place(function, bar, address_type, size)?;
+            if let Some(BarInfo::Memory { address_type, address, size, .. }) = info {
+                let start = match address {
+                    0 => self.give_address(function, bar, address_type, size)?,
+                    address => address,
+                };
+                blocks.0[usize::from(bar)] = start..start.checked_add(size).ok_or(NoAddress)?;
             }
             bar += if wide { 2 } else { 1 };
         }
+        Ok(blocks)
+    }
+
+    /// Lets a function whose blocks have addresses answer there, reach memory, and interrupt by messages only.
+    pub fn turn_on(&mut self, function: DeviceFunction) {
         let command = Command::MEMORY_SPACE | Command::BUS_MASTER | Command::INTERRUPT_DISABLE;
         self.root.set_command(function, command);
-        Ok(())
     }
 
     /// Gives a block an address: a multiple of its size.
-    fn place(
+    fn give_address(
         &mut self,
         function: DeviceFunction,
         bar: u8,
         kind: MemoryBarType,
         size: u64,
-    ) -> Result<(), NoAddress> {
+    ) -> Result<u64, NoAddress> {
         let free = match self.window.clone() {
             Some(window) => window,
             None => self.free_window(),
@@ -117,7 +132,7 @@ impl Pci {
             MemoryBarType::Width64 => self.root.set_bar_64(function, bar, start),
             MemoryBarType::Below1MiB => return Err(NoAddress),
         }
-        Ok(())
+        Ok(start)
     }
 
     /// The part of the window above everything that has an address there already.
@@ -143,29 +158,16 @@ impl Pci {
         start..WINDOW.end
     }
 
-    /// Where a part of a block of registers is, in physical memory. The function is enabled.
-    pub fn physical(
-        &mut self,
-        function: DeviceFunction,
-        bar: u8,
-        part: Range<u64>,
-    ) -> Result<u64, NoAddress> {
-        let info = self.root.bar_info(function, bar).ok().flatten();
-        let block = info.as_ref().and_then(BarInfo::memory_address_size);
-        let (address, _) = block.filter(|&(_, size)| part.end <= size).ok_or(NoAddress)?;
-        Ok(address + part.start)
-    }
-
     /// Maps a part of a block of registers.
-    pub fn map(
-        &mut self,
-        function: DeviceFunction,
-        bar: u8,
-        part: Range<u64>,
-    ) -> Result<u64, NoAddress> {
-        let length = part.end - part.start;
-        let physical = self.physical(function, bar, part)?;
+    pub fn map(&self, blocks: &Blocks, bar: u8, part: Range<u64>) -> Result<u64, NoAddress> {
+        let block = blocks.0.get(usize::from(bar)).ok_or(NoAddress)?;
+        let start = block.start.checked_add(part.start).ok_or(NoAddress)?;
+        let length = part.end.checked_sub(part.start).ok_or(NoAddress)?;
+        let inside = start.checked_add(length).is_some_and(|end| end <= block.end);
+        if block.is_empty() || !inside {
+            return Err(NoAddress);
+        }
         let mut space = self.kernel.space.lock_anywhere();
-        space.map_device_range(self.kernel, physical, length).map_err(|_| NoAddress)
+        space.map_device_range(self.kernel, start, length).map_err(|_| NoAddress)
     }
 }

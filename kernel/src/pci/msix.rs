@@ -6,7 +6,7 @@
 //!
 //! PCI Local Bus Specification 3.0, section 6.8.2; the message's format: Intel SDM volume 3, 11.11.
 
-use super::{NoAddress, Pci};
+use super::{Blocks, NoAddress, Pci};
 use virtio_drivers::transport::pci::bus::DeviceFunction;
 
 const CAPABILITY: u8 = 0x11;
@@ -31,6 +31,8 @@ const PROCESSORS: u32 = 0xfee0_0000;
 
 /// A function's table of messages.
 pub struct Msix {
+    /// The capability's place.
+    place: u8,
     /// Where it is mapped.
     table: u64,
     entries: u64,
@@ -47,26 +49,35 @@ impl From<NoAddress> for NoMessages {
 }
 
 impl Msix {
-    /// Makes a function interrupt by messages, all of them masked. It is enabled ([`Pci::enable`]).
-    pub fn enable(pci: &mut Pci, function: DeviceFunction) -> Result<Msix, NoMessages> {
+    /// The table of a function; its registers have addresses.
+    pub fn find(pci: &Pci, function: DeviceFunction, blocks: &Blocks) -> Result<Msix, NoMessages> {
         let found = pci.root.capabilities(function).find(|it| it.id == CAPABILITY);
         let place = found.ok_or(NoMessages)?.offset;
-        let control = pci.read(function, place);
-        let entries = u64::from(control >> FIRST_BITS & LAST_ENTRY) + 1;
+        let entries = u64::from(pci.read(function, place) >> FIRST_BITS & LAST_ENTRY) + 1;
         let table = pci.read(function, place + 4);
         let start = u64::from(table & !BLOCK);
         let part = start..start + entries * ENTRY_BYTES;
-        let msix = Msix { table: pci.map(function, (table & BLOCK) as u8, part)?, entries };
-        pci.write(function, place, control | ENABLED | ALL_MASKED);
-        for entry in 0..entries {
-            msix.write(entry, CONTROL, MASKED);
+        Ok(Msix { place, table: pci.map(blocks, (table & BLOCK) as u8, part)?, entries })
+    }
+
+    /// Makes the function interrupt by messages, all of them masked. It is turned on.
+    pub fn enable(&self, pci: &mut Pci, function: DeviceFunction) {
+        let control = pci.read(function, self.place);
+        pci.write(function, self.place, control | ENABLED | ALL_MASKED);
+        for entry in 0..self.entries {
+            self.write(entry, CONTROL, MASKED);
         }
-        pci.write(function, place, (control | ENABLED) & !ALL_MASKED);
-        Ok(msix)
+        pci.write(function, self.place, (control | ENABLED) & !ALL_MASKED);
     }
 
     /// Lets a message interrupt a processor at a vector; `masked` says whether for the time being not.
-    pub fn route(&self, entry: u16, vector: u8, apic_id: u32, masked: bool) -> Result<(), NoMessages> {
+    pub fn route(
+        &self,
+        entry: u16,
+        vector: u8,
+        apic_id: u32,
+        masked: bool,
+    ) -> Result<(), NoMessages> {
         let entry = u64::from(entry);
         if entry >= self.entries || apic_id > 0xff {
             return Err(NoMessages);
@@ -82,7 +93,7 @@ impl Msix {
 
     fn write(&self, entry: u64, word: u64, value: u32) {
         let address = self.table + entry * ENTRY_BYTES + word;
-        // SAFETY: a word of the table, which `enable` has mapped, uncached; the callers see to the number.
+        // SAFETY: a word of the table, which `find` has mapped, uncached; the callers see to the number.
         unsafe { (address as *mut u32).write_volatile(value) };
     }
 }

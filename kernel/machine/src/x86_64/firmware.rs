@@ -133,9 +133,10 @@ impl Firmware {
         if let Ok(mcfg) = tables.find_table::<Mcfg>()
             && mcfg.region_length() >= size_of::<Mcfg>()
         {
-            let first = mcfg.entries().iter().find(|entry| {
-                (entry.pci_segment_group, entry.bus_number_start) == (0, 0)
-            });
+            let first = mcfg
+                .entries()
+                .iter()
+                .find(|entry| (entry.pci_segment_group, entry.bus_number_start) == (0, 0));
             firmware.pci_configuration = first.map(|entry| entry.base_address);
         }
         if firmware.cpu_count == 0 { Err(BadFirmware::NoProcessor) } else { Ok(firmware) }
