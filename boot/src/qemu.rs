@@ -19,6 +19,10 @@ pub const PROCESSORS_MAX: u32 = 64;
 /// Firmware that starts faster than QEMU's usual one, where QEMU brings it along.
 const FAST_FIRMWARE: &str = "qboot.rom";
 
+/// Keeps QEMU from starting a thread for a disk's work now and then. Starting one ends a processor's turn, and
+/// when that happens is chance.
+const WORKERS: &str = "main-loop,id=workers,thread-pool-min=8";
+
 /// Length of the memory, in MiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Memory(pub u32);
@@ -169,6 +173,9 @@ pub fn command(
     for disk in archive.chain(files.swap.iter().map(|path| Disk::swap(path))) {
         command.args(disk.arguments(machine.pace)?);
     }
+    if machine.pace == Pace::Counted && has_main_loop(&executable) {
+        command.args(["-object", WORKERS]);
+    }
     if !text.is_empty() {
         command.args(["-append", text]);
     }
@@ -212,20 +219,32 @@ impl Disk<'_> {
     /// instructions are counted nothing may be: there the disk has a second function, a disk of
     /// its own over the same content, which exists to be reset. QEMU answers a reset only when nothing
     /// is under way on that content (see the kernel's `disk/door.rs`).
+    ///
+    /// The content lies behind a throttle there, one that holds nothing back. QEMU's processors take turns, and
+    /// whether a reset ends a turn depends on whether there was anything to wait for; with a throttle
+    /// in between there always is.
     fn arguments(&self, pace: Pace) -> Result<Vec<String>> {
         let Disk { name, slot, path, writable } = *self;
         let counted = pace == Pace::Counted;
+        let mut words = Vec::new();
+        let mut add = |option: &str, value: String| words.extend([option.to_owned(), value]);
         let access = if writable { "read-only=off" } else { "read-only=on" };
+        let content = if counted { format!("{name}-content") } else { name.to_owned() };
         // What the host loses when it crashes, nobody wants back.
-        let content = format!(
-            "driver=raw,node-name={name},{access},cache.no-flush=on,file.driver=file,file.filename={}",
+        let file = format!(
+            "driver=raw,node-name={content},{access},cache.no-flush=on,file.driver=file,file.filename={}",
             escaped(path)?
         );
-        let function = |number: u8, name: &str| {
+        add("-blockdev", file);
+        if counted {
+            add("-object", format!("throttle-group,id={name}-throttle"));
+            let throttle = format!("driver=throttle,throttle-group={name}-throttle");
+            add("-blockdev", format!("{throttle},node-name={name},{access},file={content}"));
+        }
+        let function = |number: u8, serial: &str| {
             let mut text = format!(
-                "virtio-blk-pci,drive={},serial={name},addr={slot:#x}.{number},disable-legacy=on,\
-                 ioeventfd=off,num-queues=1,vectors=2,werror=report,rerror=report",
-                self.name
+                "virtio-blk-pci,drive={name},serial={serial},addr={slot:#x}.{number},disable-legacy=on,\
+                 ioeventfd=off,num-queues=1,vectors=2,werror=report,rerror=report"
             );
             if counted {
                 text += ",multifunction=on";
@@ -233,10 +252,9 @@ impl Disk<'_> {
             }
             text
         };
-        let mut words = vec!["-blockdev".to_owned(), content];
-        words.extend(["-device".to_owned(), function(0, name)]);
+        add("-device", function(0, name));
         if counted {
-            words.extend(["-device".to_owned(), function(1, "door")]);
+            add("-device", function(1, "door"));
         }
         Ok(words)
     }
@@ -262,6 +280,15 @@ fn has_fast_firmware(executable: &OsStr) -> Result<bool> {
     let folders = ask(executable, &["-L", "help"])?;
     let found = folders.lines().any(|folder| Path::new(folder).join(FAST_FIRMWARE).exists());
     Ok(*FOUND.get_or_init(|| found))
+}
+
+/// Whether QEMU can be told how many threads to keep: since version 7.1.
+fn has_main_loop(executable: &OsStr) -> bool {
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        let objects = ask(executable, &["-object", "help"]).unwrap_or_default();
+        objects.lines().any(|line| line.trim() == "main-loop")
+    })
 }
 
 fn ask(executable: &OsStr, arguments: &[&str]) -> Result<String> {
@@ -320,10 +347,11 @@ mod tests {
         assert!(free[3].contains("serial=swap,addr=0x3.0,disable-legacy=on"));
         assert_eq!(free.len(), 4);
         let counted = swap.arguments(Pace::Counted).unwrap();
-        assert!(counted[5].contains("drive=swap,serial=door,addr=0x3.1"));
-        assert!(counted[5].ends_with("multifunction=on,share-rw=on"));
+        assert!(counted[5].contains("node-name=swap,read-only=off,file=swap-content"));
+        assert!(counted[9].contains("drive=swap,serial=door,addr=0x3.1"));
+        assert!(counted[9].ends_with("multifunction=on,share-rw=on"));
         let archive = Disk::archive(Path::new("/x")).arguments(Pace::Counted).unwrap();
-        assert!(archive[1].contains("read-only=on") && !archive[3].contains("share-rw"));
+        assert!(archive[5].contains("read-only=on") && !archive[9].contains("share-rw"));
     }
 
     #[test]
