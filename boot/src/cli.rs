@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use trace::Groups;
 
-use crate::qemu::{Machine, Memory, PROCESSORS_MAX, Pace, Swap};
+use crate::disks::Swap;
+use crate::qemu::{Machine, Memory, PROCESSORS_MAX, Pace};
 use crate::workspace::Profile;
 use crate::{commands, progress};
 

@@ -71,7 +71,8 @@ fn names_of_checks<'a>(
 mod tests {
     use super::{command, limited};
     use crate::command_line::CommandLine;
-    use crate::qemu::{Machine, Memory, Pace, Swap};
+    use crate::disks::Swap;
+    use crate::qemu::{Machine, Memory, Pace};
     use crate::workspace::Profile;
     use std::time::Duration;
 

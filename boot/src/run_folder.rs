@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::qemu::Swap;
+use crate::disks::Swap;
 use crate::workspace;
 
 /// How many runs are kept.

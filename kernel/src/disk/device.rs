@@ -53,7 +53,7 @@ const PATIENCE: u64 = 1_000_000_000;
 pub enum Unusable {
     /// Its registers are not as they should be.
     Registers(VirtioPciError),
-    /// There is no address for its registers.
+    /// There is no address for its registers, or no memory to map them.
     NoAddress,
     /// It cannot interrupt by messages.
     NoMessages,
@@ -73,7 +73,7 @@ impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Unusable::Registers(error) => write!(f, "{error}"),
-            Unusable::NoAddress => f.write_str("there is no address for its registers"),
+            Unusable::NoAddress => f.write_str("there is no room for its registers"),
             Unusable::NoMessages => f.write_str("it cannot interrupt by messages"),
             Unusable::Features => f.write_str("it refuses the features that are needed"),
             Unusable::Queue => f.write_str("its queue is too short, or in use"),
@@ -173,9 +173,12 @@ impl Device {
     ) -> Result<Device, Unusable> {
         let blocks = pci.place(function)?;
         let messages = Msix::find(pci, function, &blocks)?;
-        let common = Place::find(pci, function, COMMON).ok_or(Unusable::NoAddress)?;
+        let missing = |error| move || Unusable::Registers(error);
+        let common = Place::find(pci, function, COMMON)
+            .ok_or_else(missing(VirtioPciError::MissingCommonConfig))?;
         let common = common.map(pci, &blocks)?;
-        let notify = Place::find(pci, function, NOTIFY).ok_or(Unusable::NoAddress)?;
+        let notify = Place::find(pci, function, NOTIFY)
+            .ok_or_else(missing(VirtioPciError::MissingNotifyConfig))?;
         let stride = u64::from(notify.stride);
         let notify = notify.map(pci, &blocks)?;
         // It asks for the sizes of blocks, too.

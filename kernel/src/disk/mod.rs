@@ -7,8 +7,10 @@
 //!
 //! | file | concept |
 //! |---|---|
+//! | [`found`] | the disks that were found, by name |
 //! | [`device`] | starting a device |
 //! | [`requests`] | what a disk is busy with, and the queue to the device |
+//! | [`complete`] | the end of a transfer |
 //! | [`dma`] | memory that devices reach |
 //! | [`door`] | a disk that is equally fast every time, where instructions are counted |
 //! | [`watch`] | saying so when a transfer does not come back |
@@ -23,34 +25,28 @@
 //!    waiting, so it must not wait for a transfer.
 //! 4. Nobody spins for a device. A thread sleeps while all slots for requests are taken, and for nothing else.
 
-pub mod device;
+mod complete;
+mod device;
 pub mod dma;
-pub mod door;
+mod door;
+mod found;
 pub mod injection;
 pub mod requests;
 pub mod watch;
 
-use crate::kernel::Kernel;
-use crate::pci::Pci;
 use core::fmt;
-use core::pin::Pin;
 use core::sync::atomic::{AtomicU64, Ordering};
-use device::{Bell, Device, NAME_BYTES};
+use device::{Bell, Device};
 use dispatch::interrupt_thread::InterruptContext;
 use dispatch::{Callout, Semaphore};
-use door::{Door, LATENCY};
+use door::Door;
+pub use found::{DISKS_MAX, Disks, Name, interrupt};
 use injection::{Fault, Injection};
-use machine::x86_64::trap::vector;
-use machine::{Atomic, MayFault, Pil, SpinLock, time};
+use machine::{MayFault, Pil, SpinLock, time};
 use requests::{Request, Requests, SLOTS};
-use spin::Once;
-use virtio_drivers::transport::DeviceType;
-use virtio_drivers::transport::pci::virtio_device_type;
 
 /// The level of the disks' interrupts; the line is the disk's number.
 pub const LEVEL: Pil = Pil::new(5);
-/// Most disks that are used.
-pub const DISKS_MAX: usize = 2;
 /// Most frames of a transfer.
 pub const CLUSTER: usize = 16;
 /// A disk counts in sectors of 512 bytes.
@@ -83,18 +79,6 @@ pub struct Completion {
         fn(argument: usize, outcome: Result<(), DiskError>, context: &mut InterruptContext),
     /// Its first argument.
     pub argument: usize,
-}
-
-/// A disk's name, which it says itself: up to 20 bytes of text.
-#[derive(Clone, Copy)]
-pub struct Name(pub [u8; NAME_BYTES]);
-
-impl Name {
-    /// The text; empty if it is none.
-    pub fn text(&self) -> &str {
-        let length = self.0.iter().position(|&byte| byte == 0).unwrap_or(NAME_BYTES);
-        core::str::from_utf8(&self.0[..length]).unwrap_or("")
-    }
 }
 
 /// What a disk has done so far.
@@ -283,74 +267,6 @@ impl Disk {
         self.injection.set_frozen(false);
         self.interrupt_again();
     }
-
-    /// Makes the disk's interrupt, in the device's stead; or later, at the end of a transfer's fixed time.
-    fn interrupt_again(&'static self) {
-        if self.door.is_some() {
-            self.set_alarm();
-        } else {
-            self.interrupt();
-        }
-    }
-
-    fn interrupt(&self) {
-        let kernel = Kernel::current();
-        let first = kernel.system.cpu(0).expect("the first processor is there");
-        kernel.system.backend.local_apic.send(first.backend.apic_id, vector(LEVEL, self.line));
-    }
-
-    /// How long a transfer takes, in ticks: 0 if that is the device's affair.
-    fn latency(&self) -> u64 {
-        let frequency = Kernel::current().system.backend.clock.frequency();
-        frequency.filter(|_| self.door.is_some()).map_or(0, |frequency| frequency.ticks(LATENCY))
-    }
-
-    /// Sets the alarm to the end of the oldest transfer's fixed time, unless it is set.
-    fn set_alarm(&'static self) {
-        fn ring(argument: usize, _: &Atomic) {
-            // SAFETY: the address of a disk, which lives for ever.
-            let disk = unsafe { &*core::ptr::with_exposed_provenance::<Disk>(argument) };
-            disk.requests.lock_anywhere().awaited = false;
-            disk.interrupt();
-        }
-        let mut requests = self.requests.lock_anywhere();
-        // The door has been waited at: all is done that the device was asked to do.
-        requests.collect();
-        let Some(since) = requests.oldest_decided().filter(|_| !requests.awaited) else { return };
-        requests.awaited = true;
-        drop(requests);
-        let argument = core::ptr::from_ref(self).expose_provenance();
-        Pin::static_ref(&self.alarm).arm(since + self.latency(), ring, argument);
-    }
-
-    /// Its interrupt has come: tells whom it concerns.
-    fn complete(&'static self, context: &mut InterruptContext) {
-        add(&self.counts.interrupts, 1);
-        let latency = self.latency();
-        loop {
-            let mut requests = self.requests.lock_anywhere();
-            requests.collect();
-            if self.injection.is_frozen() {
-                return;
-            }
-            // The clock of the processor that asked may be ahead of this one's by a little.
-            let until = if latency == 0 { u64::MAX } else { time::now().saturating_sub(latency) };
-            let Some((request, outcome)) = requests.take_decided(until) else { break };
-            drop(requests);
-            self.free.v();
-            let counter = match request.operation {
-                Operation::Read => &self.counts.reads,
-                Operation::Write => &self.counts.writes,
-            };
-            add(counter, 1);
-            add(&self.counts.pages, request.count());
-            add(&self.counts.errors, u64::from(outcome.is_err()));
-            (request.completion.function)(request.completion.argument, outcome, context);
-        }
-        if self.door.is_some() {
-            self.set_alarm();
-        }
-    }
 }
 
 impl fmt::Debug for Disk {
@@ -358,52 +274,5 @@ impl fmt::Debug for Disk {
         let rights = if self.read_only { "read-only" } else { "writable" };
         let made = if self.door.is_some() { ", equally fast every time" } else { "" };
         write!(f, "disk {}: {} KiB, {rights}{made}", self.name(), self.pages * 4)
-    }
-}
-
-/// The disks that were found.
-pub struct Disks([Once<Disk>; DISKS_MAX]);
-
-impl Disks {
-    /// None.
-    pub const fn new() -> Disks {
-        Disks([const { Once::new() }; DISKS_MAX])
-    }
-
-    /// The disk with this name.
-    pub fn find(&'static self, name: &str) -> Option<&'static Disk> {
-        self.0.iter().filter_map(Once::get).find(|disk| disk.name() == name)
-    }
-
-    /// Starts the disks on the first PCI bus. One that cannot be used is named in the log, and is left alone.
-    pub fn start(&'static self, pci: &mut Pci) {
-        let mut line = 0;
-        for (function, info) in pci.functions() {
-            let is_disk = virtio_device_type(&info) == Some(DeviceType::Block);
-            if function.function != 0 || !is_disk {
-                continue;
-            }
-            let Some(place) = self.0.get(usize::from(line)) else {
-                log::warn!("disk {function}: not used: there are {DISKS_MAX} already");
-                continue;
-            };
-            let who = |function| pci.read(function, 0);
-            let door = Some(Door::beside(function)).filter(|&door| who(door) == who(function));
-            match Device::start(pci, function, door, line) {
-                Ok(device) => {
-                    let disk = place.call_once(|| Disk::new(device, line));
-                    log::info!("{disk:?}");
-                    line += 1;
-                }
-                Err(why) => log::warn!("disk {function}: not used: {why}"),
-            }
-        }
-    }
-}
-
-/// A disk's interrupt, on the disks' thread.
-pub fn interrupt(kernel: &'static Kernel, line: u8, context: &mut InterruptContext) {
-    if let Some(disk) = kernel.disks.0.get(usize::from(line)).and_then(Once::get) {
-        disk.complete(context);
     }
 }
