@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use trace::Groups;
 
-use crate::qemu::{Memory, PROCESSORS_MAX};
+use crate::disks::Swap;
+use crate::qemu::{Machine, Memory, PROCESSORS_MAX, Pace};
 use crate::workspace::Profile;
 use crate::{commands, progress};
 
@@ -68,6 +69,17 @@ pub(crate) struct MachineOptions {
     /// Memory, like 64M or 2G.
     #[arg(long, value_name = "SIZE", default_value = "256M")]
     pub(crate) memory: Memory,
+    /// Length of the swap disk, like 64M; 0 for none.
+    #[arg(long, value_name = "SIZE", default_value = "64M")]
+    pub(crate) swap: Swap,
+}
+
+impl MachineOptions {
+    /// The machine, at a pace.
+    pub(crate) fn machine(&self, pace: Pace) -> Machine {
+        let MachineOptions { cpus, memory, swap } = *self;
+        Machine { cpus, memory, swap, pace, acpi: true }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -248,6 +260,7 @@ mod tests {
             "upcall run --cpus 0 hello",
             "upcall run --cpus 65 hello",
             "upcall run --memory lots hello",
+            "upcall run --swap lots hello",
             "upcall run --option nonsense hello",
             "upcall run --option =x hello",
             "upcall check --option nonsense",

@@ -12,7 +12,7 @@ use crate::cli::{BenchOptions, CheckOptions, Commands, MachineOptions, RunOption
 use crate::command_line::{CommandLine, shell};
 use crate::outcome::Outcome;
 use crate::packages::Host;
-use crate::qemu::{Machine, Pace};
+use crate::qemu::Pace;
 use crate::run::{Boot, Console, Manner, Run};
 use crate::run_folder::RunFolder;
 use crate::toolchain::Tools;
@@ -46,8 +46,8 @@ fn run_program(options: RunOptions) -> Result<u8> {
         (false, true) => Pace::Kvm,
         (false, false) => Pace::Free,
     };
-    let MachineOptions { cpus, memory } = options.machine;
-    let machine = Machine { cpus, memory, pace, acpi: true };
+    let machine = options.machine.machine(pace);
+    let MachineOptions { cpus, memory, .. } = options.machine;
     let line = CommandLine { options: options.option, program: options.program };
     // Said before anything is built, if it is too long.
     line.to_text()?;
@@ -79,9 +79,9 @@ fn run_program(options: RunOptions) -> Result<u8> {
 }
 
 fn run_checks(options: CheckOptions) -> Result<u8> {
-    let MachineOptions { cpus, memory } = options.machine;
+    let MachineOptions { cpus, memory, .. } = options.machine;
     let pace = if options.icount { Pace::Counted } else { Pace::Free };
-    let machine = Machine { cpus, memory, pace, ..Machine::default() };
+    let machine = options.machine.machine(pace);
     let mut line =
         CommandLine { options: vec![check::option(&options.names)], program: Vec::new() };
     line.options.extend(options.option);
@@ -151,9 +151,9 @@ fn measure(options: BenchOptions) -> Result<u8> {
 }
 
 fn trace_run(options: TraceOptions) -> Result<u8> {
-    let MachineOptions { cpus, memory } = options.machine;
+    let MachineOptions { cpus, memory, .. } = options.machine;
     let pace = if options.icount { Pace::Counted } else { Pace::Free };
-    let machine = Machine { cpus, memory, pace, acpi: true };
+    let machine = options.machine.machine(pace);
     let mut line = CommandLine {
         options: vec![format!("trace={}", options.groups), "trace-dump=1".to_owned()],
         program: options.program,

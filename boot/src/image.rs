@@ -46,6 +46,9 @@ pub fn entries(build: &Build) -> Result<Vec<Entry>> {
     Ok(all)
 }
 
+/// The archive is a disk too, which is read in pages: it is filled up with zeros to a whole one.
+const PAGE: usize = 4096;
+
 /// The archive.
 pub fn pack(entries: &[Entry]) -> Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
@@ -56,7 +59,9 @@ pub fn pack(entries: &[Entry]) -> Result<Vec<u8>> {
         header.set_mtime(0);
         archive.append_data(&mut header, &entry.name, &entry.content[..])?;
     }
-    Ok(archive.into_inner()?)
+    let mut archive = archive.into_inner()?;
+    archive.resize(archive.len().next_multiple_of(PAGE), 0);
+    Ok(archive)
 }
 
 /// Writes the archive of a build to its usual place.
@@ -133,7 +138,7 @@ mod tests {
             Entry { name: "bin/hello".into(), content: vec![] },
         ];
         let packed = pack(&entries).unwrap();
-        assert_eq!(packed.len() % 512, 0);
+        assert_eq!(packed.len() % 4096, 0);
         assert_eq!(&packed[257..263], b"ustar\0");
         let mut read = Vec::new();
         for file in tar::Archive::new(&packed[..]).entries().unwrap() {

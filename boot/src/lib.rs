@@ -7,7 +7,7 @@
 //! - [`workspace`]: where things are, and building kernel, loader and programs.
 //! - [`image`]: one tar archive out of kernel and programs.
 //! - [`command_line`]: the text that the kernel is started with.
-//! - [`qemu`]: the machine to emulate, as QEMU's arguments.
+//! - [`qemu`], [`disks`]: the machine to emulate, as QEMU's arguments.
 //! - [`run`], [`run_folder`], [`terminal`], [`orphan`]: one run from start to end, and its log.
 //! - [`report_log`], [`outcome`], [`repeat`]: what the system reported, how its run ended, and how to
 //!   have it once more.
@@ -27,6 +27,7 @@ pub mod check;
 pub mod cli;
 pub mod command_line;
 mod commands;
+pub mod disks;
 pub mod doctor;
 pub mod gdb;
 pub mod image;

@@ -13,11 +13,17 @@ use std::sync::OnceLock;
 use abi::ending::{DEBUG_EXIT_PORT, REPORT_PORT};
 use anyhow::{Context, Result, ensure};
 
+use crate::disks::{Disk, Swap};
+
 /// Most processors that the system knows how to start.
 pub const PROCESSORS_MAX: u32 = 64;
 
 /// Firmware that starts faster than QEMU's usual one, where QEMU brings it along.
 const FAST_FIRMWARE: &str = "qboot.rom";
+
+/// Keeps QEMU from starting a thread for a disk's work now and then. Starting one ends a processor's turn, and
+/// when that happens is chance.
+const WORKERS: &str = "main-loop,id=workers,thread-pool-min=8";
 
 /// Length of the memory, in MiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,6 +73,8 @@ pub struct Machine {
     pub cpus: u32,
     /// Its memory.
     pub memory: Memory,
+    /// Its swap disk.
+    pub swap: Swap,
     /// How it is run.
     pub pace: Pace,
     /// Whether the firmware describes the machine through ACPI, as every real one does.
@@ -75,7 +83,7 @@ pub struct Machine {
 
 impl Default for Machine {
     fn default() -> Machine {
-        Machine { cpus: 4, memory: Memory(256), pace: Pace::Free, acpi: true }
+        Machine { cpus: 4, memory: Memory(256), swap: Swap(64), pace: Pace::Free, acpi: true }
     }
 }
 
@@ -107,8 +115,10 @@ impl Machine {
 pub struct Files {
     /// What QEMU starts.
     pub loader: PathBuf,
-    /// The ramdisk, if there is one.
+    /// The ramdisk, if there is one; it is the archive disk's content too.
     pub image: Option<PathBuf>,
+    /// The swap disk's content, if the machine has one.
+    pub swap: Option<PathBuf>,
     /// Where everything that the system prints is kept.
     pub serial_log: PathBuf,
     /// Where the report channel goes.
@@ -135,6 +145,13 @@ pub fn command(
     command.arg("-kernel").arg(&files.loader);
     if let Some(image) = &files.image {
         command.arg("-initrd").arg(image);
+    }
+    let archive = files.image.iter().map(|path| Disk::archive(path));
+    for disk in archive.chain(files.swap.iter().map(|path| Disk::swap(path))) {
+        command.args(disk.arguments(machine.pace)?);
+    }
+    if machine.pace == Pace::Counted && has_main_loop(&executable) {
+        command.args(["-object", WORKERS]);
     }
     if !text.is_empty() {
         command.args(["-append", text]);
@@ -176,6 +193,15 @@ fn has_fast_firmware(executable: &OsStr) -> Result<bool> {
     Ok(*FOUND.get_or_init(|| found))
 }
 
+/// Whether QEMU can be told how many threads to keep: since version 7.1.
+fn has_main_loop(executable: &OsStr) -> bool {
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        let objects = ask(executable, &["-object", "help"]).unwrap_or_default();
+        objects.lines().any(|line| line.trim() == "main-loop")
+    })
+}
+
 fn ask(executable: &OsStr, arguments: &[&str]) -> Result<String> {
     let output = Command::new(executable)
         .args(arguments)
@@ -187,7 +213,7 @@ fn ask(executable: &OsStr, arguments: &[&str]) -> Result<String> {
 }
 
 /// A path inside one of QEMU's comma-separated lists.
-fn escaped(path: &Path) -> Result<String> {
+pub(crate) fn escaped(path: &Path) -> Result<String> {
     let text = path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))?;
     Ok(text.replace(',', ",,"))
 }

@@ -32,6 +32,9 @@ pub fn limited(
     if machine.memory != usual.memory {
         add("--memory", &machine.memory.to_string());
     }
+    if machine.swap != usual.swap {
+        add("--swap", &machine.swap.to_string());
+    }
     if let Some(names) = checks {
         words.extend(names.split(',').filter(|name| *name != "all").map(str::to_owned));
         return shell(words);
@@ -68,6 +71,7 @@ fn names_of_checks<'a>(
 mod tests {
     use super::{command, limited};
     use crate::command_line::CommandLine;
+    use crate::disks::Swap;
     use crate::qemu::{Machine, Memory, Pace};
     use crate::workspace::Profile;
     use std::time::Duration;
@@ -83,14 +87,16 @@ mod tests {
             limited(&Machine::default(), Profile::Release, &hello, Some(Duration::from_secs(9))),
             "cargo upcall run --timeout 9 hello"
         );
-        let machine = Machine { cpus: 1, memory: Memory(64), pace: Pace::Counted, acpi: true };
+        let pace = Pace::Counted;
+        let machine =
+            Machine { cpus: 1, memory: Memory(64), swap: Swap(0), pace, ..Machine::default() };
         let line = CommandLine {
             options: vec!["log=debug".into()],
             program: vec!["fault".into(), "a b".into()],
         };
         assert_eq!(
             command(&machine, Profile::Checked, &line),
-            "cargo upcall run --profile checked --cpus 1 --memory 64M --option log=debug --icount \
+            "cargo upcall run --profile checked --cpus 1 --memory 64M --swap 0 --option log=debug --icount \
              fault 'a b'"
         );
     }

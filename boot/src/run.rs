@@ -123,6 +123,7 @@ pub fn run(boot: &Boot, manner: &Manner, mut heard: impl FnMut(Line<'_>)) -> Res
     let files = qemu::Files {
         loader: boot.loader.clone(),
         image: boot.image.clone(),
+        swap: folder.make_swap(boot.machine.swap)?,
         serial_log: folder.serial_log(),
         report_log: folder.report_log(),
         reset_log: folder.reset_log(),
@@ -168,6 +169,7 @@ pub fn run(boot: &Boot, manner: &Manner, mut heard: impl FnMut(Line<'_>)) -> Res
     let wall = started.elapsed();
     drop(qemu);
     drop(saved);
+    folder.empty_swap(boot.machine.swap)?;
     listen(&mut report)?;
 
     let serial = console_text(&read_or_empty(&folder.serial_log())?);

@@ -3,12 +3,13 @@
 //! `target/upcall/runs/0042-hello/` and so on, numbered upwards, with `latest` pointing at the newest;
 //! old ones are removed. Tests name their folders themselves.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::disks::Swap;
 use crate::workspace;
 
 /// How many runs are kept.
@@ -103,6 +104,28 @@ impl RunFolder {
     /// The whole command that started QEMU.
     pub fn qemu_command(&self) -> PathBuf {
         self.path.join("qemu.command")
+    }
+
+    /// The swap disk's content.
+    fn swap(&self) -> PathBuf {
+        self.path.join("swap.disk")
+    }
+
+    /// Makes the swap disk, if there is to be one: a file that takes no room until it is written.
+    pub fn make_swap(&self, size: Swap) -> Result<Option<PathBuf>> {
+        let path = self.swap();
+        if size.bytes() == 0 {
+            return Ok(None);
+        }
+        let file = File::create(&path).with_context(|| format!("creating {}", path.display()))?;
+        file.set_len(size.bytes()).with_context(|| format!("growing {}", path.display()))?;
+        Ok(Some(path))
+    }
+
+    /// Gives the room back that a run's swap disk has taken. The file stays, so that the command in the
+    /// folder can be started again.
+    pub fn empty_swap(&self, size: Swap) -> Result<()> {
+        self.make_swap(size).map(|_| ())
     }
 
     /// The trace, for ui.perfetto.dev.

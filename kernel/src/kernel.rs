@@ -3,6 +3,7 @@
 
 use crate::checks;
 use crate::console::Console;
+use crate::disk::Disks;
 use crate::kernel_space::KernelSpace;
 use crate::options::Options;
 use crate::program::Program;
@@ -45,6 +46,8 @@ pub struct Kernel {
     pub threads: Slab<Thread>,
     /// Where programs come from.
     pub programs: Slab<Program>,
+    /// The disks.
+    pub disks: Disks,
     /// The program that Ctrl-C ends; it lives while it stands here.
     pub foreground: SpinLock<Option<&'static Program>, 13>,
     /// What the benchmarks, and a panic on purpose, take and release.

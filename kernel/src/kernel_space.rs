@@ -26,6 +26,11 @@ use x86_64::structures::paging::{FrameAllocator, PhysFrame, Size4KiB};
 /// Where physical memory is mapped.
 pub const PHYSICAL: u64 = 0xffff_8000_0000_0000;
 const DEVICES: u64 = 0xffff_e000_0000_0000;
+/// A page of the second-lowest level of tables.
+const LARGE_PAGE: u64 = 2 << 20;
+/// How device registers are mapped.
+const DEVICE_FLAGS: Flags =
+    Flags::WRITABLE.union(Flags::NO_EXECUTE).union(Flags::NO_CACHE).union(Flags::WRITE_THROUGH);
 const HEAP: u64 = 0xffff_e100_0000_0000;
 const STACKS: core::ops::Range<u64> = 0xffff_e200_0000_0000..0xffff_e280_0000_0000;
 /// Where the loader places what has no fixed address.
@@ -193,13 +198,37 @@ impl KernelSpace {
         self.map(kernel, address, frame, Flags::empty()).inspect_err(|_| free_frame(frame))
     }
 
-    /// Maps a page of device registers.
+    /// Maps the page of device registers that an address lies in.
     pub fn map_device(&mut self, kernel: &Kernel, physical: u64) -> Result<u64, NoSpace> {
-        let address = self.next_device;
-        let page = physical & !(PAGE - 1);
-        self.map(kernel, address, page, Flags::NO_CACHE | Flags::WRITE_THROUGH)?;
-        self.next_device += PAGE;
-        Ok(address + (physical - page))
+        self.map_device_range(kernel, physical, 1)
+    }
+
+    /// Maps `length` bytes of device registers, at addresses that follow one another; by pages of 2 MiB where
+    /// the range begins with such a page. What has been mapped stays so, also when memory runs out.
+    pub fn map_device_range(
+        &mut self,
+        kernel: &Kernel,
+        physical: u64,
+        length: u64,
+    ) -> Result<u64, NoSpace> {
+        let large = physical.is_multiple_of(LARGE_PAGE) && length >= LARGE_PAGE;
+        let size = if large { LARGE_PAGE } else { PAGE };
+        let first = physical & !(size - 1);
+        let end = (physical + length).next_multiple_of(size);
+        let start = self.next_device.next_multiple_of(size);
+        for page in (first..end).step_by(size as usize) {
+            let address = start + (page - first);
+            self.next_device = address + size;
+            if large {
+                // SAFETY: `&mut self` is the lock on the kernel's half.
+                let mut tables = unsafe { Tables::at(kernel.system, kernel.root) };
+                // SAFETY: device registers at a fresh address.
+                unsafe { tables.map_large(address, page, DEVICE_FLAGS, &mut TableFrames) }?;
+            } else {
+                self.map(kernel, address, page, DEVICE_FLAGS)?;
+            }
+        }
+        Ok(start + (physical - first))
     }
 
     /// Maps the heap's memory.

@@ -13,6 +13,7 @@
 //! | [`system_call`] | the system-call path and the calls |
 //! | [`program`] | programs: loading, running, ending |
 //! | [`console`], [`logger`], [`report_channel`] | the serial port, the log, the lines for the harness |
+//! | [`pci`], [`disk`] | devices and their interrupts; disks |
 //! | [`menu`], [`ramdisk`] | the boot menu; where programs come from |
 //! | [`mod@panic`], [`backtrace`], [`symbols`] | the last report |
 //! | [`timeline`] | the rings of events: making them, showing them |
@@ -30,6 +31,7 @@ mod bench;
 mod boot_memory;
 mod checks;
 mod console;
+mod disk;
 mod ending;
 mod heap;
 mod kernel;
@@ -39,6 +41,7 @@ mod menu;
 mod options;
 mod panic;
 mod panic_kinds;
+mod pci;
 mod processors;
 mod program;
 mod ramdisk;
@@ -57,6 +60,7 @@ use bootloader_api::info::MemoryRegionKind;
 use bootloader_api::{BootInfo, BootloaderConfig, entry_point};
 use console::Console;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use disk::Disks;
 use dispatch::disp_lock::LockClass;
 use dispatch::{CpuDispatch, DispLock, Dispatch, Semaphore};
 use ending::{end, refuse};
@@ -75,6 +79,7 @@ use machine::x86_64::{legacy_pic, paging, trap};
 use machine::{Cpu, MayFault, SpinLock, System, time};
 use memory::{Memory, Slab};
 use options::{BadOption, Options};
+use pci::Pci;
 use processors::{ProcessorSlabs, refill_reserve, take_traps};
 use program::CannotRun;
 use threads::KernelResources;
@@ -147,6 +152,7 @@ fn start(info: &'static mut BootInfo) -> ! {
         space: SpinLock::new(KernelSpace::new()),
         threads: Slab::new(&SlabPages),
         programs: Slab::new(&SlabPages),
+        disks: Disks::new(),
         foreground: SpinLock::new(None),
         bench_locks: [const { LockClass::Test }; 2].map(DispLock::new),
         shared: checks::Shared::new(),
@@ -204,7 +210,10 @@ fn start(info: &'static mut BootInfo) -> ! {
 
     timeline::start(kernel);
 
-    // 8. What was asked for.
+    // 8. The disks, if there are any.
+    kernel.disks.start(&mut Pci::new(kernel, firmware.pci_configuration));
+
+    // 9. What was asked for.
     end(serve(kernel, &mut may_fault))
 }
 

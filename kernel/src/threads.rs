@@ -4,7 +4,7 @@
 use crate::kernel::Kernel;
 use crate::kernel_space::NoSpace;
 use crate::processors::refill_reserve;
-use crate::{console, traps};
+use crate::{console, disk, traps};
 use dispatch::hot_plug::Duties;
 use dispatch::interrupt_thread::{self, InterruptContext};
 use dispatch::kernel_thread::{self, Attributes};
@@ -97,7 +97,9 @@ pub fn begin_first(kernel: &'static Kernel, cpu: &'static Cpu) -> Result<(), NoS
 
 /// Makes the interrupt threads of a processor, which may be another one that has not started.
 pub fn prepare_interrupts(cpu: &'static CpuDispatch) -> Result<(), NoSpace> {
-    for level in [console::LEVEL, TIMER_LEVEL] {
+    // The first processor takes the interrupts of all devices.
+    let disks = (cpu.index() == 0).then_some(disk::LEVEL);
+    for level in [console::LEVEL, TIMER_LEVEL].into_iter().chain(disks) {
         interrupt_thread::prepare(cpu, level).map_err(|_| NoSpace)?;
     }
     Ok(())

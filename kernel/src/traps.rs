@@ -3,7 +3,7 @@
 use crate::checks;
 use crate::kernel::{Kernel, PerCpu, count};
 use crate::program::{self, Killed};
-use crate::{console, panic};
+use crate::{console, disk, panic};
 use dispatch::CpuDispatch;
 use dispatch::interrupt_thread::{self, InterruptContext};
 use machine::x86_64::frame::TrapFrame;
@@ -63,6 +63,8 @@ pub fn handle_interrupt(level: Pil, line: u8, context: &mut InterruptContext) {
         dispatch::hooks::timer(Cpu::current(atomic), atomic);
     } else if (level, line) == (console::LEVEL, console::LINE) {
         console::interrupt(Kernel::current());
+    } else if level == disk::LEVEL && usize::from(line) < disk::DISKS_MAX {
+        disk::interrupt(Kernel::current(), line, context);
     } else if line == checks::THREAD_LINE {
         Kernel::current().shared.handlers.call_on_thread(level, context);
     }

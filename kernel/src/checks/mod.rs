@@ -7,6 +7,7 @@
 //! Whoever adds a check writes a function `fn(&mut Run) -> Outcome` in the file of its subject and a
 //! line in [`CHECKS`].
 
+mod disks;
 mod dispatcher;
 mod interrupt_threads;
 mod interrupts;
@@ -175,6 +176,13 @@ const CHECKS: &[(&str, Check)] = &[
     ("bound-threads-keep-a-processor", dispatcher::bound_threads_keep_a_processor_on_line),
     ("off-line-waits-for-weak-bindings", dispatcher::off_line_waits_for_weak_bindings),
     ("off-line-gives-up-on-weak-bindings", dispatcher::off_line_gives_up_on_weak_bindings),
+    ("archive-is-the-ramdisk", disks::archive_is_the_ramdisk),
+    ("swap-keeps-what-is-written", disks::swap_keeps_what_is_written),
+    ("transfers-beyond-the-end-fail", disks::transfers_beyond_the_end_fail),
+    ("many-threads-use-the-disks", disks::many_threads_use_the_disks),
+    ("every-processor-uses-the-disks", disks::every_processor_uses_the_disks),
+    ("disk-errors-reach-who-asked", disks::disk_errors_reach_who_asked),
+    ("a-frozen-disk-stops-nobody", disks::a_frozen_disk_stops_nobody),
     ("context-switch", stacks::context_switch),
     ("stack-holes-are-filled", stacks::stack_holes_are_filled),
     ("interrupts-on-stack-holes", stacks::interrupts_on_stack_holes),

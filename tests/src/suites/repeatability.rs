@@ -1,11 +1,13 @@
-//! What is counted in instructions must be the same every time, to the digit.
+//! What is counted in instructions must be the same every time, to the digit. So must everything that happens
+//! while disks are at work, whose transfers the host carries out whenever it gets to it.
 
 use abi::ending::Ending;
 use boot::report_log::ReportLog;
+use boot::run::Run;
 use libtest_mimic::Trial;
 
 use crate::perform::{failure, judge, observe};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Want};
 
 /// What is measured: by the program, and by the kernel itself on one processor and on two.
 fn scenarios() -> [Scenario; 3] {
@@ -25,7 +27,50 @@ fn scenarios() -> [Scenario; 3] {
 pub fn trials() -> Vec<Trial> {
     let trial =
         |scenario: Scenario| Trial::test(scenario.name.clone(), move || Ok(repeats(&scenario)?));
-    scenarios().into_iter().map(trial).collect()
+    let disks = |scenario: Scenario| {
+        Trial::test(scenario.name.clone(), move || Ok(disks_repeat(&scenario)?))
+    };
+    scenarios().into_iter().map(trial).chain(DISK_USERS.map(with_disks).map(disks)).collect()
+}
+
+/// Processors of the machines that use their disks.
+const DISK_USERS: [u32; 2] = [1, 4];
+
+/// Threads that use the disks together, with everything that they do on the report channel.
+fn with_disks(cpus: u32) -> Scenario {
+    Scenario::new(format!("disks/cpus-{cpus}-repeat-to-the-digit"), &[])
+        .counted()
+        .cpus(cpus)
+        .seconds(300)
+        .option("check=many-threads-use-the-disks,disk-errors-reach-who-asked")
+        .option("trace=all")
+        .option("trace-dump=1")
+        .ends(Ending::ChecksEnded)
+        .wants(Want::ChecksPassed)
+}
+
+fn disks_repeat(scenario: &Scenario) -> Result<(), String> {
+    let run = || {
+        let run = observe(scenario)?;
+        judge(scenario, &run)?;
+        Ok::<_, String>(run)
+    };
+    let first = run()?;
+    let second = run()?;
+    let lines = |run: &Run| run.report.lines().map(|line| line.to_string()).collect::<Vec<_>>();
+    let (one, other) = (lines(&first), lines(&second));
+    if one.len() < 100 {
+        return Err(failure("there is no trace", scenario, &second));
+    }
+    match one.iter().zip(&other).position(|(one, other)| one != other) {
+        None if one.len() == other.len() => Ok(()),
+        place => {
+            let place = place.unwrap_or(one.len().min(other.len()));
+            let (one, other) = (one.get(place), other.get(place));
+            let what = format!("line {place} of the report: {one:?}, then {other:?}");
+            Err(failure(&what, scenario, &second))
+        }
+    }
 }
 
 fn repeats(scenario: &Scenario) -> Result<(), String> {

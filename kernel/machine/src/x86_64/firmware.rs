@@ -1,12 +1,13 @@
 //! Processors and interrupt routing, from the ACPI tables.
 //!
-//! Only the static tables are read (MADT, FADT); the interpreter that ACPI's bytecode needs has no
+//! Only the static tables are read (MADT, FADT, MCFG); the interpreter that ACPI's bytecode needs has no
 //! place in a teaching kernel.
 
 use super::paging;
 use crate::System;
 use crate::system::CPU_MAX;
 use acpi::madt::Madt;
+use acpi::mcfg::Mcfg;
 use acpi::{AcpiHandler, AcpiTables, PhysicalMapping};
 use core::ptr::NonNull;
 
@@ -58,6 +59,8 @@ pub struct Firmware {
     pub cpus_left_out: usize,
     /// I/O port of the power-management timer.
     pub pm_timer: Option<u16>,
+    /// Physical address of the configuration registers of the first PCI bus, and of the others behind it.
+    pub pci_configuration: Option<u64>,
 }
 
 /// Reaches the tables through the mapping of physical memory.
@@ -112,6 +115,7 @@ impl Firmware {
             local_apic: u64::from(madt.get().local_apic_address),
             cpus_left_out: 0,
             pm_timer: None,
+            pci_configuration: None,
         };
         let length = (madt.region_length()).saturating_sub(size_of::<Madt>());
         let entries =
@@ -125,6 +129,15 @@ impl Firmware {
                 .flatten()
                 .filter(|block| block.address_space == acpi::address::AddressSpace::SystemIo)
                 .map(|block| block.address as u16);
+        }
+        if let Ok(mcfg) = tables.find_table::<Mcfg>()
+            && mcfg.region_length() >= size_of::<Mcfg>()
+        {
+            let first = mcfg
+                .entries()
+                .iter()
+                .find(|entry| (entry.pci_segment_group, entry.bus_number_start) == (0, 0));
+            firmware.pci_configuration = first.map(|entry| entry.base_address);
         }
         if firmware.cpu_count == 0 { Err(BadFirmware::NoProcessor) } else { Ok(firmware) }
     }

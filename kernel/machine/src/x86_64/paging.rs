@@ -10,7 +10,8 @@ use crate::System;
 use x86_64::registers::control::{Cr3, Cr3Flags, Cr4, Cr4Flags};
 use x86_64::structures::paging::mapper::MapToError;
 use x86_64::structures::paging::{
-    FrameAllocator, Mapper, OffsetPageTable, Page, PageTable, PageTableFlags, PhysFrame, Size4KiB,
+    FrameAllocator, Mapper, OffsetPageTable, Page, PageSize, PageTable, PageTableFlags, PhysFrame,
+    Size2MiB, Size4KiB,
 };
 use x86_64::{PhysAddr, VirtAddr};
 
@@ -168,11 +169,44 @@ impl Tables {
         flags: Flags,
         frames: &mut impl FrameAllocator<Size4KiB>,
     ) -> Result<(), MapError> {
+        // SAFETY: the caller's promise.
+        unsafe { self.map_sized::<Size4KiB>(address, frame, flags, frames) }
+    }
+
+    /// Maps one page of 2 MiB.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Tables::map`].
+    pub unsafe fn map_large(
+        &mut self,
+        address: u64,
+        frame: u64,
+        flags: Flags,
+        frames: &mut impl FrameAllocator<Size4KiB>,
+    ) -> Result<(), MapError> {
+        // SAFETY: the caller's promise.
+        unsafe { self.map_sized::<Size2MiB>(address, frame, flags, frames) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Tables::map`].
+    unsafe fn map_sized<S: PageSize>(
+        &mut self,
+        address: u64,
+        frame: u64,
+        flags: Flags,
+        frames: &mut impl FrameAllocator<Size4KiB>,
+    ) -> Result<(), MapError>
+    where
+        OffsetPageTable<'static>: Mapper<S>,
+    {
         debug_assert!(
             !flags.contains(Flags::WRITABLE) || flags.contains(Flags::NO_EXECUTE),
             "a page is writable or executable, not both"
         );
-        let page = Page::<Size4KiB>::containing_address(VirtAddr::new(address));
+        let page = Page::<S>::containing_address(VirtAddr::new(address));
         let frame = PhysFrame::containing_address(PhysAddr::new(frame));
         let parents = Flags::PRESENT | Flags::WRITABLE | (flags & Flags::USER_ACCESSIBLE);
         // SAFETY: the caller's promise.

@@ -29,7 +29,7 @@ use dispatch::{Class, CpuDispatch, Priority};
 use machine::MayFault;
 
 /// What a thread of a check does: it sees what all share, and its own number.
-pub type Body<S> = fn(&S, usize, &mut MayFault);
+pub(super) type Body<S> = fn(&S, usize, &mut MayFault);
 
 /// What a thread finds through its argument.
 struct Job<S> {
@@ -39,10 +39,10 @@ struct Job<S> {
 }
 
 /// Most threads of a check.
-const THREADS_MAX: usize = 128;
+pub(super) const THREADS_MAX: usize = 128;
 
 /// Runs a thread for each of `attributes`, at most [`THREADS_MAX`], and waits until all are over.
-pub fn run_threads<S: Sync>(
+pub(super) fn run_threads<S: Sync>(
     shared: &S,
     mut attributes: impl Iterator<Item = Attributes>,
     body: Body<S>,
