@@ -21,8 +21,8 @@
 
 use crate::capability::Atomic;
 use crate::{Cpu, System, backend, page_table, shoot_down};
-use atomics::{AtomicU64, Ordering, fence};
-use core::ops::{BitOr, Range};
+use atomics::{AtomicU32, AtomicU64, Ordering, fence};
+use core::ops::{BitOr, ControlFlow, Range};
 use core::sync::atomic::AtomicUsize;
 
 pub use page_table::PAGE;
@@ -109,6 +109,8 @@ pub struct Pmap {
     memory: &'static dyn TableMemory,
     /// Bit `n` set: processor `n` runs in it, or is about to, and may hold copies of its entries.
     active: AtomicU64,
+    /// How many are between a withdrawal and its shoot-down, and hold no lock of the pmap's owner.
+    pins: AtomicU32,
     /// How many tables it has, the root among them, and how many translations. Statistics.
     tables: AtomicUsize,
     resident: AtomicUsize,
@@ -126,6 +128,7 @@ impl Pmap {
             root,
             memory,
             active: AtomicU64::new(0),
+            pins: AtomicU32::new(0),
             tables: AtomicUsize::new(1),
             resident: AtomicUsize::new(0),
         })
@@ -193,6 +196,22 @@ impl Pmap {
         before
     }
 
+    /// The pmap stays, and whoever settles it ([`Pmap::settle`]) waits, until the result is dropped: for who
+    /// withdraws a translation of a pmap that is another's, and shoots it down after that. The caller knows
+    /// that the pmap is there: it has a translation still.
+    pub fn pin(&self) -> Pin<'_> {
+        self.pins.fetch_add(1, Ordering::Relaxed);
+        Pin(self)
+    }
+
+    /// Waits until what others have withdrawn is forgotten by every processor: an entry that is gone says
+    /// nothing of that. Spins, for no longer than a shoot-down takes.
+    pub fn settle(&self) {
+        while self.pins.load(Ordering::Acquire) != 0 {
+            crate::spin();
+        }
+    }
+
     /// Takes a translation out if it still leads to this frame, and returns what it was.
     pub fn withdraw(&self, address: u64, frame: u64) -> Option<Translation> {
         let before = page_table::update(self.find(address)?, |value| {
@@ -232,9 +251,14 @@ impl Pmap {
         })
     }
 
-    /// Shows every translation of a range, in order of address, each as it is when its turn comes.
-    /// Absent tables cost one step, however large what they would be for. `f` may change entries.
-    pub fn for_each(&self, range: Range<u64>, f: &mut dyn FnMut(u64, Translation)) {
+    /// Shows every translation of a range, in order of address, each as it is when its turn comes, until
+    /// `f` says that it is enough. Absent tables cost one step, however large what they would be for. `f`
+    /// may change entries.
+    pub fn for_each(
+        &self,
+        range: Range<u64>,
+        f: &mut dyn FnMut(u64, Translation) -> ControlFlow<()>,
+    ) {
         let end = range.end.min(USER_END);
         let mut address = range.start & !(PAGE - 1);
         while address < end {
@@ -247,8 +271,10 @@ impl Pmap {
                         let index = page_table::index(address, 1);
                         // SAFETY: as above.
                         let entry = unsafe { backend::pmap::peek(self.system, table, index) };
-                        if let Some(translation) = page_table::decode(entry) {
-                            f(address, translation);
+                        if let Some(translation) = page_table::decode(entry)
+                            && f(address, translation).is_break()
+                        {
+                            return;
                         }
                         address += PAGE;
                     }
@@ -313,12 +339,23 @@ impl Pmap {
             // SAFETY: a table of this pmap's, which nobody else uses any more.
             let entry = unsafe { backend::pmap::peek(self.system, table, index) };
             if level == 1 {
-                debug_assert!(entry == 0, "a pmap is dropped that still maps {entry:#x}");
+                // Whoever finds a mapping of a page's goes to the pmap that it names.
+                assert!(entry == 0, "a pmap is dropped that still maps {entry:#x}");
             } else if entry != 0 {
                 self.free(page_table::frame(entry), level - 1);
             }
         }
         self.memory.free_table(table);
+    }
+}
+
+/// See [`Pmap::pin`].
+pub struct Pin<'a>(&'a Pmap);
+
+impl Drop for Pin<'_> {
+    fn drop(&mut self) {
+        // The last look at the pmap.
+        self.0.pins.fetch_sub(1, Ordering::Release);
     }
 }
 
@@ -329,6 +366,7 @@ impl Drop for Pmap {
             return;
         }
         assert!(!self.is_active(), "a pmap is dropped in which a processor runs");
+        self.settle();
         self.free(self.root, page_table::LEVELS);
     }
 }

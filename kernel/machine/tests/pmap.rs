@@ -91,7 +91,10 @@ fn every_translation_of_a_range_is_shown() {
             }
             let shown = |range| {
                 let mut shown = Vec::new();
-                pmap.for_each(range, &mut |address, _| shown.push(address));
+                pmap.for_each(range, &mut |address, _| {
+                    shown.push(address);
+                    std::ops::ControlFlow::Continue(())
+                });
                 shown
             };
             assert_eq!(shown(0..USER_END), addresses);

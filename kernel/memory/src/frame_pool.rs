@@ -92,6 +92,15 @@ impl FramePool {
         self.low.store(low, Ordering::Relaxed);
     }
 
+    /// How many frames a class can have on this processor, at this moment.
+    pub fn available(&self, class: Class) -> u64 {
+        let level = pil::raise_anywhere(Pil::SPIN_MAX);
+        let free = self.allocator.lock_within(level.atomic()).free_frames();
+        // SAFETY: the only access in this section.
+        let cached = unsafe { self.caches.access(&level) }.count as u64;
+        free.saturating_sub(self.left_by(class)) + cached
+    }
+
     /// Whether memory was short when a cache was last filled.
     #[inline]
     pub fn is_low(&self) -> bool {

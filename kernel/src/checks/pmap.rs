@@ -77,7 +77,10 @@ impl Space {
 impl Drop for Space {
     fn drop(&mut self) {
         let pmap = &self.pmap;
-        pmap.for_each(0..USER_END, &mut |address, _| _ = pmap.exchange(address, None));
+        pmap.for_each(0..USER_END, &mut |address, _| {
+            pmap.exchange(address, None);
+            core::ops::ControlFlow::Continue(())
+        });
         self.frames.into_iter().for_each(free_frame);
     }
 }

@@ -4,6 +4,9 @@
 //! as a tree of entries that came in random order: about twice the logarithm, whatever the order they came in.
 //! With a hundred thousand entries a look takes some forty steps.
 //!
+//! The numbers come from a seed that no program knows: otherwise one could map its pages in an order that makes the
+//! tree as deep as it has entries, and the recursion here would run off the kernel's stack.
+//!
 //! Every node knows the range that its subtree spans and the widest gap in it, so that a place for a new entry
 //! is found without looking at them all.
 //!
@@ -118,7 +121,7 @@ fn join(lower: Link, upper: Link) -> Link {
 impl EntryTree {
     /// No entries.
     pub fn new() -> EntryTree {
-        EntryTree { root: None, count: 0, seed: 0x9e37_79b9 }
+        EntryTree { root: None, count: 0, seed: Vm::current().next_secret() as u32 | 1 }
     }
 
     /// How many entries there are.
@@ -300,7 +303,7 @@ impl Search {
     /// Looks through a subtree. If it finds a gap that ends there, `at` is where that begins.
     fn below(&mut self, tree: &Link) -> bool {
         let Some(node) = tree else { return false };
-        if node.span.end <= self.at {
+        if node.span.end <= self.at || node.span.start >= self.end {
             return false;
         }
         // No gap before it, and none inside.

@@ -32,6 +32,8 @@ const FANOUT: usize = 1 << FANOUT_SHIFT;
 
 /// The largest place is below 2 to this, with seven levels of nodes: more than all of an address space.
 const PLACE_BITS: u32 = 7 * FANOUT_SHIFT;
+/// The first place that no object has.
+pub(crate) const PLACES_MAX: u64 = 1 << PLACE_BITS;
 
 /// A slot of swap space: a page's worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -170,7 +172,7 @@ impl Index {
 
     /// The word for a place, made if it is not there.
     fn make_word(&self, place: u64) -> Result<&AtomicU64, OutOfMemory> {
-        assert!(place < 1 << PLACE_BITS, "place {place:#x} lies beyond every object");
+        assert!(place < PLACES_MAX, "place {place:#x} lies beyond every object");
         let mut root = self.root();
         while place >= root.end() {
             root = self.grow(root)?;

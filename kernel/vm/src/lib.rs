@@ -90,7 +90,9 @@ pub use space::Space;
 
 use busy::BusyChannels;
 use census::Census;
+use core::sync::atomic::{AtomicU64, Ordering};
 use machine::System;
+use machine::pmap::Pmap;
 use machine::slot::{Layer, Slot as LayerSlot};
 use memory::{PageSource, Slab};
 use page_daemon::Daemon;
@@ -120,13 +122,22 @@ pub struct Vm {
     pub(crate) nodes: Slab<index::Node>,
     pub(crate) mappings: Slab<reverse_map::Further>,
     pub(crate) entries: Slab<entry_tree::Node>,
+    pub(crate) pmaps: Slab<Pmap>,
     pub(crate) transfers: Slab<store::Transfer>,
     hook: Option<Hook>,
+    /// What programs must not know: with it they could make trees of entries as deep as they like.
+    secret: AtomicU64,
 }
 
 impl Vm {
     /// Virtual memory with these pages, whose own data comes from `source`. `hook` is called at schedule points.
-    pub fn new(pages: Pages, source: &'static dyn PageSource, hook: Option<Hook>) -> Vm {
+    /// `secret` is a number that programs do not know.
+    pub fn new(
+        pages: Pages,
+        source: &'static dyn PageSource,
+        secret: u64,
+        hook: Option<Hook>,
+    ) -> Vm {
         Vm {
             pages,
             census: Census::default(),
@@ -140,8 +151,10 @@ impl Vm {
             nodes: Slab::new(source),
             mappings: Slab::new(source),
             entries: Slab::new(source),
+            pmaps: Slab::new(source),
             transfers: Slab::new(source),
             hook,
+            secret: AtomicU64::new(secret),
         }
     }
 
@@ -154,6 +167,15 @@ impl Vm {
     #[inline]
     pub fn current() -> &'static Vm {
         System::current().slots().get(&SLOT)
+    }
+
+    /// A number that programs cannot guess, another one each time.
+    pub(crate) fn next_secret(&self) -> u64 {
+        // Steele, Lea and Flood's SplitMix.
+        let state = self.secret.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+        let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
     }
 
     pub(crate) fn schedule_hook(&self) -> Option<Hook> {
@@ -170,15 +192,16 @@ impl Vm {
         self.shortage.waiting()
     }
 
-    /// How many objects, entries, index nodes, further mappings and transfers there are, to be compared with what
-    /// there was.
-    pub fn live(&self) -> [u64; 5] {
+    /// How many objects, entries, index nodes, further mappings, transfers and physical maps there are, to be
+    /// compared with what there was.
+    pub fn live(&self) -> [u64; 6] {
         [
             self.objects.counts().live,
             self.entries.counts().live,
             self.nodes.counts().live,
             self.mappings.counts().live,
             self.transfers.counts().live,
+            self.pmaps.counts().live,
         ]
     }
 }

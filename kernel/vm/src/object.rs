@@ -43,6 +43,9 @@ use core::ptr::NonNull;
 use dispatch::{MayBlock, RwLock, RwReadGuard, RwWriteGuard, WaitChannel};
 use memory::{FrameNumber, OutOfMemory, SlabBox};
 
+/// Most pages of an object.
+pub const PLACES_MAX: u64 = crate::index::PLACES_MAX;
+
 /// Where an object's pages come from.
 #[derive(Clone, Copy)]
 pub enum Kind {
@@ -94,6 +97,8 @@ pub enum Mapped {
 /// An object. See the module.
 pub struct Object {
     kind: Kind,
+    /// See [`Shape::pages`], which does not change.
+    pages: u64,
     lock: RwLock<Shape>,
     pub(crate) index: Index,
     holds: AtomicU32,
@@ -130,6 +135,7 @@ impl Object {
         };
         let object = Vm::current().objects.allocate_with(|| Object {
             kind,
+            pages,
             lock: RwLock::new(shape),
             index: Index::new(),
             holds: AtomicU32::new(1),
@@ -150,6 +156,16 @@ impl Object {
     #[inline]
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// Whether it is a file.
+    pub fn is_file(&self) -> bool {
+        matches!(self.kind, Kind::File(_))
+    }
+
+    /// How many pages it was made for.
+    pub fn pages(&self) -> u64 {
+        self.pages
     }
 
     /// Its lock, for reading.
@@ -188,9 +204,9 @@ impl Object {
         }
     }
 
-    /// A further reference leads to places that have one already.
-    pub(crate) fn note_mapped_often(&self) {
-        self.mapped_often.store(true, Ordering::Relaxed);
+    /// A further reference leads to places that have one already, or none does. The lock for writing is held.
+    pub(crate) fn note_mapped_often(&self, often: bool) {
+        self.mapped_often.store(often || !self.kind.is_anonymous(), Ordering::Relaxed);
     }
 
     /// Changes the count of references. The lock for writing is held.

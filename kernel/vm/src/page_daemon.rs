@@ -93,6 +93,7 @@ pub fn run(goals: Goals, victims: &dyn Victims, may_fault: &mut MayFault) {
                     break;
                 }
             }
+            vm.shortage.relieve();
             // All may have been used a moment ago: each round takes the note of that away.
             if fruitless >= FRUITLESS {
                 fruitless = 0;

@@ -27,8 +27,11 @@ pub(crate) fn source(
     place: u64,
     content: Content,
 ) -> Result<Option<Source>, Outcome> {
+    if let Some(slot) = content.swapped() {
+        return Ok(Some(Source::Swap(slot)));
+    }
     match object.kind() {
-        Kind::Anonymous => Ok(content.swapped().map(Source::Swap)),
+        Kind::Anonymous => Ok(None),
         Kind::File(file) if place < file.pages() => Ok(Some(Source::File(file))),
         Kind::File(_) | Kind::Device(_) => Err(Outcome::Failed(FaultError::BehindEnd)),
     }
@@ -107,6 +110,6 @@ fn lies_next(source: Source, place: u64, ahead: u64, content: Content) -> bool {
             Source::Swap(slot) => {
                 content.swapped().is_some_and(|next| u64::from(next.0) == u64::from(slot.0) + ahead)
             }
-            Source::File(file) => place + ahead < file.pages(),
+            Source::File(file) => content.swapped().is_none() && place + ahead < file.pages(),
         }
 }

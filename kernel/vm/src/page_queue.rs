@@ -33,6 +33,9 @@ pub enum Queue {
     Laundry = 2,
 }
 
+/// Most busy pages that are passed by at a time.
+const BUSY_MAX: u32 = 64;
+
 /// In no queue.
 const NONE: u8 = 3;
 
@@ -84,29 +87,32 @@ impl Queues {
     /// A page has been used: one that is in no queue, and not wired, gets into one. The caller has it busy.
     #[inline]
     pub(crate) fn note_use(&self, page: &'static Page) {
-        if page.queue.is_out() && page.wired() == 0 {
+        if page.queue.is_out() {
             self.put(page, Queue::Active);
         }
     }
 
-    /// Puts a page at the end of a queue, out of the one that it may be in. The caller has it busy.
+    /// Puts a page at the end of a queue, out of the one that it may be in; a wired one into none. The caller has it
+    /// busy.
     pub(crate) fn put(&self, page: &'static Page, queue: Queue) {
         let mut lists = self.lists.lock_anywhere();
         unlink(&mut lists, page);
-        link(&mut lists[queue as usize], page, queue);
+        // Who wires it counts first, and comes here to take it out after that.
+        if page.wired() == 0 {
+            link(&mut lists[queue as usize], page, queue);
+        }
     }
 
     /// Takes a page out of its queue, if it is in one.
     pub(crate) fn remove(&self, page: &'static Page) {
-        if !page.queue.is_out() {
-            unlink(&mut self.lists.lock_anywhere(), page);
-        }
+        unlink(&mut self.lists.lock_anywhere(), page);
     }
 
     /// Takes the first page of a queue that nobody has busy, out of at most `limit`, and makes it exclusively
     /// busy. Those that are busy go to the end: they are in use.
     pub(crate) fn take_first(&self, queue: Queue, limit: u32) -> Option<Exclusive> {
-        for _ in 0..limit {
+        // Pages that are busy are few; who meets many of them comes again later.
+        for _ in 0..limit.min(BUSY_MAX) {
             let mut lists = self.lists.lock_anywhere();
             let first = lists[queue as usize].first;
             if first == NIL {

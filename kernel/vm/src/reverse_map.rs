@@ -6,11 +6,13 @@
 //! Invariants:
 //! - who *adds* a mapping has the page busy in one way or the other, and reads the map: so who has the page
 //!   exclusively, and has unmapped it, knows that it stays unmapped;
-//! - the entry of the page table is made before the mapping is added; it is withdrawn, *and forgotten by every
-//!   processor*, before the mapping is removed. So who finds no mapping knows that nobody reaches the page;
+//! - the mapping is added before the entry of the page table is made; the entry is withdrawn, *and forgotten by
+//!   every processor*, before the mapping is removed. So who finds no mapping knows that nobody reaches the page;
 //! - who finds one may find its entry gone, or leading elsewhere by now: [`Pmap::withdraw`] takes away only
 //!   what it is told to expect;
-//! - a physical map outlives its mappings: it goes when it is empty, so it is found and used under the lock.
+//! - who changes an entry harvests what it said with the page's lock held: who finds it gone finds that on the
+//!   page;
+//! - a physical map outlives its mappings: it goes when it is empty, and nobody has it pinned ([`Pmap::pin`]).
 //!
 //! The pmap modules of BSD call such a mapping a *pv entry*.
 
@@ -187,7 +189,9 @@ impl Page {
     /// Takes a mapping away whose entry has been withdrawn and forgotten. Somebody who unmapped the page
     /// everywhere may have been faster.
     pub(crate) fn remove_mapping(&'static self, pmap: &Pmap, address: u64) {
-        let taken = self.mappings.0.lock_anywhere().take(pmap, address);
+        let mut list = self.mappings.0.lock_anywhere();
+        let taken = list.take(pmap, address);
+        // With the lock held: a page without mappings may be freed, and is not wired then.
         if taken.is_some_and(|taken| taken.wired) {
             self.unwire();
         }
@@ -218,15 +222,33 @@ pub(crate) fn harvest(page: &Page, translation: &Translation) {
     }
 }
 
+impl Page {
+    /// Changes the entry that maps this page at an address, and notes what processors had noted there. In one
+    /// step, as far as [`unmap_all`] is concerned: who finds the entry gone finds what it said on the page.
+    pub(crate) fn change_mapping(
+        &self,
+        change: impl FnOnce() -> Option<Translation>,
+    ) -> Option<Translation> {
+        let _list = self.mappings.0.lock_anywhere();
+        let before = change();
+        if let Some(before) = &before {
+            harvest(self, before);
+        }
+        before
+    }
+}
+
 /// Unmaps a page everywhere, and returns when no processor can reach it any more. What processors had noted
 /// is on the page then.
 pub(crate) fn unmap_all(page: &Exclusive) {
     let frame = page.page().address();
     let mut list = page.mappings.0.lock_anywhere();
     while let Some(mapping) = list.pop() {
-        // SAFETY: it was in the list until just now, and who takes the physical map down has to wait for
-        // the lock to take this mapping away.
+        // SAFETY: it was in the list until just now. Either its entry is there still, and goes only below; or
+        // who took it has to wait for the lock to take the mapping away.
         let pmap = unsafe { mapping.pmap() };
+        // From the withdrawal on nothing else tells the pmap's owner that somebody is at work here.
+        let _pin = pmap.pin();
         let translation = pmap.withdraw(mapping.address, frame);
         // Also if somebody else has just withdrawn it: processors may not have forgotten it yet.
         pmap.shoot_down(mapping.address..mapping.address + PAGE_SIZE);

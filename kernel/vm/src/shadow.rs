@@ -19,13 +19,15 @@ use crate::object::{Mapped, Object, ObjectRef, Shape};
 use crate::page::{Page, wait};
 use dispatch::MayBlock;
 use machine::MayFault;
-use memory::OutOfMemory;
 
 /// One more map entry refers to the object.
 pub(crate) fn refer(object: &ObjectRef, mapped: Mapped, may_block: &mut impl MayBlock) {
     let mut shape = object.write(may_block);
-    if mapped == Mapped::Often {
-        object.note_mapped_often();
+    match mapped {
+        Mapped::Often => object.note_mapped_often(true),
+        // Whoever else there was is gone, and the only way in is the entry that is being cut.
+        Mapped::Once if shape.references == 1 => object.note_mapped_often(false),
+        Mapped::Once => {}
     }
     let references = shape.references + 1;
     object.set_references(&mut shape, references);
@@ -48,26 +50,43 @@ pub(crate) fn count_entry(object: &ObjectRef, difference: i64) {
     }
 }
 
+/// What a writer gets ([`make`]).
+pub(crate) enum Writable {
+    /// A shadow, in front of the object.
+    Shadow(ObjectRef),
+    /// The object itself: nobody else has it any more.
+    Same(ObjectRef),
+    /// There is no memory for a shadow; the object as it was.
+    OutOfMemory(ObjectRef),
+}
+
 /// Puts a shadow of `pages` pages in front of an object, whose place `offset` is the shadow's first. The
-/// caller's reference to the object becomes the shadow's; the caller gets the one to the shadow.
+/// caller's reference to the object becomes the shadow's; the caller gets the one to the shadow. An object that
+/// nobody else refers to needs none; that is looked at under its lock, for who refers to it may be letting go.
 pub(crate) fn make(
     object: ObjectRef,
     offset: u64,
     pages: u64,
     may_fault: &mut MayFault,
-) -> Result<ObjectRef, (OutOfMemory, ObjectRef)> {
-    let shadow = match Object::anonymous(pages) {
-        Ok(shadow) => shadow,
-        Err(error) => return Err((error, object)),
+) -> Writable {
+    let mut below = object.write(may_fault);
+    if object.kind().is_anonymous() && below.references == 1 {
+        drop(below);
+        return Writable::Same(object);
+    }
+    let Ok(shadow) = Object::anonymous(pages) else {
+        drop(below);
+        return Writable::OutOfMemory(object);
     };
     // Nobody knows the shadow yet, so the order of the locks is free.
     let mut shape = shadow.write(may_fault);
-    add_shadow(&mut object.write(may_fault), &shadow);
+    add_shadow(&mut below, &shadow);
+    drop(below);
     shape.backing_offset = offset;
     shape.backing = Some(object);
     drop(shape);
     Vm::current().census.shadows_made.add(1);
-    Ok(shadow)
+    Writable::Shadow(shadow)
 }
 
 /// One of the references to an object is a shadow's from now on. The object's lock is held for writing.

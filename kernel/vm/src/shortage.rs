@@ -12,6 +12,15 @@ use memory::{Class, FrameNumber, Memory, OutOfMemory};
 /// Free frames above which nobody need be modest.
 const PLENTY: u64 = 64;
 
+/// What a fault may need at most, in frames: its page, the source, tables, slabs. With less, faults would wake up
+/// only to find that again.
+const ENOUGH: u64 = 8;
+
+/// Whether the running thread could get as much as a fault may need.
+fn is_enough() -> bool {
+    Memory::current().frames.available(Class::Ordinary) >= ENOUGH
+}
+
 /// Who waits for memory. See the module.
 pub(crate) struct Shortage {
     /// Threads that wait, or are about to.
@@ -71,27 +80,37 @@ impl Shortage {
         // First the count, then the look; who frees: first the frame, then the count.
         fence(Ordering::SeqCst);
         let before = self.freed.load(Ordering::Relaxed);
-        let woken = match Memory::current().frames.allocate_as(Class::Ordinary) {
-            Ok(frame) => {
-                Memory::current().frames.free_anywhere(frame);
-                Woken::ByEvent
-            }
-            Err(OutOfMemory) => {
-                self.acute.store(true, Ordering::Release);
-                self.call_daemon();
-                let none_freed = || self.freed.load(Ordering::Relaxed) == before;
-                self.channel.sleep_while_interruptible(none_freed, may_fault)
-            }
+        let woken = if is_enough() {
+            Woken::ByEvent
+        } else {
+            self.acute.store(true, Ordering::Release);
+            self.call_daemon();
+            let none_freed = || self.freed.load(Ordering::Relaxed) == before;
+            self.channel.sleep_while_interruptible(none_freed, may_fault)
         };
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         woken
     }
 
-    /// A frame has been freed.
+    /// A page has been freed.
     #[inline]
     pub(crate) fn note_free(&self) {
         fence(Ordering::SeqCst);
         if self.waiting.load(Ordering::Relaxed) != 0 {
+            self.wake_all();
+        }
+    }
+
+    /// Wakes those who wait if there is memory by now: page tables and slabs free frames too, and do not say so.
+    pub(crate) fn relieve(&self) {
+        if self.is_acute() && is_enough() {
+            self.wake_all();
+        }
+    }
+
+    #[cold]
+    fn wake_all(&self) {
+        if is_enough() {
             self.acute.store(false, Ordering::Relaxed);
             self.freed.fetch_add(1, Ordering::Relaxed);
             self.channel.wake_all();

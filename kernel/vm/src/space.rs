@@ -9,14 +9,14 @@ use crate::entry::{Advice, Entry, Inheritance};
 use crate::entry_tree::{EntryRoom, EntryTree};
 use crate::fault::{self, FaultError};
 use crate::map::{ENTRIES_MAX, Map, MapError, Place, Request, Rooms};
-use crate::object::{Mapped, Object, ObjectRef};
+use crate::object::{Mapped, Object, ObjectRef, PLACES_MAX};
 use crate::page::{PAGE_SHIFT, PAGE_SIZE};
-use crate::shadow::{self, count_entry, refer};
-use core::ops::Range;
+use crate::shadow::{self, Writable, count_entry, refer};
+use core::ops::{ControlFlow, Range};
 use dispatch::RwLock;
 use machine::MayFault;
 use machine::pmap::{Pmap, Rights, TableMemory, USER_END};
-use memory::{FrameNumber, OutOfMemory};
+use memory::{FrameNumber, OutOfMemory, SlabBox};
 
 /// The lowest address that may be mapped: null pointers lead nowhere.
 pub const USER_START: u64 = 0x1_0000;
@@ -24,13 +24,15 @@ pub const USER_START: u64 = 0x1_0000;
 /// An address space. See the module.
 pub struct Space {
     map: RwLock<Map>,
-    pmap: Pmap,
+    /// In a place of its own: pages know its address.
+    pmap: SlabBox<Pmap>,
 }
 
 impl Space {
     /// An empty one, whose page tables come from `tables`.
     pub fn new(tables: &'static dyn TableMemory) -> Result<Space, OutOfMemory> {
         let pmap = Pmap::new(tables).map_err(|_| OutOfMemory)?;
+        let pmap = Vm::current().pmaps.allocate(pmap).map_err(|(error, _)| error)?;
         Ok(Space { map: RwLock::new(Map::new(USER_START..USER_END)), pmap })
     }
 
@@ -74,9 +76,7 @@ impl Space {
         object: Option<&(ObjectRef, u64)>,
         may_fault: &mut MayFault,
     ) -> Result<u64, MapError> {
-        if request.length == 0 || !is_whole(request.length) || !is_whole(request.address) {
-            return Err(MapError::BadRange);
-        }
+        check(request, object)?;
         let (mut rooms, room) = (Rooms::get()?, EntryRoom::get()?);
         let mut map = self.map.write(may_fault);
         let address = match request.place {
@@ -102,7 +102,7 @@ impl Space {
         let entry = Entry {
             object: object.map(|(object, _)| object.clone()),
             offset: object.map_or(0, |(_, offset)| *offset),
-            rights: request.rights,
+            rights: normal(request.rights)?,
             rights_max: request.rights_max,
             inheritance: request.inheritance,
             needs_copy: object.is_some() && !request.shared,
@@ -199,6 +199,7 @@ impl Space {
         rights: Rights,
         may_fault: &mut MayFault,
     ) -> Result<(), MapError> {
+        let rights = normal(rights)?;
         let check = |entry: &Entry| {
             if entry.rights_max.contains(rights) { Ok(()) } else { Err(MapError::NotPermitted) }
         };
@@ -214,10 +215,13 @@ impl Space {
                 self.pmap.restrict(address, keep);
                 is_changed = true;
             }
+            ControlFlow::Continue(())
         });
         if is_changed {
             self.pmap.shoot_down(range);
         }
+        // What was gone already may not be forgotten yet.
+        self.pmap.settle();
     }
 
     /// Changes what a child gets of a range.
@@ -267,6 +271,7 @@ impl Space {
             if pages.is_managed(frame) {
                 pages.page_of(frame).set_wired(&self.pmap, address, wired);
             }
+            ControlFlow::Continue(())
         });
     }
 
@@ -340,6 +345,32 @@ fn is_whole(number: u64) -> bool {
     number.is_multiple_of(PAGE_SIZE)
 }
 
+/// Rights as entries have them: who may write or execute may read, and nobody may do both.
+fn normal(rights: Rights) -> Result<Rights, MapError> {
+    if rights.contains(Rights::WRITE | Rights::EXECUTE) {
+        return Err(MapError::NotPermitted);
+    }
+    Ok(if rights == Rights::NONE { rights } else { rights | Rights::READ })
+}
+
+/// Whether a request can be meant.
+fn check(request: &Request, object: Option<&(ObjectRef, u64)>) -> Result<(), MapError> {
+    if request.length == 0 || !is_whole(request.length) || !is_whole(request.address) {
+        return Err(MapError::BadRange);
+    }
+    normal(request.rights)?;
+    let is_good = request.stacks.is_none_or(|stacks| {
+        is_whole(stacks.stride) && stacks.stride > PAGE_SIZE && stacks.stride <= USER_END
+    });
+    let pages = request.length >> PAGE_SHIFT;
+    let fits = object.is_none_or(|(object, offset)| {
+        // A file may grow; what lies behind its end is found out by who touches it.
+        let limit = if object.is_file() { PLACES_MAX } else { object.pages() };
+        offset.checked_add(pages).is_some_and(|end| end <= limit.min(PLACES_MAX))
+    });
+    if is_good && fits && pages <= PLACES_MAX { Ok(()) } else { Err(MapError::BadRange) }
+}
+
 /// A range of whole pages of the user's.
 fn checked(start: u64, length: u64) -> Result<Range<u64>, MapError> {
     let end = start.checked_add(length).ok_or(MapError::BadRange)?;
@@ -365,15 +396,19 @@ fn give_object(
         entry.needs_copy = false;
         return Ok(());
     };
-    if !(entry.needs_copy && writes) || object.kind().is_anonymous() && object.references() == 1 {
-        // Nobody else has it any more, or nothing is to be copied.
-        entry.needs_copy &= !writes;
+    if !(entry.needs_copy && writes) {
+        // Nothing is to be copied.
         entry.object = Some(object);
         return Ok(());
     }
     let was_anonymous = object.kind().is_anonymous();
     match shadow::make(object, entry.offset - phase, pages, may_fault) {
-        Ok(shadow) => {
+        Writable::Same(object) => {
+            entry.object = Some(object);
+            entry.needs_copy = false;
+            Ok(())
+        }
+        Writable::Shadow(shadow) => {
             if !was_anonymous {
                 count_entry(&shadow, 1);
             }
@@ -382,9 +417,9 @@ fn give_object(
             entry.needs_copy = false;
             Ok(())
         }
-        Err((error, object)) => {
+        Writable::OutOfMemory(object) => {
             entry.object = Some(object);
-            Err(error)
+            Err(OutOfMemory)
         }
     }
 }
@@ -407,9 +442,17 @@ fn copy_entries(map: &mut Map, child: &Space, may_fault: &mut MayFault) -> Resul
                     give_object(entry, true, may_fault)?;
                 }
             }
-            Inheritance::Copy => entry.needs_copy = entry.object.is_some(),
+            // What was made to be shared stays so: only the child has a copy from now on.
+            Inheritance::Copy => entry.needs_copy |= entry.object.is_some() && !entry.shared,
         }
-        let copy = Entry { wired: 0, object: entry.object.clone(), ..*entry };
+        let is_copy = entry.inheritance == Inheritance::Copy;
+        let copy = Entry {
+            wired: 0,
+            object: entry.object.clone(),
+            needs_copy: is_copy && entry.object.is_some(),
+            shared: entry.shared && !is_copy,
+            ..*entry
+        };
         if let Some(object) = &copy.object {
             refer(object, Mapped::Often, may_fault);
         }

@@ -16,6 +16,7 @@
 use crate::Vm;
 use crate::object::ObjectRef;
 use crate::page::{Exclusive, PAGE_SIZE, Page};
+use crate::page_queue::Queue;
 use atomics::{AtomicU8, Ordering};
 use core::ptr::NonNull;
 use dispatch::Woken;
@@ -230,6 +231,8 @@ fn done(transfer: NonNull<Transfer>, result: Result<(), DeviceError>) {
             }
             page.set_clean();
             page.set_valid();
+            // Nobody may ever touch it, and then somebody must be able to take it away.
+            Vm::current().queues.put(page.page(), Queue::Inactive);
         }
         if wanted.is_none() {
             wanted = Some(page);

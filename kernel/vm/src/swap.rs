@@ -14,6 +14,9 @@ use crate::store::Store;
 use core::ops::Range;
 use machine::SpinLock;
 
+/// Most runs that are looked at for a long one.
+const LOOKS: u32 = 256;
+
 /// Slots of a word.
 const WORD: u32 = u64::BITS;
 
@@ -125,6 +128,7 @@ impl Map {
 
     fn find(&self, wanted: u32) -> Range<u32> {
         let mut best = 0..0;
+        let mut looks = 0;
         for range in [self.next..self.slots, 0..self.next] {
             let mut from = range.start;
             while let Some(start) = self.first_free(from..range.end) {
@@ -133,7 +137,9 @@ impl Map {
                 if end - start > best.end - best.start {
                     best = start..end;
                 }
-                if best.end - best.start == wanted {
+                // Where there are only short runs, looking for a long one would take too long.
+                looks += 1;
+                if best.end - best.start == wanted || looks == LOOKS {
                     return best;
                 }
                 from = end;

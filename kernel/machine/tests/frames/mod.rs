@@ -6,6 +6,7 @@ use machine::pmap::{Rights, TableMemory, Translation};
 use machine::sim::{self, Machine, physical};
 use machine::{Pmap, content};
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
 
 pub const PAGE: u64 = machine::pmap::PAGE;
@@ -88,7 +89,10 @@ pub fn run(cpus: usize, body: impl FnOnce(&Machine, &'static Frames, &'static Pm
         machine.join();
         // So that it may be dropped.
         let mut mapped = Vec::new();
-        pmap.for_each(0..u64::MAX, &mut |address, _| mapped.push(address));
+        pmap.for_each(0..u64::MAX, &mut |address, _| {
+            mapped.push(address);
+            ControlFlow::Continue(())
+        });
         for address in mapped {
             pmap.exchange(address, None);
         }

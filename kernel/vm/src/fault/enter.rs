@@ -8,9 +8,10 @@
 use super::{Fault, Outcome, Target, read_only};
 use crate::Vm;
 use crate::page::{Held, PAGE_SIZE, Page};
-use crate::reverse_map::{Room, harvest};
+use crate::reverse_map::Room;
 use crate::schedule::{Point, point};
 use crate::space::Space;
+use core::ops::ControlFlow;
 use machine::MayFault;
 use machine::pmap::{Pmap, Rights, Translation};
 use memory::{FrameNumber, OutOfMemory};
@@ -26,17 +27,19 @@ impl Fault<'_> {
     ) -> Outcome {
         point(Point::FaultEnters, may_fault);
         let page = held.page();
-        match enter(self.space.pmap(), self.address, page, rights, wired, may_fault) {
+        let outcome = match enter(self.space.pmap(), self.address, page, rights, wired, may_fault) {
             Ok(()) => {
                 if self.writes() {
                     page.note_dirty();
                 }
                 page.note_reference();
-                Vm::current().queues.note_use(page);
                 Outcome::Done
             }
             Err(error) => error.into(),
-        }
+        };
+        // Also if it could not be entered: somebody must be able to take it away.
+        Vm::current().queues.note_use(page);
+        outcome
     }
 
     /// Enters a frame of a device, which has no page.
@@ -73,7 +76,13 @@ fn enter(
     add_mapping(page, pmap, address, wired)?;
     let replaces = before.is_some();
     let first = if replaces && !cfg!(feature = "bug-cow-tlb") { read_only(rights) } else { rights };
-    if let Some(old) = pmap.exchange(address, Some(Translation::new(frame, first))) {
+    let exchange = || pmap.exchange(address, Some(Translation::new(frame, first)));
+    let managed = before.map(|before| FrameNumber::containing(before.frame));
+    let old = match managed.filter(|frame| Vm::current().pages.is_managed(*frame)) {
+        Some(frame) => Vm::current().pages.page_of(frame).change_mapping(exchange),
+        None => exchange(),
+    };
+    if let Some(old) = old {
         let is_same = old.frame == frame;
         if !is_same {
             debug_assert!(replaces, "two threads entered different pages at one address");
@@ -109,7 +118,6 @@ fn forget(pmap: &Pmap, address: u64, old: &Translation) {
     if Vm::current().pages.is_managed(frame) {
         let page = Vm::current().pages.page_of(frame);
         page.remove_mapping(pmap, address);
-        harvest(page, old);
     }
 }
 
@@ -125,13 +133,16 @@ pub(crate) fn remove(space: &Space, range: core::ops::Range<u64>) {
         let mut batch = [(0, Translation::new(0, Rights::NONE)); BATCH];
         let mut count = 0;
         let mut end = range.end;
-        pmap.for_each(from..range.end, &mut |address, _| {
+        pmap.for_each(from..range.end, &mut |address, translation| {
             if count == BATCH {
-                end = end.min(address);
-            } else if let Some(old) = pmap.exchange(address, None) {
+                end = address;
+                return ControlFlow::Break(());
+            }
+            if let Some(old) = take_out(pmap, address, &translation) {
                 batch[count] = (address, old);
                 count += 1;
             }
+            ControlFlow::Continue(())
         });
         if count != 0 {
             pmap.shoot_down(from..end);
@@ -140,5 +151,19 @@ pub(crate) fn remove(space: &Space, range: core::ops::Range<u64>) {
             forget(pmap, *address, old);
         }
         from = end;
+    }
+    // What was gone already may not be forgotten yet.
+    pmap.settle();
+}
+
+/// Takes a translation out that was there a moment ago.
+fn take_out(pmap: &Pmap, address: u64, there: &Translation) -> Option<Translation> {
+    let frame = FrameNumber::containing(there.frame);
+    if Vm::current().pages.is_managed(frame) {
+        let page = Vm::current().pages.page_of(frame);
+        // Nobody enters anything at this address, so it leads there or nowhere.
+        page.change_mapping(|| pmap.withdraw(address, there.frame))
+    } else {
+        pmap.exchange(address, None)
     }
 }

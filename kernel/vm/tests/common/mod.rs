@@ -84,7 +84,7 @@ fn prepare(machine: &Machine, frames: u64, hook: Option<Hook>) {
     let pages: &'static Vec<Page> = machine.keep((0..frames).map(|_| Page::new()).collect());
     let arena: &'static Arena = machine.keep(Arena(Mutex::default()));
     let pages = Pages::new(FrameNumber::new(FIRST), pages);
-    let vm: &'static Vm = machine.keep(Vm::new(pages, arena, hook));
+    let vm: &'static Vm = machine.keep(Vm::new(pages, arena, 7, hook));
     vm.install(machine.system());
 }
 
@@ -105,7 +105,11 @@ pub fn run_hooked(
         move |may_fault| {
             main(may_fault);
             let vm = Vm::current();
-            assert_eq!(vm.live(), [0; 5], "objects, entries, nodes, mappings, transfers are left");
+            assert_eq!(
+                vm.live(),
+                [0; 6],
+                "objects, entries, nodes, mappings, transfers, maps are left"
+            );
             assert_eq!(Memory::current().frames.free_frames(), frames, "frames are left");
             let swap = vm.swap.counts();
             assert_eq!(swap.free, swap.slots, "slots are left");
