@@ -5,7 +5,7 @@ use super::processors::wait_until;
 use super::stacks::thread_stack;
 use super::{Outcome, Run, Shared, Wrong, ensure};
 use crate::kernel::Kernel;
-use crate::program;
+use crate::process;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use dispatch::interrupt_thread::InterruptContext;
@@ -286,8 +286,8 @@ pub fn handlers_over_user_mode_may_switch(run: &mut Run<'_>) -> Outcome {
     set_timer(preempt::disable(run.may_fault).atomic());
     // Until enough have met user mode, and not the kernel on its behalf.
     for _ in 0..RUNS {
-        let outcome = program::run(run.kernel, "hello", run.may_fault);
-        ensure!(outcome == Ok(program::Outcome::Exited(0)), "'hello' came to {outcome:?}");
+        let outcome = process::run(run.kernel, "hello", run.may_fault);
+        ensure!(outcome == Ok(process::Outcome::Exited(0)), "'hello' came to {outcome:?}");
         if of_user().load(Ordering::Relaxed) >= 10 {
             break;
         }

@@ -7,7 +7,7 @@
 pub mod calls;
 pub mod entry;
 
-pub use entry::{enter_user, entry_address};
+pub use entry::{enter_user, enter_user_with, entry_address};
 
 use crate::kernel::{PerCpu, count};
 use abi::calls::OWN_BASE;

@@ -180,12 +180,6 @@ impl Object {
         self.lock.write(may_block)
     }
 
-    /// Its address, by which pages name it.
-    #[inline]
-    pub(crate) fn address(&self) -> usize {
-        core::ptr::from_ref(self).addr()
-    }
-
     /// How many references it has, at this moment. Who maps it by an entry of a map that is locked, and
     /// reads 1, knows that nobody else will come: only that entry could be copied.
     #[inline]
@@ -263,13 +257,22 @@ impl Object {
         self.changed.sleep_while(|| self.merging.load(Ordering::Acquire), may_block);
     }
 
-    /// The resident pages and swap slots that it has, counted one by one. For statistics and tests.
-    pub fn count_pages(&self, may_block: &mut impl MayBlock) -> (u64, u64) {
+    /// The resident pages that it has at a range of places, and the pages that are in swap space only, counted one by
+    /// one.
+    pub fn count_pages(
+        &self,
+        places: core::ops::Range<u64>,
+        may_block: &mut impl MayBlock,
+    ) -> (u64, u64) {
         let _shape = self.read(may_block);
-        let (mut resident, mut swapped, mut from) = (0, 0, 0);
-        while let Some((place, content)) = self.index.next(from) {
-            resident += u64::from(content.resident().is_some());
-            swapped += u64::from(content.swapped().is_some());
+        let (mut resident, mut swapped, mut from) = (0, 0, places.start);
+        while let Some((place, content)) =
+            self.index.next(from).filter(|(place, _)| *place < places.end)
+        {
+            match content.resident() {
+                Some(_) => resident += 1,
+                None => swapped += u64::from(content.swapped().is_some()),
+            }
             from = place + 1;
         }
         (resident, swapped)

@@ -4,17 +4,19 @@
 //! addresses, null, pairs of the auxiliary vector, the null pair; then the strings. The stack
 //! pointer is a multiple of 16.
 
-use crate::program::CannotRun;
-use crate::program::address_space::AddressSpace;
-use crate::program::image::{HEADER_SIZE, Image};
+use crate::process::CannotRun;
+use crate::process::image::{HEADER_SIZE, Image};
 use alloc::vec::Vec;
-use machine::time;
-use machine::x86_64::paging::Flags;
+use machine::pmap::Rights;
 use machine::x86_64::stack::PAGE;
-use machine::x86_64::user_copy::USER_END;
+use machine::x86_64::user_copy::{self, USER_END};
+use machine::{MayFault, time};
+use vm::Space;
+use vm::entry::{Inheritance, Stacks};
+use vm::map::{Place, Request};
 
-/// The stack's pages; the page below them stays absent.
-const STACK_PAGES: u64 = 32;
+/// What the stack may grow to, with the guard page below it. Its pages come when they are touched.
+const STACK_SIZE: u64 = 8 << 20;
 /// Most of the stack that arguments may take.
 const ARGUMENTS_MAX: usize = 16 << 10;
 
@@ -29,10 +31,15 @@ mod key {
     pub const RANDOM: u64 = 25;
 }
 
-/// Makes the stack; `words` are the arguments, each with a null byte behind it. Returns the stack
-/// pointer.
-pub fn make_stack(space: &mut AddressSpace, words: &[u8], image: &Image) -> Result<u64, CannotRun> {
-    let top = USER_END;
+/// Makes the stack of the running process; `words` are the arguments, each with a null byte behind it. Returns the
+/// stack pointer.
+pub fn make_stack(
+    space: &Space,
+    words: &[u8],
+    image: &Image,
+    may_fault: &mut MayFault,
+) -> Result<u64, CannotRun> {
+    let top = USER_END & !(STACK_SIZE - 1);
     // Not random enough for secrets, but different in every run that is not replayed.
     let random = [time::now(), time::now().wrapping_mul(0x9e37_79b9_7f4a_7c15)];
     let strings = top - (words.len() as u64).next_multiple_of(16);
@@ -78,20 +85,17 @@ pub fn make_stack(space: &mut AddressSpace, words: &[u8], image: &Image) -> Resu
     contents.extend(words);
     contents.resize((top - stack_pointer) as usize, 0);
 
-    let flags = Flags::WRITABLE | Flags::NO_EXECUTE;
-    for page in 1..=STACK_PAGES {
-        let start = top - page * PAGE;
-        space.add_page(start, flags, |bytes| {
-            // The contents end where the stack does.
-            let skip = (start.max(stack_pointer) - stack_pointer) as usize;
-            let margin = (start.max(stack_pointer) - start) as usize;
-            if let Some(part) = contents.get(skip..)
-                && margin < bytes.len()
-            {
-                let length = part.len().min(bytes.len() - margin);
-                bytes[margin..margin + length].copy_from_slice(&part[..length]);
-            }
-        })?;
-    }
+    let request = Request {
+        address: top - STACK_SIZE,
+        length: STACK_SIZE,
+        place: Place::FixedIfFree,
+        rights: Rights::READ | Rights::WRITE,
+        rights_max: Rights::READ | Rights::WRITE,
+        inheritance: Inheritance::Copy,
+        shared: false,
+        stacks: Some(Stacks { stride: STACK_SIZE }),
+    };
+    space.insert(&request, None, may_fault).map_err(|_| CannotRun::OutOfMemory)?;
+    user_copy::copy_out(stack_pointer, &contents, may_fault).map_err(|_| CannotRun::OutOfMemory)?;
     Ok(stack_pointer)
 }
