@@ -31,20 +31,31 @@ mod key {
     pub const RANDOM: u64 = 25;
 }
 
-/// Makes the stack of the running process; `words` are the arguments, each with a null byte behind it. Returns the
-/// stack pointer.
+/// Whether arguments and environment are short enough.
+pub fn check(words: &[u8], environment: &[u8]) -> Result<(), CannotRun> {
+    let count = |strings: &[u8]| strings.iter().filter(|&&byte| byte == 0).count();
+    let bytes = 8 * (count(words) + count(environment)) + words.len() + environment.len() + 512;
+    if bytes > ARGUMENTS_MAX {
+        return Err(CannotRun::Unsuitable("its arguments are too long"));
+    }
+    Ok(())
+}
+
+/// Makes the stack of the running process, with arguments and environment, each with a null byte behind it. Returns
+/// the stack pointer.
 pub fn make_stack(
     space: &Space,
-    words: &[u8],
+    [words, environment]: [&[u8]; 2],
     image: &Image,
     may_fault: &mut MayFault,
 ) -> Result<u64, CannotRun> {
     let top = USER_END & !(STACK_SIZE - 1);
     // Not random enough for secrets, but different in every run that is not replayed.
     let random = [time::now(), time::now().wrapping_mul(0x9e37_79b9_7f4a_7c15)];
-    let strings = top - (words.len() as u64).next_multiple_of(16);
+    let strings = top - ((words.len() + environment.len()) as u64).next_multiple_of(16);
     let random_at = strings - 16;
     let count = words.iter().filter(|&&byte| byte == 0).count();
+    let environment_count = environment.iter().filter(|&&byte| byte == 0).count();
 
     let auxiliary = [
         (key::HEADERS, image.headers),
@@ -55,12 +66,8 @@ pub fn make_stack(
         (key::RANDOM, random_at),
         (key::NULL, 0),
     ];
-    // Number, arguments, null, no environment, null, auxiliary vector.
-    let length = 1 + count + 1 + 1 + 2 * auxiliary.len();
-    let bytes = 8 * length + words.len();
-    if bytes > ARGUMENTS_MAX {
-        return Err(CannotRun::Unsuitable("its arguments are too long"));
-    }
+    // Number, arguments, null, environment, null, auxiliary vector.
+    let length = 1 + count + 1 + environment_count + 1 + 2 * auxiliary.len();
     let stack_pointer = (random_at - 8 * length as u64) & !15;
 
     let mut contents = Vec::<u8>::new();
@@ -70,12 +77,13 @@ pub fn make_stack(
     let mut put = |value: u64| contents.extend(value.to_le_bytes());
     put(count as u64);
     let mut address = strings;
-    for word in words.split_inclusive(|&byte| byte == 0) {
-        put(address);
-        address += word.len() as u64;
+    for strings in [words, environment] {
+        for string in strings.split_inclusive(|&byte| byte == 0) {
+            put(address);
+            address += string.len() as u64;
+        }
+        put(0);
     }
-    put(0);
-    put(0);
     for (key, value) in auxiliary {
         put(key);
         put(value);
@@ -83,6 +91,7 @@ pub fn make_stack(
     contents.resize((random_at - stack_pointer) as usize, 0);
     contents.extend(random.iter().flat_map(|word| word.to_le_bytes()));
     contents.extend(words);
+    contents.extend(environment);
     contents.resize((top - stack_pointer) as usize, 0);
 
     let request = Request {

@@ -21,7 +21,7 @@ pub struct Ready {
 
 /// Makes the running process the program that the first word names; `words` are its arguments, each with a null byte
 /// behind it.
-pub fn load(
+pub fn load_command(
     process: &Process,
     words: &[u8],
     start: Option<Start>,
@@ -29,11 +29,25 @@ pub fn load(
 ) -> Result<Ready, CannotRun> {
     let name = words.split(|&byte| byte == 0).next().unwrap_or_default();
     let name = core::str::from_utf8(name).map_err(|_| CannotRun::NotFound)?;
+    load(process, name, words, &[], start, may_fault)
+}
+
+/// The same with a name that is not among the arguments, and an environment.
+pub fn load(
+    process: &Process,
+    name: &str,
+    words: &[u8],
+    environment: &[u8],
+    start: Option<Start>,
+    may_fault: &mut MayFault,
+) -> Result<Ready, CannotRun> {
+    arguments::check(words, environment)?;
     let archive = Kernel::current().archive.get().ok_or(CannotRun::NotFound)?;
     let file = archive.find(name).ok_or(CannotRun::NotFound)?;
     let image = image::check(file.bytes)?;
     let object = file.reference(may_fault);
-    let ready = become_image(process, name, file.bytes, &image, &object, words, may_fault);
+    let strings = [words, environment];
+    let ready = become_image(process, name, file.bytes, &image, &object, strings, may_fault);
     shadow::release(object, may_fault);
     let mut ready = ready?;
     ready.start = start.unwrap_or(ready.start);
@@ -51,8 +65,8 @@ pub fn load_file(
     let known = archive.find_content(file).ok_or(CannotRun::NotFound)?;
     let image = image::check(file)?;
     let object = known.reference(may_fault);
-    let words = b"misplaced\0";
-    let ready = become_image(process, "misplaced", file, &image, &object, words, may_fault);
+    let strings: [&[u8]; 2] = [b"misplaced\0", b""];
+    let ready = become_image(process, "misplaced", file, &image, &object, strings, may_fault);
     shadow::release(object, may_fault);
     Ok(Ready { start, ..ready? })
 }
@@ -63,7 +77,7 @@ fn become_image(
     file: &'static [u8],
     image: &Image,
     object: &ObjectRef,
-    words: &[u8],
+    strings: [&[u8]; 2],
     may_fault: &mut MayFault,
 ) -> Result<Ready, CannotRun> {
     debug_assert!(matches!(object.kind(), Kind::File(_)), "programs are mapped from files");
@@ -74,6 +88,6 @@ fn become_image(
     *process.program.lock(may_fault) = ProgramName { name: kept, file };
     image.map(space, object, may_fault)?;
     *process.heap().lock(may_fault) = (image.end(), image.end());
-    let stack_pointer = arguments::make_stack(space, words, image, may_fault)?;
+    let stack_pointer = arguments::make_stack(space, strings, image, may_fault)?;
     Ok(Ready { start: Start::at(image.entry), stack_pointer })
 }

@@ -26,6 +26,8 @@ pub fn fork(process: &'static Process, may_fault: &mut MayFault) -> Result<u64, 
     let ProgramName { name, file } = *process.program.lock(may_fault);
     debug_assert!(name.len() == NAME_MAX);
     *child.program.lock(may_fault) = ProgramName { name, file };
+    let files = *process.files.lock(may_fault);
+    *child.files.lock(may_fault) = files;
     let heap = *process.heap().lock(may_fault);
     *child.heap().lock(may_fault) = heap;
     let mut registers = Registers { fpu: FpuState::fresh(), bases: SegmentBases::default() };

@@ -78,6 +78,8 @@ pub struct Process {
     registers: SpinLock<Registers, 13>,
     /// Where its heap begins and ends (`brk`).
     heap: SpinLock<(u64, u64), 13>,
+    /// The files that it has open: their numbers in the archive.
+    files: SpinLock<Files, 13>,
     /// Why the last page fault could not be helped, and where.
     last_fault: SpinLock<Option<(u64, FaultError)>, 13>,
     /// It has ended, and its parent has not asked.
@@ -92,6 +94,12 @@ struct ProgramName {
     /// Its ELF file, for the names in a backtrace.
     file: &'static [u8],
 }
+
+/// Open files, by descriptor less [`FIRST_FILE`].
+type Files = [Option<u16>; 16];
+
+/// The first descriptor that is not the console.
+const FIRST_FILE: i32 = 3;
 
 /// How a process's thread begins.
 enum Beginning {
@@ -297,7 +305,9 @@ fn begin(argument: usize, may_fault: &mut MayFault) -> usize {
     let beginning = core::mem::replace(&mut *process.beginning.lock(may_fault), Beginning::Begun);
     let loaded = match beginning {
         Beginning::Fork(frame) => system_call::enter_user_with(frame, may_fault),
-        Beginning::Program(words, start) => execute::load(process, &words, start, may_fault),
+        Beginning::Program(words, start) => {
+            execute::load_command(process, &words, start, may_fault)
+        }
         Beginning::File(file, start) => execute::load_file(process, file, start, may_fault),
         Beginning::Begun => unreachable!("a process begins twice"),
     };
@@ -380,6 +390,29 @@ impl Process {
     fn name_to<'a>(&self, place: &'a mut [u8; NAME_MAX]) -> &'a str {
         *place = self.program.lock_anywhere().name;
         text_of(place)
+    }
+
+    /// The archive's number of an open file.
+    pub fn file(&self, fd: i32) -> Option<u16> {
+        let place = usize::try_from(fd.checked_sub(FIRST_FILE)?).ok()?;
+        self.files.lock_anywhere().get(place).copied().flatten()
+    }
+
+    /// Opens a file; returns its descriptor, if there is one left.
+    pub fn add_file(&self, file: u16) -> Option<i32> {
+        let mut files = self.files.lock_anywhere();
+        let place = files.iter().position(Option::is_none)?;
+        files[place] = Some(file);
+        Some(place as i32 + FIRST_FILE)
+    }
+
+    /// Closes a file; says whether it was open.
+    pub fn remove_file(&self, fd: i32) -> bool {
+        let Some(place) = fd.checked_sub(FIRST_FILE).and_then(|place| usize::try_from(place).ok())
+        else {
+            return false;
+        };
+        self.files.lock_anywhere().get_mut(place).is_some_and(|file| file.take().is_some())
     }
 
     /// Whether it has been asked to die.

@@ -72,6 +72,7 @@ pub(super) fn add(
             bases: SegmentBases::default(),
         }),
         heap: SpinLock::new((0, 0)),
+        files: SpinLock::new([None; 16]),
         last_fault: SpinLock::new(None),
         is_zombie: AtomicBool::new(false),
         parent: AtomicU64::new(parent),

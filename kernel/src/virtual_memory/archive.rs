@@ -43,6 +43,16 @@ impl Archive {
         self.0.iter().find(|file| file.name == name)
     }
 
+    /// The number of the program with this name.
+    pub fn position(&self, name: &str) -> Option<u16> {
+        self.0.iter().position(|file| file.name == name).map(|place| place as u16)
+    }
+
+    /// The program with this number.
+    pub fn at(&self, place: u16) -> Option<&ArchiveFile> {
+        self.0.get(usize::from(place))
+    }
+
     /// The program with this content.
     pub fn find_content(&self, content: &[u8]) -> Option<&ArchiveFile> {
         self.0.iter().find(|file| core::ptr::eq(file.bytes, content))
