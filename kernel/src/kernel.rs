@@ -8,6 +8,7 @@ use crate::kernel_space::KernelSpace;
 use crate::options::Options;
 use crate::process::Process;
 use crate::process::table::Table;
+use crate::virtual_memory::Reserves;
 use crate::virtual_memory::archive::Archive;
 use crate::virtual_memory::stores::Stores;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -55,6 +56,8 @@ pub struct Kernel {
     pub archive: Once<Archive>,
     /// Where their files' descriptions come from.
     pub files: Slab<vm::store::File>,
+    /// What must be left free for whom.
+    pub reserves: Once<Reserves>,
     /// Where pages are kept.
     pub stores: Stores,
     /// The disks.

@@ -37,11 +37,6 @@ impl Table {
             next_id: AtomicU64::new(1),
         }
     }
-
-    /// How many there are.
-    pub fn count(&self, may_fault: &mut MayFault) -> usize {
-        self.processes.lock(may_fault).len()
-    }
 }
 
 /// Adds a process that has not begun. `parent` is its parent's number, or 0.
@@ -115,7 +110,7 @@ pub(super) fn largest(kernel: &'static Kernel, may_fault: &mut MayFault) -> Opti
     let mut largest: Option<Largest> = None;
     for process in processes.iter().filter(lives) {
         let pages = process.space.count_pages(may_fault);
-        if pages > largest.as_ref().map_or(0, |largest| largest.pages) {
+        if largest.as_ref().is_none_or(|largest| pages > largest.pages) {
             let name = process.program.lock(may_fault).name;
             largest = Some(Largest { id: process.id, pages, name });
         }
