@@ -313,6 +313,10 @@ fn begin(argument: usize, may_fault: &mut MayFault) -> usize {
     };
     match loaded {
         Ok(ready) => system_call::enter_user(ready.start, ready.stack_pointer, may_fault),
+        Err(_) if process.is_killed() => {
+            let signal = process.killed.load(Ordering::Acquire) as u8;
+            leave(Outcome::Killed(signal), may_fault)
+        }
         Err(error) => {
             *process.refusal.lock(may_fault) = Some(error);
             leave(Outcome::Exited(127), may_fault)
