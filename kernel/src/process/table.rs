@@ -76,7 +76,8 @@ pub(super) fn add(
         Ok(process) => process.leak(),
         Err((error, process)) => return Err((error, process.space)),
     };
-    processes.push(process);
+    // There is room.
+    processes.extend([process]);
     Ok(process)
 }
 
@@ -166,7 +167,7 @@ pub fn wait(
             process.parent.load(Ordering::Relaxed) == parent.id
                 && child.is_none_or(|child| process.id == child)
         };
-        if !processes.iter().any(|process| is_meant(process)) {
+        if !processes.iter().any(&is_meant) {
             return Err(Errno::ECHILD);
         }
         let has_ended = |process: &&'static Process| process.is_zombie.load(Ordering::Acquire);
@@ -209,7 +210,7 @@ pub(super) fn end_all(kernel: &'static Kernel, may_fault: &mut MayFault) {
         let is_over = |process: &&'static Process| {
             process.is_zombie.load(Ordering::Acquire) || process.handle.lock_anywhere().is_none()
         };
-        match processes.iter().position(|process| is_over(process)) {
+        match processes.iter().position(is_over) {
             Some(place) => {
                 take_out(processes, place, may_fault);
                 processes = table.processes.lock(may_fault);
