@@ -62,8 +62,9 @@ pub struct Kernel {
     pub stores: Stores,
     /// The disks.
     pub disks: Disks,
-    /// The process that Ctrl-C ends; it lives while it stands here.
-    pub foreground: SpinLock<Option<&'static Process>, 13>,
+    /// The process that Ctrl-C ends; it lives while it stands here. At the dispatcher's level, as its sleep is
+    /// interrupted with the lock held.
+    pub foreground: SpinLock<Option<&'static Process>, 11>,
     /// What the benchmarks, and a panic on purpose, take and release.
     pub bench_locks: [DispLock; 2],
     /// What the checks share between processors.

@@ -527,16 +527,17 @@ pub fn kill(frame: &TrapFrame, killed: Killed, may_fault: &mut MayFault) -> ! {
     } else if frame.vector == 14 {
         let what = access(frame.error);
         print(format_args!("page fault, {what}, address {:#018x}", frame.fault_address));
-        if let Some((_, reason)) = reason {
-            print(format_args!(" ({reason})"));
-        }
     } else {
         print(format_args!("{}, address {:#018x}", exception_name(frame.vector), frame.rip));
         if frame.error != 0 {
             print(format_args!(", error code {:#x}", frame.error));
         }
     }
-    print(format_args!(", pc {:#018x}, sp {:#018x}; backtrace:\n", frame.rip, frame.rsp));
+    print(format_args!(", pc {:#018x}, sp {:#018x}", frame.rip, frame.rsp));
+    if let Some((_, reason)) = reason {
+        print(format_args!(": {reason}"));
+    }
+    print(format_args!("; backtrace:\n"));
     let start = backtrace::Start { rip: frame.rip, rbp: frame.rbp };
     show_backtrace(process, start, &mut |text| print(text));
     leave(Outcome::Killed(signal), may_fault)
