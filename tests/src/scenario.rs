@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use abi::ending::Ending;
 use boot::command_line::CommandLine;
+use boot::disks::Swap;
 use boot::outcome::Outcome;
 use boot::qemu::{Machine, Memory, Pace};
 use boot::report_log::ReportLog;
@@ -99,6 +100,12 @@ impl Scenario {
     /// With so many MiB of memory.
     pub fn memory(mut self, mebibytes: u32) -> Scenario {
         self.machine.memory = Memory(mebibytes);
+        self
+    }
+
+    /// With a swap disk of so many MiB; 0: none.
+    pub fn swap(mut self, mebibytes: u32) -> Scenario {
+        self.machine.swap = Swap(mebibytes);
         self
     }
 

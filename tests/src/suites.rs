@@ -3,6 +3,7 @@
 mod boot_errors;
 mod console;
 mod faults;
+mod memory;
 mod panics;
 mod programs;
 mod repeatability;
@@ -22,6 +23,7 @@ pub fn scenarios() -> Vec<Scenario> {
         panics::scenarios(),
         boot_errors::scenarios(),
         trace::scenarios(),
+        memory::scenarios(),
     ]
     .concat()
 }
