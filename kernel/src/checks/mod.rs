@@ -195,6 +195,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("copy-survives-a-fault-at-any-byte", user_memory::copy_survives_a_fault_at_any_byte),
     ("registers-of-user-mode-move", user_registers::registers_of_user_mode_move),
     ("program-gives-everything-back", programs::program_gives_everything_back),
+    ("processes-give-everything-back", programs::processes_give_everything_back),
     ("non-canonical-return-takes-iretq", programs::non_canonical_return_takes_iretq),
     ("a-bad-frame-is-the-programs-fault", programs::a_bad_frame_is_the_programs_fault),
     ("refused-entries-are-counted", programs::refused_entries_are_counted),
