@@ -9,6 +9,7 @@
 
 mod boot;
 mod syscall;
+mod vm;
 
 use crate::clock::ticks;
 use crate::{println, report};
@@ -27,6 +28,7 @@ pub struct Group {
 pub const GROUPS: &[Group] = &[
     Group { name: "boot", measure: boot::measure },
     Group { name: "syscall", measure: syscall::measure },
+    Group { name: "vm", measure: vm::measure },
 ];
 
 /// Where the values go.
