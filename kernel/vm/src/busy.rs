@@ -169,3 +169,7 @@ impl Busy {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tests/busy.rs"]
+mod tests;
