@@ -9,6 +9,7 @@ pub mod explore;
 mod frames;
 pub mod program;
 pub mod store;
+pub mod swapped;
 
 use dispatcher::{DispatcherHooks, run_prepared};
 use machine::MayFault;
