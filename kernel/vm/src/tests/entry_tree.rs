@@ -1,5 +1,7 @@
 //! The tree against an ordered map, and its search for space against trying every place.
 
+#![cfg(not(feature = "loom"))]
+
 use super::*;
 use crate::test_machine::single;
 use machine::pmap::PAGE;
@@ -9,6 +11,9 @@ use std::collections::BTreeMap;
 
 /// Addresses, in pages.
 const END: u64 = 40;
+
+/// Under a checker each step counts, and nothing happens at the same time.
+const CASES: u32 = if cfg!(feature = "shuttle") { 5 } else { 150 };
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -143,7 +148,7 @@ fn compare(tree: &EntryTree, model: &BTreeMap<u64, u64>) {
 #[test]
 fn the_tree_does_what_an_ordered_map_does() {
     single(1, 64, |_| {
-        let config = Config { cases: 150, failure_persistence: None, ..Config::default() };
+        let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
         let result = TestRunner::new(config).run(&steps(), |steps| {
             perform(&steps);
             Ok(())

@@ -1,5 +1,7 @@
 //! The index against an ordered map, and under several who insert at the same time.
 
+#![cfg(not(feature = "loom"))]
+
 use super::*;
 use crate::test_machine::{model, run, single, spawn, system};
 use proptest::prelude::*;
@@ -7,6 +9,9 @@ use proptest::test_runner::{Config, TestRunner};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::vec::Vec;
+
+/// Under a checker each step counts, and nothing happens at the same time.
+const CASES: u32 = if cfg!(feature = "shuttle") { 5 } else { 300 };
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -81,7 +86,7 @@ fn perform(steps: &[Step]) {
 #[test]
 fn the_index_does_what_an_ordered_map_does() {
     single(1, 64, |_| {
-        let config = Config { cases: 300, failure_persistence: None, ..Config::default() };
+        let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
         let result = TestRunner::new(config).run(&prop::collection::vec(step(), 1..80), |steps| {
             perform(&steps);
             Ok(())

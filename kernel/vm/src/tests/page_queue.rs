@@ -1,5 +1,7 @@
 //! The queues against lists, and under several who move the same pages.
 
+#![cfg(not(feature = "loom"))]
+
 use super::*;
 use crate::test_machine::{model, run, single, spawn, system};
 use proptest::prelude::*;
@@ -8,6 +10,9 @@ use std::collections::VecDeque;
 
 const ALL: [Queue; 3] = [Queue::Active, Queue::Inactive, Queue::Laundry];
 const PAGES: u32 = 8;
+
+/// Under a checker each step counts, and nothing happens at the same time.
+const CASES: u32 = if cfg!(feature = "shuttle") { 5 } else { 200 };
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -83,7 +88,7 @@ fn perform(steps: &[Step]) {
 #[test]
 fn the_queues_do_what_three_lists_do() {
     single(1, 64, |_| {
-        let config = Config { cases: 200, failure_persistence: None, ..Config::default() };
+        let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
         let steps = prop::collection::vec(step(), 1..60);
         let result = TestRunner::new(config).run(&steps, |steps| {
             perform(&steps);

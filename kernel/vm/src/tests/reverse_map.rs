@@ -1,5 +1,7 @@
 //! A page that is mapped in many places: every one of them is found, and wired ones keep it.
 
+#![cfg(not(feature = "loom"))]
+
 use super::*;
 use crate::test_machine::program::page as address;
 use crate::test_machine::{Program, single};

@@ -18,6 +18,8 @@ pub struct MemoryStore {
     pub at_once: AtomicBool,
     /// So many transfers fail from now on.
     pub failures: AtomicU64,
+    /// Of these only reads count.
+    pub only_reads_fail: AtomicBool,
 }
 
 impl MemoryStore {
@@ -28,6 +30,7 @@ impl MemoryStore {
             content: Mutex::default(),
             at_once: AtomicBool::new(false),
             failures: AtomicU64::new(0),
+            only_reads_fail: AtomicBool::new(false),
         }
     }
 
@@ -43,7 +46,8 @@ impl MemoryStore {
         frames: &[u64],
     ) -> Result<(), DeviceError> {
         let failures = self.failures.load(Ordering::SeqCst);
-        if failures != 0 {
+        let may_fail = direction == Direction::Read || !self.only_reads_fail.load(Ordering::SeqCst);
+        if failures != 0 && may_fail {
             self.failures.store(failures - 1, Ordering::SeqCst);
             return Err(DeviceError);
         }
