@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use abi::boot::{KERNEL_FILE, PROGRAM_FOLDER};
+use abi::boot::{FILLING_FILE, KERNEL_FILE, PROGRAM_FOLDER};
 use anyhow::{Context, Result};
 use object::build::elf::Builder;
 use object::elf::SHF_ALLOC;
@@ -49,15 +49,26 @@ pub fn entries(build: &Build) -> Result<Vec<Entry>> {
 /// The archive is a disk too, which is read in pages: it is filled up with zeros to a whole one.
 const PAGE: usize = 4096;
 
-/// The archive.
+/// What a header takes, and a multiple of what content takes.
+const BLOCK: usize = 512;
+
+/// The archive. Every content begins with a page, so that it can be mapped: in front of it is an entry of zeros
+/// that fills the page before, together with the two headers.
 pub fn pack(entries: &[Entry]) -> Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
-    for entry in entries {
+    let mut append = |name: &str, content: &[u8]| {
         let mut header = tar::Header::new_ustar();
-        header.set_size(entry.content.len() as u64);
+        header.set_size(content.len() as u64);
         header.set_mode(0o755);
         header.set_mtime(0);
-        archive.append_data(&mut header, &entry.name, &entry.content[..])?;
+        archive.append_data(&mut header, name, content)
+    };
+    let mut length = 0;
+    for entry in entries {
+        let filling = (length + 2 * BLOCK).next_multiple_of(PAGE) - (length + 2 * BLOCK);
+        append(FILLING_FILE, &vec![0; filling])?;
+        append(&entry.name, &entry.content)?;
+        length += 2 * BLOCK + filling + entry.content.len().next_multiple_of(BLOCK);
     }
     let mut archive = archive.into_inner()?;
     archive.resize(archive.len().next_multiple_of(PAGE), 0);

@@ -7,6 +7,7 @@ use bootloader_api::info::{MemoryRegion, MemoryRegionKind};
 use core::alloc::Layout;
 use core::mem::MaybeUninit;
 use memory::{Frame, FrameAllocator, FrameNumber, Memory};
+use vm::{Page, Pages};
 
 /// The loader's memory map, and what has been cut off.
 pub struct BootMemory<'a> {
@@ -70,10 +71,15 @@ impl<'a> BootMemory<'a> {
         unsafe { core::slice::from_raw_parts(place, bytes.len()) }
     }
 
+    /// How many frames there are, from 0 up to the last that is memory.
+    fn frame_count(&self) -> u64 {
+        usable(self.regions).map(|region| region.end).max().unwrap_or(0) >> 12
+    }
+
     /// Ends this: the frame allocator gets everything else.
     pub fn into_frames(mut self) -> &'static Memory {
         let memory = self.cut(Layout::new::<Memory>()).cast::<Memory>();
-        let count = usable(self.regions).map(|region| region.end).max().unwrap_or(0) >> 12;
+        let count = self.frame_count();
         let layout = Layout::array::<MaybeUninit<Frame>>(count as usize)
             .expect("a descriptor for every frame is less than memory");
         let place = self.cut(layout).cast::<MaybeUninit<Frame>>();
@@ -102,6 +108,21 @@ impl<'a> BootMemory<'a> {
         unsafe { memory.write(Memory::new(frames)) };
         // SAFETY: initialised above, and nobody else's for ever.
         unsafe { &*memory }
+    }
+
+    /// A page for each frame.
+    pub fn make_pages(&mut self) -> Pages {
+        let count = self.frame_count() as usize;
+        let layout =
+            Layout::array::<Page>(count).expect("a page for every frame is less than memory");
+        let place = self.cut(layout).cast::<MaybeUninit<Page>>();
+        // SAFETY: a fresh piece of usable memory of this size, nobody else's for ever.
+        let pages = unsafe { core::slice::from_raw_parts_mut(place, count) };
+        for page in &mut *pages {
+            page.write(Page::new());
+        }
+        // SAFETY: initialised above.
+        Pages::new(FrameNumber::new(0), unsafe { pages.assume_init_ref() })
     }
 }
 

@@ -5,7 +5,7 @@
 //! Ctrl-C does not: it ends the running program.
 
 use crate::kernel::Kernel;
-use crate::program;
+use crate::process;
 use core::fmt::{self, Write};
 use machine::pil::Pil;
 use machine::{MayFault, SpinLock};
@@ -111,7 +111,7 @@ pub fn interrupt(kernel: &Kernel) {
     let mut console = kernel.console.lock_anywhere();
     let mut came = 0;
     while let Ok(byte) = console.port.try_receive_byte() {
-        if byte == CONTROL_C && program::interrupt_foreground(kernel) {
+        if byte == CONTROL_C && process::interrupt_foreground(kernel) {
             continue;
         }
         // Whoever types faster than anybody reads loses what does not fit.

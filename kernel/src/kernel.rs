@@ -6,7 +6,10 @@ use crate::console::Console;
 use crate::disk::Disks;
 use crate::kernel_space::KernelSpace;
 use crate::options::Options;
-use crate::program::Program;
+use crate::process::Process;
+use crate::process::table::Table;
+use crate::virtual_memory::archive::Archive;
+use crate::virtual_memory::stores::Stores;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use dispatch::{DispLock, Semaphore, Thread};
 use linked_list_allocator::Heap;
@@ -44,12 +47,20 @@ pub struct Kernel {
     pub space: SpinLock<KernelSpace, 13>,
     /// Where threads come from; they stay.
     pub threads: Slab<Thread>,
-    /// Where programs come from.
-    pub programs: Slab<Program>,
+    /// Where processes come from.
+    pub process_objects: Slab<Process>,
+    /// Which processes there are.
+    pub processes_table: Table,
+    /// The programs of the archive.
+    pub archive: Once<Archive>,
+    /// Where their files' descriptions come from.
+    pub files: Slab<vm::store::File>,
+    /// Where pages are kept.
+    pub stores: Stores,
     /// The disks.
     pub disks: Disks,
-    /// The program that Ctrl-C ends; it lives while it stands here.
-    pub foreground: SpinLock<Option<&'static Program>, 13>,
+    /// The process that Ctrl-C ends; it lives while it stands here.
+    pub foreground: SpinLock<Option<&'static Process>, 13>,
     /// What the benchmarks, and a panic on purpose, take and release.
     pub bench_locks: [DispLock; 2],
     /// What the checks share between processors.

@@ -39,7 +39,7 @@ pub const DYNAMIC: core::ops::Range<u64> = 0xffff_f000_0000_0000..0xffff_f080_00
 pub const BOOT_STACK: u64 = 0xffff_fe00_0000_0000;
 /// The boot stack's size. The kernel's own data is made on it before it is moved to its place, and
 /// holds arrays with a part for each of 64 processors.
-pub const BOOT_STACK_SIZE: u64 = 256 << 10;
+pub const BOOT_STACK_SIZE: u64 = 512 << 10;
 
 /// The addresses set aside for a stack: a power of two, more than the largest stack and its guard.
 const STACK_STRIDE: u64 = 128 << 10;

@@ -42,8 +42,8 @@ mod options;
 mod panic;
 mod panic_kinds;
 mod pci;
+mod process;
 mod processors;
-mod program;
 mod ramdisk;
 mod report_channel;
 mod symbols;
@@ -51,6 +51,7 @@ mod system_call;
 mod threads;
 mod timeline;
 mod traps;
+mod virtual_memory;
 
 use abi::boot::{COMMAND_LINE_REGION, MEMORY_MIN};
 use abi::ending::Ending;
@@ -80,10 +81,11 @@ use machine::{Cpu, MayFault, SpinLock, System, time};
 use memory::{Memory, Slab};
 use options::{BadOption, Options};
 use pci::Pci;
+use process::CannotRun;
 use processors::{ProcessorSlabs, refill_reserve, take_traps};
-use program::CannotRun;
 use threads::KernelResources;
 use traps::KernelHooks;
+use vm::Vm;
 
 /// What the kernel asks of whoever loads it.
 static CONFIG: BootloaderConfig = {
@@ -151,7 +153,11 @@ fn start(info: &'static mut BootInfo) -> ! {
         heap: heap::new(),
         space: SpinLock::new(KernelSpace::new()),
         threads: Slab::new(&SlabPages),
-        programs: Slab::new(&SlabPages),
+        process_objects: Slab::new(&SlabPages),
+        processes_table: process::table::Table::new(),
+        archive: spin::Once::new(),
+        files: Slab::new(&SlabPages),
+        stores: virtual_memory::stores::Stores::new(),
         disks: Disks::new(),
         foreground: SpinLock::new(None),
         bench_locks: [const { LockClass::Test }; 2].map(DispLock::new),
@@ -165,6 +171,9 @@ fn start(info: &'static mut BootInfo) -> ! {
     dispatch.add_cpu(memory.keep(CpuDispatch::new(cpu)));
 
     // 4. Frames.
+    let pages = memory.make_pages();
+    let virtual_memory: &'static Vm = memory.keep(virtual_memory::make(pages));
+    virtual_memory.install(system);
     memory.into_frames().install(system);
     let start_page = processors::take_start_page().unwrap_or_else(|_| {
         refuse(Ending::TooLittleMemory, format_args!("none below 1 MiB to start processors in"))
@@ -212,6 +221,7 @@ fn start(info: &'static mut BootInfo) -> ! {
 
     // 8. The disks, if there are any.
     kernel.disks.start(&mut Pci::new(kernel, firmware.pci_configuration));
+    virtual_memory::start(kernel, &mut may_fault);
 
     // 9. What was asked for.
     end(serve(kernel, &mut may_fault))
@@ -337,7 +347,7 @@ fn serve(kernel: &'static Kernel, may_fault: &mut MayFault) -> Ending {
         }
         return Ending::PoweredOff;
     }
-    match program::run(kernel, options.command, may_fault) {
+    match process::run(kernel, options.command, may_fault) {
         Ok(_) => {
             if let Some(group) = options.bench {
                 bench::run(group, may_fault);

@@ -2,7 +2,7 @@
 
 use crate::console::{print, read_byte};
 use crate::kernel::Kernel;
-use crate::program::{self, Outcome};
+use crate::process::{self, Outcome};
 use crate::ramdisk;
 use crate::traps::signal;
 use core::fmt::{self, Write};
@@ -49,7 +49,7 @@ fn start(kernel: &'static Kernel, typed: &str, may_fault: &mut MayFault) {
         });
     }
     let command = if command.length > 0 { command.text() } else { typed };
-    match program::run(kernel, command, may_fault) {
+    match process::run(kernel, command, may_fault) {
         Ok(Outcome::Exited(0)) => {}
         Ok(Outcome::Exited(status)) => print(format_args!("exit status {status}\n")),
         Ok(Outcome::Killed(signal)) => print(format_args!("{}\n", signal::name(signal))),

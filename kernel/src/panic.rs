@@ -10,7 +10,7 @@ use crate::backtrace::{self, Start};
 use crate::console::write_unlocked;
 use crate::ending::end;
 use crate::kernel::Kernel;
-use crate::{program, timeline};
+use crate::{process, timeline};
 use abi::ending::Ending;
 use core::fmt;
 use core::panic::PanicInfo;
@@ -138,7 +138,7 @@ fn report(start: Start, describe: impl FnOnce(Write<'_>)) -> ! {
     }
     let write: Write<'_> = &mut |text| write_unlocked(text);
     write(format_args!("\nkernel panic on cpu {}", cpu.index()));
-    if let Some(program) = program::name_on(cpu) {
+    if let Some(program) = process::name_on(cpu, &mut [0; 32]) {
         write(format_args!(", running {program}"));
     }
     write(format_args!(": "));
@@ -150,9 +150,9 @@ fn report(start: Start, describe: impl FnOnce(Write<'_>)) -> ! {
         if backtrace::is_kernel(start) {
             write(format_args!("backtrace:\n"));
             backtrace::show(system, start, kernel.image, write);
-            program::show_own_backtrace(cpu, None, write);
+            process::show_own_backtrace(cpu, None, write);
         } else {
-            program::show_own_backtrace(cpu, Some(start), write);
+            process::show_own_backtrace(cpu, Some(start), write);
         }
     }
     if let Some(dispatch) = Dispatch::find() {

@@ -25,7 +25,7 @@ const WATCHDOG_LIMIT: u64 = 10_000_000_000;
 pub const DRAIN: u64 = 200_000_000;
 
 /// A time in ticks of the clock; none before that is calibrated.
-fn ticks(kernel: &Kernel, nanoseconds: u64) -> u64 {
+pub fn ticks(kernel: &Kernel, nanoseconds: u64) -> u64 {
     kernel.system.backend.clock.frequency().map_or(0, |frequency| frequency.ticks(nanoseconds))
 }
 

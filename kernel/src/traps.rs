@@ -2,7 +2,7 @@
 
 use crate::checks;
 use crate::kernel::{Kernel, PerCpu, count};
-use crate::program::{self, Killed};
+use crate::process::{self, Killed};
 use crate::{console, disk, panic};
 use dispatch::CpuDispatch;
 use dispatch::interrupt_thread::{self, InterruptContext};
@@ -82,6 +82,8 @@ pub mod signal {
     pub const SIGBUS: u8 = 7;
     /// A division by zero, or a floating-point error.
     pub const SIGFPE: u8 = 8;
+    /// The end, whatever the program thinks of it.
+    pub const SIGKILL: u8 = 9;
     /// An access to memory that is not the program's.
     pub const SIGSEGV: u8 = 11;
 
@@ -93,6 +95,7 @@ pub mod signal {
             SIGTRAP => "SIGTRAP",
             SIGBUS => "SIGBUS",
             SIGFPE => "SIGFPE",
+            SIGKILL => "SIGKILL",
             SIGSEGV => "SIGSEGV",
             _ => "a signal",
         }
@@ -129,12 +132,11 @@ impl TrapHooks for KernelHooks {
             count(&PerCpu::current(guard.atomic()).refused_entries);
         }
         let signal = signal_of(frame.vector);
-        program::kill(frame, Killed { signal, exception: true }, may_fault)
+        process::kill(frame, Killed { signal, exception: true }, may_fault)
     }
 
-    fn page_fault(&self, _: &mut TrapFrame, _: &mut MayFault) -> bool {
-        // Programs are loaded whole, so there is no page to bring.
-        false
+    fn page_fault(&self, frame: &mut TrapFrame, may_fault: &mut MayFault) -> bool {
+        process::page_fault(frame, may_fault)
     }
 
     fn asynchronous(&self, _: &mut TrapFrame, may_fault: &mut MayFault) {

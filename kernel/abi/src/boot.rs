@@ -30,3 +30,6 @@ pub const PROGRAM_FOLDER: &str = "bin/";
 
 /// Smallest amount of memory, in bytes, with which the system is meant to run.
 pub const MEMORY_MIN: u64 = 48 << 20;
+
+/// Name, in the archive, of the entries of zeros between others: so that every content begins with a page.
+pub const FILLING_FILE: &str = "filling";

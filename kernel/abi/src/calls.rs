@@ -29,12 +29,36 @@ macro_rules! system_calls {
         $callback! {
             1 write(fd: i32, buffer: *const u8, length: usize) 0
                 "Write bytes to a file descriptor; returns how many were written.";
+            2 open(path: *const u8, flags: i32, mode: u32) 0
+                "Open a file of the archive, for reading.";
+            3 close(fd: i32) 0
+                "Close a file descriptor.";
+            9 mmap(address: u64, length: u64, protection: i32, flags: i32, fd: i32, offset: u64) 0
+                "Map anonymous memory or a file; returns the address.";
+            10 mprotect(address: u64, length: u64, protection: i32) 0
+                "Change what may be done with a range of memory.";
+            11 munmap(address: u64, length: u64) 0
+                "Unmap a range of memory.";
+            12 brk(end: u64) 0
+                "Move the end of the heap; returns where it is.";
+            28 madvise(address: u64, length: u64, advice: i32) 0
+                "Say what a range of memory will be used for, or that it will not.";
             39 getpid() 0
                 "The number of the calling process.";
+            57 fork() 0
+                "Make a child: a copy of the calling process, which gets 0; returns the child's number.";
+            59 execve(path: *const u8, arguments: *const *const u8, environment: *const *const u8) 0
+                "Become another program.";
             60 exit(status: i32) $crate::calls::NO_RETURN
                 "End the calling LWP; the last one ends the process.";
+            61 wait4(process: i32, status: *mut i32, options: i32, usage: *mut u8) 0
+                "Wait for the end of a child; returns its number.";
             63 uname(buffer: *mut u8) 0
                 "Name and version of the system, in Linux's `struct utsname`.";
+            149 mlock(address: u64, length: u64) 0
+                "Bring a range of memory in and keep it there.";
+            150 munlock(address: u64, length: u64) 0
+                "Let a range of memory be paged out again.";
             228 clock_gettime(clock: i32, time: *mut $crate::calls::TimeSpec) 0
                 "Read a clock: CLOCK_MONOTONIC (1), the time since boot.";
             231 exit_group(status: i32) $crate::calls::NO_RETURN
@@ -43,6 +67,8 @@ macro_rules! system_calls {
                 "Read one of the kernel's counters (see `abi::calls::Counter`).";
             0x1002 report(line: *const u8, length: usize) 0
                 "Put one line (a check's outcome or a measured value) on the report channel.";
+            0x1003 minherit(address: u64, length: u64, inheritance: i32) 0
+                "Say what a child gets of a range: the same memory (0), a copy (1) or nothing (2).";
         }
     };
 }

@@ -30,12 +30,19 @@ macro_rules! errnos {
 
 errnos! {
     ENOENT = 2, "no such file";
+    EINTR = 4, "interrupted";
     EIO = 5, "input or output failed";
+    E2BIG = 7, "the arguments are too long";
     ENOEXEC = 8, "not a program that can be run";
     EBADF = 9, "bad file descriptor";
+    ECHILD = 10, "no such child";
+    EAGAIN = 11, "not now";
     ENOMEM = 12, "out of memory";
+    EACCES = 13, "not permitted";
     EFAULT = 14, "bad address";
+    EEXIST = 17, "it is there already";
     EINVAL = 22, "invalid argument";
+    EMFILE = 24, "too many open files";
     ENOSYS = 38, "no such system call";
 }
 

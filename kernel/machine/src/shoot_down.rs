@@ -14,7 +14,7 @@
 //!   first; from one that leaves meanwhile the request is taken back;
 //! - when a processor has panicked, the others are being stopped, and nobody waits any more.
 //!
-//! Order of memory: the fence in [`request`] stands between the change of the entry and the look at the
+//! Order of memory: the fence in `request` stands between the change of the entry and the look at the
 //! active set, the one in [`Pmap::activate`](crate::pmap::Pmap::activate) between the entry in the
 //! active set and the first read of the tables. So of the two one sees the other.
 

@@ -5,7 +5,7 @@ use super::processors::wait_until;
 use super::stacks::thread_stack;
 use super::{Outcome, Run, Shared, Wrong, ensure};
 use crate::kernel::Kernel;
-use crate::program;
+use crate::process;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use dispatch::interrupt_thread::InterruptContext;
@@ -156,6 +156,8 @@ struct Excursion {
     floor: Pil,
     /// The interrupted thread, which waits.
     thread: AtomicPtr<Context>,
+    /// How often it was gone on.
+    taken: AtomicU64,
     /// How often the second interrupt came while the first one's handler was away.
     nested: AtomicU64,
 }
@@ -167,6 +169,7 @@ impl Excursion {
             stack: thread_stack(kernel)?,
             floor,
             thread: AtomicPtr::new(core::ptr::null_mut()),
+            taken: AtomicU64::new(0),
             nested: AtomicU64::new(0),
         })
     }
@@ -192,6 +195,7 @@ fn go_on_an_excursion(cpu: &Cpu, atomic: &Atomic, level: Pil) {
     let excursion = shared().subject.swap(core::ptr::null_mut(), Ordering::AcqRel);
     // SAFETY: null, or left by `install`; the check keeps it until its handlers are done.
     let Some(excursion) = (unsafe { excursion.cast::<Excursion>().as_ref() }) else { return };
+    excursion.taken.fetch_add(1, Ordering::Relaxed);
     let thread = Context::of_running();
     excursion.thread.store((&raw const thread).cast_mut(), Ordering::Relaxed);
     let argument = core::ptr::from_ref(excursion) as usize;
@@ -272,12 +276,18 @@ pub fn handlers_over_user_mode_may_switch(run: &mut Run<'_>) -> Outcome {
         if frame.is_user() && frame.vector == u64::from(timer) {
             of_user().fetch_add(1, Ordering::Relaxed);
         }
-        // At the other level it is the interrupt for which the last excursion has waited.
-        if level != ANOTHER {
-            let excursion = shared().subject.load(Ordering::Acquire);
-            go_on_an_excursion(cpu, atomic, level);
+        if level == ANOTHER {
+            // The interrupt for which the last excursion has waited, delivered only now. Before that, the next
+            // excursion would wait in vain for one: it is held back already.
+            let excursion = shared().set_aside.swap(core::ptr::null_mut(), Ordering::AcqRel);
             shared().subject.store(excursion, Ordering::Release);
             set_timer(atomic);
+        } else {
+            let excursion = shared().subject.load(Ordering::Acquire);
+            go_on_an_excursion(cpu, atomic, level);
+            if !excursion.is_null() {
+                shared().set_aside.store(excursion, Ordering::Release);
+            }
         }
     }
     let excursion = Excursion::new(run.kernel, Pil::LOCK)?;
@@ -286,8 +296,8 @@ pub fn handlers_over_user_mode_may_switch(run: &mut Run<'_>) -> Outcome {
     set_timer(preempt::disable(run.may_fault).atomic());
     // Until enough have met user mode, and not the kernel on its behalf.
     for _ in 0..RUNS {
-        let outcome = program::run(run.kernel, "hello", run.may_fault);
-        ensure!(outcome == Ok(program::Outcome::Exited(0)), "'hello' came to {outcome:?}");
+        let outcome = process::run(run.kernel, "hello", run.may_fault);
+        ensure!(outcome == Ok(process::Outcome::Exited(0)), "'hello' came to {outcome:?}");
         if of_user().load(Ordering::Relaxed) >= 10 {
             break;
         }
@@ -295,6 +305,8 @@ pub fn handlers_over_user_mode_may_switch(run: &mut Run<'_>) -> Outcome {
     time::stop_timer(preempt::disable(run.may_fault).atomic());
     let met = of_user().load(Ordering::Relaxed);
     ensure!(met >= 10, "{met} interrupts met user mode");
+    let [taken, nested] = [&excursion.taken, &excursion.nested].map(|n| n.load(Ordering::Relaxed));
+    ensure!(taken == nested, "{nested} of {taken} excursions saw the other interrupt");
     let wrong = elsewhere().load(Ordering::Relaxed);
     ensure!(wrong == 0, "{wrong} handlers ran elsewhere than on the thread's stack");
     Ok(())

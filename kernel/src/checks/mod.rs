@@ -97,6 +97,8 @@ pub struct Shared {
     pub handlers: Handlers,
     /// What its handler works with, or null.
     subject: AtomicPtr<()>,
+    /// What will be its subject again.
+    set_aside: AtomicPtr<()>,
     /// Objects of an odd size.
     pub objects: Slab<memory::Object>,
 }
@@ -110,6 +112,7 @@ impl Shared {
             flag: AtomicBool::new(false),
             handlers: Handlers::new(),
             subject: AtomicPtr::new(core::ptr::null_mut()),
+            set_aside: AtomicPtr::new(core::ptr::null_mut()),
             objects: Slab::new(&SlabPages),
         }
     }
@@ -123,6 +126,7 @@ impl Shared {
         self.handlers.set(None);
         self.handlers.set_on_thread(None);
         self.subject.store(core::ptr::null_mut(), Ordering::Release);
+        self.set_aside.store(core::ptr::null_mut(), Ordering::Release);
     }
 }
 

@@ -1,8 +1,7 @@
 //! Checks of programs: what they are given comes back, and bad ones are refused.
 
 use super::{Outcome, Run, Wrong, ensure, memory};
-use crate::program::address_space::AddressSpace;
-use crate::program::{self, CannotRun, Start, image};
+use crate::process::{self, CannotRun, Start, image};
 use crate::ramdisk;
 use crate::traps::signal::{SIGBUS, SIGILL, SIGSEGV};
 use ::memory::Memory;
@@ -16,18 +15,18 @@ fn hello(run: &Run<'_>) -> Result<&'static [u8], Wrong> {
 
 /// Frames that are neither free nor in a cache, once everything that can be given back is.
 fn frames_in_use(run: &Run<'_>) -> u64 {
-    run.kernel.programs.reclaim();
+    run.kernel.process_objects.reclaim();
     Memory::current().frames.counts().used
 }
 
 pub fn program_gives_everything_back(run: &mut Run<'_>) -> Outcome {
     // The first run fills caches that stay: a kernel stack, a page of program objects.
-    let first = program::run(run.kernel, "hello", run.may_fault);
-    ensure!(first == Ok(program::Outcome::Exited(0)), "'hello' came to {first:?}");
+    let first = process::run(run.kernel, "hello", run.may_fault);
+    ensure!(first == Ok(process::Outcome::Exited(0)), "'hello' came to {first:?}");
     let heap = run.kernel.heap.lock_anywhere().used();
     let before = frames_in_use(run);
     for command in ["hello --status 7", "fault null", "hello a \"b c\" d", "fault stack-overflow"] {
-        let outcome = program::run(run.kernel, command, run.may_fault);
+        let outcome = process::run(run.kernel, command, run.may_fault);
         ensure!(outcome.is_ok(), "'{command}' came to {outcome:?}");
     }
     let after = frames_in_use(run);
@@ -42,14 +41,14 @@ pub fn non_canonical_return_takes_iretq(run: &mut Run<'_>) -> Outcome {
     let hello = hello(run)?;
     let iretq_returns = || run.kernel.sum(|cpu| &cpu.iretq_returns);
     let before = iretq_returns();
-    let outcome = program::run_from(run.kernel, hello, Start::at(NON_CANONICAL), run.may_fault);
+    let outcome = process::run_from(run.kernel, hello, Start::at(NON_CANONICAL), run.may_fault);
     ensure!(
-        outcome == Ok(program::Outcome::Killed(SIGSEGV)),
+        outcome == Ok(process::Outcome::Killed(SIGSEGV)),
         "a program at a non-canonical address came to {outcome:?}"
     );
     ensure!(iretq_returns() == before + 1, "{} returns by iretq", iretq_returns() - before);
-    let outcome = program::run(run.kernel, "hello", run.may_fault);
-    ensure!(outcome == Ok(program::Outcome::Exited(0)), "afterwards 'hello' came to {outcome:?}");
+    let outcome = process::run(run.kernel, "hello", run.may_fault);
+    ensure!(outcome == Ok(process::Outcome::Exited(0)), "afterwards 'hello' came to {outcome:?}");
     ensure!(iretq_returns() == before + 1, "an ordinary program returned by iretq");
     Ok(())
 }
@@ -59,14 +58,14 @@ pub fn a_bad_frame_is_the_programs_fault(run: &mut Run<'_>) -> Outcome {
     // The `iretq` that loads such a segment faults in the kernel.
     for code_segment in [KERNEL_DATA | 3, 0x18 | 3, 0xfff8 | 3] {
         let start = Start { code_segment, ..Start::at(0x20_0000) };
-        let outcome = program::run_from(run.kernel, hello, start, run.may_fault);
+        let outcome = process::run_from(run.kernel, hello, start, run.may_fault);
         ensure!(
-            matches!(outcome, Ok(program::Outcome::Killed(SIGSEGV | SIGBUS))),
+            matches!(outcome, Ok(process::Outcome::Killed(SIGSEGV | SIGBUS))),
             "a program in segment {code_segment:#x} came to {outcome:?}"
         );
     }
-    let outcome = program::run(run.kernel, "hello", run.may_fault);
-    ensure!(outcome == Ok(program::Outcome::Exited(0)), "afterwards 'hello' came to {outcome:?}");
+    let outcome = process::run(run.kernel, "hello", run.may_fault);
+    ensure!(outcome == Ok(process::Outcome::Exited(0)), "afterwards 'hello' came to {outcome:?}");
     Ok(())
 }
 
@@ -76,14 +75,14 @@ pub fn refused_entries_are_counted(run: &mut Run<'_>) -> Outcome {
         [("fault int80", [SIGSEGV, SIGSEGV]), ("fault sysenter", [SIGSEGV, SIGILL])]
     {
         let before = count();
-        let outcome = program::run(run.kernel, command, run.may_fault);
-        let killed = matches!(outcome, Ok(program::Outcome::Killed(by)) if signals.contains(&by));
+        let outcome = process::run(run.kernel, command, run.may_fault);
+        let killed = matches!(outcome, Ok(process::Outcome::Killed(by)) if signals.contains(&by));
         ensure!(killed, "'{command}' came to {outcome:?}");
         ensure!(count() == before + 1, "'{command}' counted {} times", count() - before);
     }
     let before = count();
-    let outcome = program::run(run.kernel, "fault general-protection", run.may_fault);
-    ensure!(outcome == Ok(program::Outcome::Killed(SIGSEGV)), "it came to {outcome:?}");
+    let outcome = process::run(run.kernel, "fault general-protection", run.may_fault);
+    ensure!(outcome == Ok(process::Outcome::Killed(SIGSEGV)), "it came to {outcome:?}");
     ensure!(count() == before, "another fault was taken for a refused entry");
     Ok(())
 }
@@ -125,11 +124,8 @@ pub fn damaged_programs_are_refused(run: &mut Run<'_>) -> Outcome {
         } else {
             short.len()
         });
-        let Ok(mut space) = AddressSpace::new(run.kernel) else {
-            return Err(Wrong::new(format_args!("no memory in round {round}")));
-        };
         // Whatever comes out, it must not panic, and everything must come back.
-        refused += u32::from(image::load(&file, &mut space).is_err());
+        refused += u32::from(image::check(&file).is_err());
     }
     ensure!(refused > 100, "only {refused} of 400 damaged files were refused");
     let after = frames_in_use(run);
@@ -140,8 +136,8 @@ pub fn damaged_programs_are_refused(run: &mut Run<'_>) -> Outcome {
 pub fn program_start_fails_without_memory(run: &mut Run<'_>) -> Outcome {
     let frames = &Memory::current().frames;
     // The first run fills caches that stay.
-    let first = program::run(run.kernel, "hello", run.may_fault);
-    ensure!(first == Ok(program::Outcome::Exited(0)), "'hello' came to {first:?}");
+    let first = process::run(run.kernel, "hello", run.may_fault);
+    ensure!(first == Ok(process::Outcome::Exited(0)), "'hello' came to {first:?}");
     let before = frames_in_use(run);
     // With each number of frames that is too small there is one more place at which it fails.
     let mut enough = None;
@@ -149,11 +145,11 @@ pub fn program_start_fails_without_memory(run: &mut Run<'_>) -> Outcome {
         frames.empty_cache();
         let free = frames.free_frames();
         let (list, _) = memory::take_frames(run.kernel.system, free.saturating_sub(left));
-        let outcome = program::run(run.kernel, "hello --status 3", run.may_fault);
+        let outcome = process::run(run.kernel, "hello --status 3", run.may_fault);
         memory::give_frames(run.kernel.system, list);
         match outcome {
             Err(CannotRun::OutOfMemory) => {}
-            Ok(program::Outcome::Exited(3)) => {
+            Ok(process::Outcome::Exited(3)) => {
                 enough = Some(left);
                 break;
             }

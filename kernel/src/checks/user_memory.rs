@@ -1,10 +1,12 @@
 //! Checks of the copy routine: what is not the user's is refused, and a fault at any byte is survived.
 
 use super::{Outcome, Run, Wrong, ensure};
-use crate::program::address_space::AddressSpace;
-use machine::MayFault;
-use machine::x86_64::paging::{self, Flags};
+use crate::kernel_space::{TableFrames, free_frame, zeroed_frame};
+use dispatch::binding::affinity_here;
+use machine::pmap::{Rights, Translation};
+use machine::x86_64::paging;
 use machine::x86_64::user_copy::{USER_END, copy_in, copy_out};
+use machine::{MayFault, Pmap, System, preempt};
 
 /// Two pages with the guard of absent ones around them; the second is read-only.
 const PAGE_AT: u64 = 0x10_0000;
@@ -12,18 +14,35 @@ const END: u64 = PAGE_AT + 2 * 4096;
 
 /// Runs `body` in an address space with the two pages.
 fn with_pages(run: &mut Run<'_>, body: impl FnOnce(&mut MayFault) -> Outcome) -> Outcome {
-    let no_memory = |_| Wrong::new(format_args!("no memory for an address space"));
-    let mut space = AddressSpace::new(run.kernel).map_err(no_memory)?;
-    for (address, flags) in [(PAGE_AT, Flags::WRITABLE), (PAGE_AT + 4096, Flags::empty())] {
-        space
-            .add_page(address, flags | Flags::NO_EXECUTE, |page| page.fill(0xa5))
-            .map_err(no_memory)?;
+    let no_memory = || Wrong::new(format_args!("no memory for an address space"));
+    let pmap = Pmap::new(&TableFrames).map_err(|_| no_memory())?;
+    for (address, rights) in
+        [(PAGE_AT, Rights::READ | Rights::WRITE), (PAGE_AT + 4096, Rights::READ)]
+    {
+        let frame = zeroed_frame().map_err(|_| no_memory())?;
+        let bytes = paging::physical::<[u8; 4096]>(System::current(), frame);
+        // SAFETY: a fresh frame, which nobody else knows yet.
+        unsafe { (*bytes).fill(0xa5) };
+        pmap.prepare(address).map_err(|_| no_memory())?;
+        pmap.exchange(address, Some(Translation::new(frame, rights)));
     }
-    // SAFETY: its upper half is the kernel's.
-    unsafe { paging::activate(space.root()) };
+    // The copy routine runs with preemption on, and this thread stays where the pages are.
+    let bound = affinity_here();
+    {
+        let guard = preempt::disable(run.may_fault);
+        pmap.activate(guard.atomic());
+    }
     let outcome = body(run.may_fault);
-    // SAFETY: the kernel's own.
-    unsafe { paging::activate(run.kernel.root) };
+    {
+        let guard = preempt::disable(run.may_fault);
+        pmap.deactivate(guard.atomic());
+    }
+    drop(bound);
+    for address in [PAGE_AT, PAGE_AT + 4096] {
+        if let Some(translation) = pmap.exchange(address, None) {
+            free_frame(translation.frame);
+        }
+    }
     outcome
 }
 

@@ -43,9 +43,17 @@ impl Disk {
             disk.interrupt();
         }
         let mut requests = self.requests.lock_anywhere();
-        // The door has been waited at: all is done that the device was asked to do.
+        // The door has been waited at: all is done that the device was asked to do. Should a device have gone
+        // on in spite of it, it is looked at again and again.
         requests.collect();
-        let Some(since) = requests.oldest_decided().filter(|_| !requests.awaited) else { return };
+        let since = match requests.oldest_decided() {
+            Some(since) => since,
+            None if requests.count() > 0 => time::now(),
+            None => return,
+        };
+        if requests.awaited {
+            return;
+        }
         requests.awaited = true;
         drop(requests);
         let argument = core::ptr::from_ref(self).expose_provenance();

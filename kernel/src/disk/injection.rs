@@ -1,6 +1,8 @@
 //! Faults on purpose, so that what depends on a disk can be tried against one that fails or hangs.
 //!
-//! Only checks ask for them. While nobody does, they cost a request one test of a byte and its completion
+//! A request that is to fail asks the device for what it does not have, so that the error is the device's own.
+//!
+//! Only checks ask for faults. While nobody does, they cost a request one test of a byte and its completion
 //! another.
 
 use super::Operation;

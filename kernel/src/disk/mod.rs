@@ -186,11 +186,13 @@ impl Disk {
         self.free.p(may_fault);
         let end = page.saturating_add(frames.len() as u64);
         let allowed = end <= self.pages && !(self.read_only && operation == Operation::Write);
-        let begins = allowed && !self.injection.fails(operation, page..end);
         let now = time::now();
-        let request = Request::new(operation, page, frames, completion, now);
+        let mut request = Request::new(operation, page, frames, completion, now);
+        if self.injection.fails(operation, page..end) {
+            request.spoil();
+        }
         let mut requests = self.requests.lock(may_fault);
-        if !begins {
+        if !allowed {
             requests.decide(request, Err(DiskError));
         } else if requests.put(request) {
             // Within the lock, so that the device hears of the requests in the order in which it sees them,
@@ -207,7 +209,7 @@ impl Disk {
             self.set_watch(now);
         }
         // Who is told of nothing by the device is told by us.
-        if self.door.is_some() || !begins || broken {
+        if self.door.is_some() || !allowed || broken {
             self.interrupt_again();
         }
     }

@@ -26,6 +26,8 @@ pub const SLOTS: usize = QUEUE_SIZE / (CLUSTER + 2);
 /// The queue.
 pub type Ring = VirtQueue<dma::Dma, QUEUE_SIZE>;
 
+const SECTOR_BYTES: u64 = 512;
+
 /// What the device is told to do.
 const READ: u32 = 0;
 const WRITE: u32 = 1;
@@ -45,6 +47,8 @@ pub struct Request {
     pub operation: Operation,
     /// Its first page.
     pub page: u64,
+    /// Where that is, as the device is told.
+    sector: u64,
     frames: [u64; CLUSTER],
     count: usize,
     /// Who is told when it is over.
@@ -64,7 +68,13 @@ impl Request {
     ) -> Request {
         let mut all = [0; CLUSTER];
         all[..frames.len()].copy_from_slice(frames);
-        Request { operation, page, frames: all, count: frames.len(), completion, since }
+        let sector = page.wrapping_mul(SECTORS_PER_PAGE);
+        Request { operation, page, sector, frames: all, count: frames.len(), completion, since }
+    }
+
+    /// Makes the device refuse it: asks for what no disk has.
+    pub fn spoil(&mut self) {
+        self.sector = u64::MAX / SECTOR_BYTES;
     }
 
     /// How many pages it transfers.
@@ -271,11 +281,10 @@ impl Parts {
             Operation::Read => READ,
             Operation::Write => WRITE,
         };
-        let sector = request.page * SECTORS_PER_PAGE;
         // SAFETY: the slot's part of the frame, which the device does not know yet.
         unsafe { self.0.cast::<[u32; 2]>().write([code, 0]) };
         // SAFETY: as above.
-        unsafe { self.0.cast::<u64>().wrapping_add(1).write(sector) };
+        unsafe { self.0.cast::<u64>().wrapping_add(1).write(request.sector) };
         // SAFETY: as above.
         unsafe { self.status().write(NO_OUTCOME) };
     }

@@ -2,8 +2,10 @@
 //! arguments. Pointers are user addresses and are reached through the copy routine only.
 
 use super::Result;
+pub(super) use super::memory::{brk, madvise, minherit, mlock, mmap, mprotect, munlock, munmap};
+pub(super) use super::processes::{close, execve, fork, open, wait4};
 use crate::kernel::Kernel;
-use crate::{console, panic_kinds, program, report_channel};
+use crate::{console, panic_kinds, process, report_channel};
 use abi::calls::{Counter, TimeSpec};
 use abi::errno::Errno;
 use core::sync::atomic::Ordering;
@@ -11,9 +13,6 @@ use machine::MayFault;
 use machine::x86_64::user_copy::{self, BadAddress};
 use memory::Memory;
 use report::{LINE_MAX, Line};
-
-/// The number of the only process.
-const PROCESS: u64 = 1;
 
 /// Bytes that are copied in at a time.
 const PIECE: usize = 256;
@@ -45,16 +44,16 @@ pub(super) fn write(may_fault: &mut MayFault, fd: i32, buffer: *const u8, length
 }
 
 pub(super) fn getpid(_: &mut MayFault) -> Result {
-    Ok(PROCESS)
+    Ok(process::current().id)
 }
 
-pub(super) fn exit(_: &mut MayFault, status: i32) -> Result {
+pub(super) fn exit(may_fault: &mut MayFault, status: i32) -> Result {
     // The only LWP: its end is the process's.
-    program::exit(status as u8)
+    process::exit(status as u8, may_fault)
 }
 
-pub(super) fn exit_group(_: &mut MayFault, status: i32) -> Result {
-    program::exit(status as u8)
+pub(super) fn exit_group(may_fault: &mut MayFault, status: i32) -> Result {
+    process::exit(status as u8, may_fault)
 }
 
 pub(super) fn uname(may_fault: &mut MayFault, buffer: *mut u8) -> Result {

@@ -1,7 +1,7 @@
 //! The stub that `syscall` enters at, and the two ways back.
 
 use super::{finish, system_call};
-use crate::program::Start;
+use crate::process::Start;
 use core::arch::naked_asm;
 use core::mem::offset_of;
 use machine::x86_64::descriptors::{USER_CODE, USER_DATA};
@@ -75,7 +75,7 @@ unsafe extern "C" fn leave() {
 pub fn enter_user(start: Start, rsp: u64, may_fault: &mut MayFault) -> ! {
     const INTERRUPTS_ON: u64 = 1 << 9;
     const ALWAYS_1: u64 = 1 << 1;
-    let mut frame = TrapFrame {
+    let frame = TrapFrame {
         swapped: 1,
         vector: SYSTEM_CALL,
         rip: start.rip,
@@ -85,6 +85,11 @@ pub fn enter_user(start: Start, rsp: u64, may_fault: &mut MayFault) -> ! {
         ss: u64::from(USER_DATA),
         ..TrapFrame::default()
     };
+    enter_user_with(frame, may_fault)
+}
+
+/// Enters user mode with a frame of user mode's, as if from a system call.
+pub fn enter_user_with(mut frame: TrapFrame, may_fault: &mut MayFault) -> ! {
     let by_sysretq = finish(&mut frame, may_fault);
     // SAFETY: the frame is complete and user mode's, interrupts are off; the top of this stack is
     // kept free for a frame (`machine::x86_64::switch`).

@@ -6,8 +6,10 @@
 
 pub mod calls;
 pub mod entry;
+mod memory;
+mod processes;
 
-pub use entry::{enter_user, entry_address};
+pub use entry::{enter_user, enter_user_with, entry_address};
 
 use crate::kernel::{PerCpu, count};
 use abi::calls::OWN_BASE;
@@ -140,6 +142,12 @@ extern "C" fn system_call(frame: &mut TrapFrame) -> bool {
     frame.rax = handler(frame, &mut may_fault);
     emit(Kind::CallEnd, frame.rax, begin);
     finish(frame, &mut may_fault)
+}
+
+/// Goes to user mode at the start of a program, from a call of the one before.
+fn enter_user_anew(ready: &crate::process::execute::Ready, may_fault: &mut MayFault) -> ! {
+    machine::x86_64::user_state::reset();
+    enter_user(ready.start, ready.stack_pointer, may_fault)
 }
 
 /// The common end: asynchronous work, then the choice of the way back. Interrupts are off when it

@@ -103,16 +103,6 @@ impl Busy {
         }
     }
 
-    /// Turns exclusive into shared.
-    #[inline]
-    pub(crate) fn downgrade(&self) {
-        let word = self.0.swap(1, Ordering::Release);
-        debug_assert!(word & EXCLUSIVE != 0, "a page that nobody has exclusively is shared out");
-        if word & WAITED_FOR != 0 {
-            self.wake();
-        }
-    }
-
     /// Lets go of what was shared.
     #[inline]
     pub(crate) fn release_shared(&self) {

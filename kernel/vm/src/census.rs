@@ -15,6 +15,11 @@ impl Count {
         self.0.fetch_add(difference, Ordering::Relaxed);
     }
 
+    /// It has happened once more.
+    pub fn note(&self) {
+        self.add(1);
+    }
+
     /// What it is.
     pub fn get(&self) -> i64 {
         self.0.load(Ordering::Relaxed)

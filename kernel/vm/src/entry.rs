@@ -109,6 +109,11 @@ impl Entry {
         }
     }
 
+    /// The same range with nothing behind it.
+    pub(crate) fn without_object(&self) -> Entry {
+        Entry { object: None, ..*self }
+    }
+
     /// Cuts it in two: what lies at an address and above is returned. The object's second reference is the
     /// caller's to count.
     pub(crate) fn split_off(&mut self, at: u64) -> Entry {

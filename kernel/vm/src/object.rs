@@ -158,6 +158,17 @@ impl Object {
         self.kind
     }
 
+    /// Whether it is a file, or the shadow of one.
+    pub(crate) fn is_over_file(&self, may_block: &mut impl MayBlock) -> bool {
+        let mut backing = self.read(may_block).backing.clone();
+        let mut is_file = self.is_file();
+        while let Some(object) = backing {
+            is_file |= object.is_file();
+            backing = object.read(may_block).backing.clone();
+        }
+        is_file
+    }
+
     /// Whether it is a file.
     pub fn is_file(&self) -> bool {
         matches!(self.kind, Kind::File(_))
@@ -178,12 +189,6 @@ impl Object {
     #[inline]
     pub(crate) fn write(&self, may_block: &mut impl MayBlock) -> RwWriteGuard<'_, Shape> {
         self.lock.write(may_block)
-    }
-
-    /// Its address, by which pages name it.
-    #[inline]
-    pub(crate) fn address(&self) -> usize {
-        core::ptr::from_ref(self).addr()
     }
 
     /// How many references it has, at this moment. Who maps it by an entry of a map that is locked, and
@@ -263,13 +268,22 @@ impl Object {
         self.changed.sleep_while(|| self.merging.load(Ordering::Acquire), may_block);
     }
 
-    /// The resident pages and swap slots that it has, counted one by one. For statistics and tests.
-    pub fn count_pages(&self, may_block: &mut impl MayBlock) -> (u64, u64) {
+    /// The resident pages that it has at a range of places, and the pages that are in swap space only, counted one by
+    /// one.
+    pub fn count_pages(
+        &self,
+        places: core::ops::Range<u64>,
+        may_block: &mut impl MayBlock,
+    ) -> (u64, u64) {
         let _shape = self.read(may_block);
-        let (mut resident, mut swapped, mut from) = (0, 0, 0);
-        while let Some((place, content)) = self.index.next(from) {
-            resident += u64::from(content.resident().is_some());
-            swapped += u64::from(content.swapped().is_some());
+        let (mut resident, mut swapped, mut from) = (0, 0, places.start);
+        while let Some((place, content)) =
+            self.index.next(from).filter(|(place, _)| *place < places.end)
+        {
+            match content.resident() {
+                Some(_) => resident += 1,
+                None => swapped += u64::from(content.swapped().is_some()),
+            }
             from = place + 1;
         }
         (resident, swapped)

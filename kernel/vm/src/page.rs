@@ -258,13 +258,6 @@ impl Exclusive {
         Vm::current().shortage.note_free();
     }
 
-    /// Others may share the page from now on.
-    pub(crate) fn downgrade(self) -> Shared {
-        let page = ManuallyDrop::new(self).page;
-        page.busy.downgrade();
-        Shared { page }
-    }
-
     /// Hands the busy state to somebody who will make it an [`Exclusive`] again: a transfer under way.
     pub(crate) fn hand_over(self) -> &'static Page {
         ManuallyDrop::new(self).page

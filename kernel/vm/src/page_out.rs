@@ -16,7 +16,7 @@ use crate::object::ObjectRef;
 use crate::page::Exclusive;
 use crate::page_queue::Queue;
 use crate::reverse_map::{take_accessed, unmap_all};
-use crate::store::{Answer, CLUSTER, DeviceError, Direction};
+use crate::store::{Answer, CLUSTER, DeviceError, Direction, Head};
 use atomics::{AtomicU8, Ordering};
 use core::ptr::NonNull;
 use dispatch::WaitChannel;
@@ -28,23 +28,26 @@ const WRITTEN: u8 = 1;
 const FAILED: u8 = 2;
 
 /// The one transfer of the laundry thread.
+#[repr(C)]
 pub(crate) struct PageOut {
+    head: Head,
     state: AtomicU8,
     channel: WaitChannel,
 }
 
 impl PageOut {
     pub(crate) fn new() -> PageOut {
-        PageOut { state: AtomicU8::new(UNDER_WAY), channel: WaitChannel::new() }
+        let head = Head::new(|this, result| {
+            // SAFETY: the head of the system's page-out, which lives as long as the system.
+            unsafe { this.cast::<PageOut>().as_ref() }.done(result);
+        });
+        PageOut { head, state: AtomicU8::new(UNDER_WAY), channel: WaitChannel::new() }
     }
 
     fn answer(&'static self) -> Answer {
         self.state.store(UNDER_WAY, Ordering::Relaxed);
-        let this = NonNull::from(self).cast();
-        Answer::new(this, |this, result| {
-            // SAFETY: the address of the system's page-out, which lives as long as the system.
-            unsafe { this.cast::<PageOut>().as_ref() }.done(result);
-        })
+        debug_assert!(core::ptr::from_ref(&self.head).addr() == core::ptr::from_ref(self).addr());
+        Answer::new(NonNull::from(self).cast())
     }
 
     fn done(&self, result: Result<(), DeviceError>) {

@@ -34,6 +34,17 @@ pub(crate) fn refer(object: &ObjectRef, mapped: Mapped, may_block: &mut impl May
     count_entry(object, 1);
 }
 
+/// Another reference to an object that somebody else refers to already: for one more entry
+/// ([`Space::insert`](crate::Space::insert)), or to keep it.
+pub fn another(object: &ObjectRef, may_fault: &mut MayFault) -> ObjectRef {
+    let mut shape = object.write(may_fault);
+    object.note_mapped_often(true);
+    let references = shape.references + 1;
+    object.set_references(&mut shape, references);
+    drop(shape);
+    object.clone()
+}
+
 /// One map entry less refers to the object, and another one still does.
 pub(crate) fn unrefer(object: &ObjectRef, may_block: &mut impl MayBlock) {
     let mut shape = object.write(may_block);
@@ -149,6 +160,20 @@ pub(crate) fn empty(object: &ObjectRef, places: core::ops::Range<u64>, may_fault
         match busy {
             Some(page) => wait(page, may_fault),
             None => return,
+        }
+    }
+}
+
+/// Takes the pages of a file out of memory that nobody maps, wires or has busy: they can be read again.
+pub fn forget_clean(object: &ObjectRef, may_fault: &mut MayFault) {
+    let _shape = object.write(may_fault);
+    let mut from = 0;
+    while let Some((place, content)) = object.index.next(from) {
+        from = place + 1;
+        let Some(page) = content.resident().and_then(Page::try_exclusive) else { continue };
+        if page.mappings.count() == 0 && page.wired() == 0 && !page.is_dirty() {
+            object.index.set(place, content.with_page(None));
+            page.free();
         }
     }
 }

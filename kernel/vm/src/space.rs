@@ -245,6 +245,43 @@ impl Space {
         self.change(range, |_| Ok(()), |entry| entry.advice = advice, |_| (), may_fault)
     }
 
+    /// Forgets what is in a range of private memory: it is as if nobody had touched it, zeros or the file's contents.
+    /// Shared memory stays as it is.
+    pub fn discard(&self, range: Range<u64>, may_fault: &mut MayFault) -> Result<(), MapError> {
+        let _change = Vm::current().census.change();
+        let range = checked(range.start, range.end.wrapping_sub(range.start))?;
+        let mut rooms = Rooms::get()?;
+        let mut map = self.map.write(may_fault);
+        if !map.is_covered(range.clone()) {
+            return Err(MapError::NotMapped);
+        }
+        if map.entries().len() + 2 > ENTRIES_MAX {
+            return Err(MapError::TooManyEntries);
+        }
+        map.clip(&range, &mut rooms, may_fault);
+        let mut dropped = EntryTree::new();
+        let mut at = range.start;
+        while at < range.end {
+            let Some(entry) = map.change().at_mut(at) else { break };
+            at = entry.end;
+            if entry.shared || entry.wired != 0 {
+                continue;
+            }
+            // What a file lies below keeps the file; what was copied of it goes.
+            let keeps = entry.object.as_ref().is_some_and(|object| object.is_over_file(may_fault));
+            if !keeps && let Ok(room) = EntryRoom::get() {
+                let object = entry.object.take();
+                let old = Entry { object, ..entry.without_object() };
+                entry.needs_copy = false;
+                fault::remove(self, old.range());
+                dropped.insert(old, room);
+            }
+        }
+        drop(map);
+        let_go(dropped, may_fault);
+        Ok(())
+    }
+
     /// Keeps a range in memory, or no longer. Wiring brings every page in; if that fails for one, the others stay
     /// wired.
     pub fn wire(
@@ -305,6 +342,21 @@ impl Space {
         };
         let Some(entry) = map.change().at_mut(start) else { return Ok(()) };
         give_object(entry, writes, may_fault)
+    }
+
+    /// How many pages of anonymous memory its entries lead to, resident or in swap space. What is shared counts for
+    /// everybody who shares it.
+    pub fn count_pages(&self, may_fault: &mut MayFault) -> u64 {
+        let map = self.map.read(may_fault);
+        let mut pages = 0;
+        for entry in map.iter() {
+            if let Some(object) = entry.object.as_ref().filter(|object| !object.is_file()) {
+                let (resident, swapped) =
+                    object.count_pages(entry.offset..entry.offset + entry.pages(), may_fault);
+                pages += resident + swapped;
+            }
+        }
+        pages
     }
 
     /// Makes a copy of the address space for a child: every entry as its inheritance says.

@@ -83,27 +83,50 @@ impl File {
     }
 }
 
-/// What a store calls when a transfer is over: once.
-pub struct Answer {
-    transfer: NonNull<()>,
-    act: fn(NonNull<()>, Result<(), DeviceError>),
+/// How every transfer begins: with what is to be called when it is over.
+pub(crate) struct Head {
+    act: fn(NonNull<Head>, Result<(), DeviceError>),
 }
+
+impl Head {
+    /// Calls `act` with the transfer's address.
+    pub(crate) const fn new(act: fn(NonNull<Head>, Result<(), DeviceError>)) -> Head {
+        Head { act }
+    }
+}
+
+/// What a store calls when a transfer is over: once.
+pub struct Answer(NonNull<Head>);
 
 // SAFETY: it stands for the transfer, whose parts may be used by any thread.
 unsafe impl Send for Answer {}
 
 impl Answer {
-    /// Calls `act` with this address.
-    pub(crate) fn new(
-        transfer: NonNull<()>,
-        act: fn(NonNull<()>, Result<(), DeviceError>),
-    ) -> Answer {
-        Answer { transfer, act }
+    /// Of a transfer that stays until it is answered.
+    pub(crate) fn new(transfer: NonNull<Head>) -> Answer {
+        Answer(transfer)
     }
 
     /// The transfer is over, in this way. From a thread or an interrupt thread.
     pub fn done(self, result: Result<(), DeviceError>) {
-        (self.act)(self.transfer, result);
+        // SAFETY: the transfer stays until this call.
+        let act = unsafe { self.0.as_ref() }.act;
+        act(self.0, result);
+    }
+
+    /// As a number, for a driver to keep.
+    pub fn into_number(self) -> usize {
+        self.0.as_ptr().expose_provenance()
+    }
+
+    /// The answer that a number stands for.
+    ///
+    /// # Safety
+    ///
+    /// [`Answer::into_number`] has returned it, and it has not been turned back before.
+    pub unsafe fn from_number(number: usize) -> Answer {
+        let head = core::ptr::with_exposed_provenance_mut(number);
+        Answer(NonNull::new(head).expect("the address of a transfer"))
     }
 }
 
@@ -117,7 +140,9 @@ const READ: u8 = 2;
 const FAILED: u8 = 3;
 
 /// Pages on their way from a store, consecutive places of one object. See the module.
+#[repr(C)]
 pub(crate) struct Transfer {
+    head: Head,
     state: AtomicU8,
     object: ObjectRef,
     /// The wanted page is the first.
@@ -161,8 +186,13 @@ impl TransferBox {
         file: Option<&'static File>,
     ) -> Result<TransferBox, OutOfMemory> {
         let pages = [None; CLUSTER];
-        let transfer =
-            || Transfer { state: AtomicU8::new(WAITED_FOR), object: object.clone(), pages, file };
+        let transfer = || Transfer {
+            head: Head::new(|transfer, result| done(transfer.cast(), result)),
+            state: AtomicU8::new(WAITED_FOR),
+            object: object.clone(),
+            pages,
+            file,
+        };
         Vm::current().transfers.allocate_with(transfer).map(TransferBox)
     }
 }
@@ -185,7 +215,7 @@ pub(crate) fn read(
     let Some(wanted) = room.0.pages[0] else { return Err(StoreError::Device) };
     room.0.object.begin_paging();
     let transfer = room.0.into_raw();
-    let answer = Answer::new(transfer.cast(), |transfer, result| done(transfer.cast(), result));
+    let answer = Answer::new(transfer.cast());
     store.submit(Direction::Read, first, &frames[..count], answer, may_fault);
     wait(transfer, wanted, may_fault)
 }

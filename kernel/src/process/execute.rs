@@ -1,0 +1,93 @@
+//! Becoming a program: the address space is emptied, the program's file mapped into it, and a first stack made.
+//!
+//! Runs on the process's own thread, because the stack is written through its own page tables. What can be found out
+//! before the old program is gone is found out before: whether there is such a file, and whether it can be run. After
+//! that there is nothing to go back to.
+
+use super::image::{self, Image};
+use super::{CannotRun, NAME_MAX, Process, ProgramName, Start, arguments};
+use crate::kernel::Kernel;
+use machine::MayFault;
+use vm::object::Kind;
+use vm::{ObjectRef, shadow};
+
+/// A program that can be started.
+pub struct Ready {
+    /// Where.
+    pub start: Start,
+    /// With this stack pointer.
+    pub stack_pointer: u64,
+}
+
+/// Makes the running process the program that the first word names; `words` are its arguments, each with a null byte
+/// behind it.
+pub fn load_command(
+    process: &Process,
+    words: &[u8],
+    start: Option<Start>,
+    may_fault: &mut MayFault,
+) -> Result<Ready, CannotRun> {
+    let name = words.split(|&byte| byte == 0).next().unwrap_or_default();
+    let name = core::str::from_utf8(name).map_err(|_| CannotRun::NotFound)?;
+    load(process, name, words, &[], start, may_fault)
+}
+
+/// The same with a name that is not among the arguments, and an environment.
+pub fn load(
+    process: &Process,
+    name: &str,
+    words: &[u8],
+    environment: &[u8],
+    start: Option<Start>,
+    may_fault: &mut MayFault,
+) -> Result<Ready, CannotRun> {
+    arguments::check(words, environment)?;
+    let archive = Kernel::current().archive.get().ok_or(CannotRun::NotFound)?;
+    let file = archive.find(name).ok_or(CannotRun::NotFound)?;
+    let image = image::check(file.bytes)?;
+    let object = file.reference(may_fault);
+    let strings = [words, environment];
+    let ready = become_image(process, name, file.bytes, &image, &object, strings, may_fault);
+    shadow::release(object, may_fault);
+    let mut ready = ready?;
+    ready.start = start.unwrap_or(ready.start);
+    Ok(ready)
+}
+
+/// The same with a file that is in no archive; for checks.
+pub fn load_file(
+    process: &Process,
+    file: &'static [u8],
+    start: Start,
+    may_fault: &mut MayFault,
+) -> Result<Ready, CannotRun> {
+    let archive = Kernel::current().archive.get().ok_or(CannotRun::NotFound)?;
+    let known = archive.find_content(file).ok_or(CannotRun::NotFound)?;
+    let image = image::check(file)?;
+    let object = known.reference(may_fault);
+    let strings: [&[u8]; 2] = [b"misplaced\0", b""];
+    let ready = become_image(process, "misplaced", file, &image, &object, strings, may_fault);
+    shadow::release(object, may_fault);
+    Ok(Ready { start, ..ready? })
+}
+
+fn become_image(
+    process: &Process,
+    name: &str,
+    file: &'static [u8],
+    image: &Image,
+    object: &ObjectRef,
+    strings: [&[u8]; 2],
+    may_fault: &mut MayFault,
+) -> Result<Ready, CannotRun> {
+    debug_assert!(matches!(object.kind(), Kind::File(_)), "programs are mapped from files");
+    let space = process.space();
+    space.clear(may_fault);
+    let mut kept = [0; NAME_MAX];
+    super::keep_name(name, &mut kept);
+    *process.program.lock(may_fault) = ProgramName { name: kept, file };
+    image.map(space, object, may_fault)?;
+    *process.heap().lock(may_fault) = (image.end(), image.end());
+    let stack_pointer = arguments::make_stack(space, strings, image, may_fault)?;
+    Ok(Ready { start: Start::at(image.entry), stack_pointer })
+}

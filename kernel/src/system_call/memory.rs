@@ -1,0 +1,212 @@
+//! Calls about memory: with Linux's numbers, flags and errors, `minherit` as on the BSDs.
+
+use super::Result;
+use crate::kernel::Kernel;
+use crate::process;
+use abi::errno::Errno;
+use machine::MayFault;
+use machine::pmap::Rights;
+use vm::entry::{Advice, Inheritance};
+use vm::map::{MapError, Place, Request};
+use vm::space::WireError;
+use vm::{FaultError, PAGE_SIZE};
+
+const PROT_READ: i32 = 1;
+const PROT_WRITE: i32 = 2;
+const PROT_EXEC: i32 = 4;
+
+const MAP_SHARED: i32 = 1;
+const MAP_PRIVATE: i32 = 2;
+const MAP_TYPE: i32 = 0xf;
+const MAP_FIXED: i32 = 0x10;
+const MAP_ANONYMOUS: i32 = 0x20;
+const MAP_GROWSDOWN: i32 = 0x100;
+const MAP_FIXED_NOREPLACE: i32 = 0x10_0000;
+
+fn errno(error: MapError) -> Errno {
+    match error {
+        MapError::NoSpace
+        | MapError::NotMapped
+        | MapError::TooManyEntries
+        | MapError::OutOfMemory => Errno::ENOMEM,
+        MapError::Taken => Errno::EEXIST,
+        MapError::NotPermitted => Errno::EACCES,
+        MapError::BadRange => Errno::EINVAL,
+    }
+}
+
+/// Rights as `PROT_…` say them.
+fn rights(protection: i32) -> core::result::Result<Rights, Errno> {
+    if protection & !(PROT_READ | PROT_WRITE | PROT_EXEC) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let of = |bit, right| if protection & bit != 0 { right } else { Rights::NONE };
+    Ok(of(PROT_READ, Rights::READ)
+        | of(PROT_WRITE, Rights::READ | Rights::WRITE)
+        | of(PROT_EXEC, Rights::READ | Rights::EXECUTE))
+}
+
+/// A range as Linux takes it: the address whole pages, the length rounded up.
+fn range(address: u64, length: u64) -> core::result::Result<core::ops::Range<u64>, Errno> {
+    if !address.is_multiple_of(PAGE_SIZE) {
+        return Err(Errno::EINVAL);
+    }
+    let length = length.checked_next_multiple_of(PAGE_SIZE).ok_or(Errno::ENOMEM)?;
+    Ok(address..address.checked_add(length).ok_or(Errno::ENOMEM)?)
+}
+
+pub fn mmap(
+    may_fault: &mut MayFault,
+    address: u64,
+    length: u64,
+    protection: i32,
+    flags: i32,
+    fd: i32,
+    offset: u64,
+) -> Result {
+    let rights = rights(protection)?;
+    let is_shared = match flags & MAP_TYPE {
+        MAP_SHARED => true,
+        MAP_PRIVATE => false,
+        _ => return Err(Errno::EINVAL),
+    };
+    if length == 0 || flags & MAP_GROWSDOWN != 0 || !offset.is_multiple_of(PAGE_SIZE) {
+        return Err(Errno::EINVAL);
+    }
+    let length = length.checked_next_multiple_of(PAGE_SIZE).ok_or(Errno::ENOMEM)?;
+    let place = match (flags & MAP_FIXED != 0, flags & MAP_FIXED_NOREPLACE != 0) {
+        (_, true) => Place::FixedIfFree,
+        (true, false) => Place::Fixed,
+        (false, false) => Place::Hint,
+    };
+    // A hint need not be a whole page.
+    let address = if place == Place::Hint { address & !(PAGE_SIZE - 1) } else { address };
+    let process = process::current();
+    let all = Rights::READ | Rights::WRITE | Rights::EXECUTE;
+    let (object, rights_max) = if flags & MAP_ANONYMOUS != 0 {
+        (None, all)
+    } else {
+        let archive = Kernel::current().archive.get().ok_or(Errno::EBADF)?;
+        let file = process.file(fd).and_then(|file| archive.at(file)).ok_or(Errno::EBADF)?;
+        // The archive cannot be written.
+        let rights_max = if is_shared { Rights::READ | Rights::EXECUTE } else { all };
+        if !rights_max.contains(rights) {
+            return Err(Errno::EACCES);
+        }
+        (Some((file.reference(may_fault), offset / PAGE_SIZE)), rights_max)
+    };
+    let request = Request {
+        address,
+        length,
+        place,
+        rights,
+        rights_max,
+        inheritance: if is_shared { Inheritance::Share } else { Inheritance::Copy },
+        shared: is_shared,
+        stacks: None,
+    };
+    process.space().insert(&request, object, may_fault).map_err(errno)
+}
+
+pub fn munmap(may_fault: &mut MayFault, address: u64, length: u64) -> Result {
+    let range = range(address, length).map_err(|_| Errno::EINVAL)?;
+    process::current().space().remove(range, may_fault).map_err(errno)?;
+    Ok(0)
+}
+
+pub fn mprotect(may_fault: &mut MayFault, address: u64, length: u64, protection: i32) -> Result {
+    let (rights, range) = (rights(protection)?, range(address, length)?);
+    if !range.is_empty() {
+        process::current().space().protect(range, rights, may_fault).map_err(errno)?;
+    }
+    Ok(0)
+}
+
+pub fn minherit(may_fault: &mut MayFault, address: u64, length: u64, inheritance: i32) -> Result {
+    let inheritance = match inheritance {
+        0 => Inheritance::Share,
+        1 => Inheritance::Copy,
+        2 => Inheritance::None,
+        _ => return Err(Errno::EINVAL),
+    };
+    let range = range(address, length)?;
+    process::current().space().inherit(range, inheritance, may_fault).map_err(errno)?;
+    Ok(0)
+}
+
+pub fn madvise(may_fault: &mut MayFault, address: u64, length: u64, advice: i32) -> Result {
+    const WILL_NEED: i32 = 3;
+    const DO_NOT_NEED: i32 = 4;
+    const FREE: i32 = 8;
+    let range = range(address, length)?;
+    if range.is_empty() {
+        return Ok(0);
+    }
+    let space = process::current().space();
+    let advised = match advice {
+        0 => space.advise(range, Advice::Normal, may_fault),
+        1 => space.advise(range, Advice::Random, may_fault),
+        2 => space.advise(range, Advice::Sequential, may_fault),
+        // Pages come when they are touched; nothing is promised.
+        WILL_NEED => Ok(()),
+        DO_NOT_NEED | FREE => space.discard(range, may_fault),
+        _ => return Err(Errno::EINVAL),
+    };
+    advised.map_err(errno)?;
+    Ok(0)
+}
+
+fn wire(may_fault: &mut MayFault, address: u64, length: u64, wired: bool) -> Result {
+    let start = address & !(PAGE_SIZE - 1);
+    let end = address.checked_add(length).ok_or(Errno::EINVAL)?;
+    let range = range(start, end - start)?;
+    if range.is_empty() {
+        return Ok(0);
+    }
+    process::current().space().wire(range, wired, may_fault).map_err(|error| match error {
+        WireError::Map(error) => errno(error),
+        WireError::Fault(FaultError::Interrupted) => Errno::EINTR,
+        WireError::Fault(_) => Errno::ENOMEM,
+    })?;
+    Ok(0)
+}
+
+pub fn mlock(may_fault: &mut MayFault, address: u64, length: u64) -> Result {
+    wire(may_fault, address, length, true)
+}
+
+pub fn munlock(may_fault: &mut MayFault, address: u64, length: u64) -> Result {
+    wire(may_fault, address, length, false)
+}
+
+pub fn brk(may_fault: &mut MayFault, end: u64) -> Result {
+    let process = process::current();
+    let (start, before) = *process.heap().lock(may_fault);
+    let pages = |end: u64| end.checked_next_multiple_of(PAGE_SIZE);
+    let (Some(old), Some(new)) = (pages(before), pages(end)) else { return Ok(before) };
+    if end < start {
+        return Ok(before);
+    }
+    let changed = if new > old {
+        let request = Request {
+            address: old,
+            length: new - old,
+            place: Place::FixedIfFree,
+            rights: Rights::READ | Rights::WRITE,
+            rights_max: Rights::READ | Rights::WRITE | Rights::EXECUTE,
+            inheritance: Inheritance::Copy,
+            shared: false,
+            stacks: None,
+        };
+        process.space().insert(&request, None, may_fault).map(|_| ())
+    } else if new < old {
+        process.space().remove(new..old, may_fault)
+    } else {
+        Ok(())
+    };
+    if changed.is_err() {
+        return Ok(before);
+    }
+    process.heap().lock(may_fault).1 = end;
+    Ok(end)
+}

@@ -1,0 +1,33 @@
+//! Who goes when there is no memory left: the process that has the most, in memory and in swap space together.
+//!
+//! Exceptions: one that is going already; and nobody is chosen while one is, so that its memory is back before another
+//! has to go. The kernel itself is no process.
+
+use crate::console::print;
+use crate::kernel::Kernel;
+use crate::process;
+use crate::traps::signal;
+use machine::MayFault;
+use vm::Vm;
+use vm::page_daemon::Victims;
+
+/// The processes of the kernel.
+pub struct Processes;
+
+impl Victims for Processes {
+    fn choose(&self, may_fault: &mut MayFault) {
+        let Some(victim) = process::largest(may_fault) else { return };
+        Vm::current().census.victims.note();
+        let kernel = Kernel::current();
+        let swap = Vm::current().swap.counts();
+        print(format_args!(
+            "out of memory: process {} ({}) has {} pages, the most of all, and is killed; {} of {} slots are free\n",
+            victim.id,
+            victim.name(),
+            victim.pages,
+            swap.free,
+            swap.slots,
+        ));
+        process::signal(kernel, victim.id, signal::SIGKILL, may_fault);
+    }
+}
