@@ -242,3 +242,69 @@ fn where_memory_runs_out_at_any_moment_an_error_says_so_and_nothing_is_lost() {
     // It ended in several places, and where there was enough it came through.
     assert!(reached[0] > 0 && reached[1] > 0 && reached[2] > 0 && reached[10] > 0, "{reached:?}");
 }
+
+#[test]
+fn an_array_of_stacks_has_a_guard_in_each_stride_also_when_it_is_cut() {
+    single(1, 96, |may_fault| {
+        let program = Program::new();
+        let stacks = Some(vm::entry::Stacks { stride: 4 * PAGE_SIZE });
+        let request = Request { stacks, ..anonymous(0, 16) };
+        program.space().insert(&request, None, may_fault).unwrap();
+        let looks = |program: &Program, pages: std::ops::Range<u64>, may_fault: &mut MayFault| {
+            program.act(
+                move |user, may_fault| {
+                    for number in pages {
+                        let written = user.write(number, number, may_fault);
+                        let is_guard = number % 4 == 0;
+                        assert_eq!(written, if is_guard { Err(FaultError::Guard) } else { Ok(()) });
+                    }
+                },
+                may_fault,
+            );
+        };
+        // Cut in the middle of a stack, before and after it has been touched, and copied for a child.
+        program.unmap(6, 1, may_fault);
+        looks(&program, 7..16, may_fault);
+        program.unmap(9, 2, may_fault);
+        looks(&program, 11..16, may_fault);
+        let child = program.fork(may_fault);
+        looks(&child, 0..6, may_fault);
+        looks(&child, 11..16, may_fault);
+        looks(&program, 7..9, may_fault);
+        // Wiring passes the guards by.
+        program.space().wire(page(11)..page(16), true, may_fault).unwrap();
+        program.exit(may_fault);
+        child.exit(may_fault);
+    });
+}
+
+#[test]
+fn what_is_read_ahead_can_be_taken_away_again() {
+    single(1, 128, |may_fault| {
+        let store: &'static common::store::MemoryStore =
+            Box::leak(Box::new(common::store::MemoryStore::new(32)));
+        let device = Box::leak(Box::new(common::store::Device(store)));
+        (0..20).for_each(|number| store.put(number, 100 + number));
+        let bytes = 18 * PAGE_SIZE + 8;
+        let file: &'static vm::store::File =
+            Box::leak(Box::new(vm::store::File { store: device, first: 1, bytes }));
+        let object = vm::Object::make(vm::object::Kind::File(file), 20).unwrap();
+        let program = Program::new();
+        program.space().insert(&anonymous(0, 20), Some((object, 0)), may_fault).unwrap();
+        program.act(|user, may_fault| assert_eq!(user.read(2, may_fault), Ok(103)), may_fault);
+        // A cluster has come, of which one page is used. All of it is in the queues.
+        assert_eq!(Vm::current().census.page_ins.get(), 16);
+        assert_eq!(Vm::current().queue_counts().iter().sum::<u32>(), 16);
+        program.act(
+            |user, may_fault| {
+                assert_eq!(user.read(17, may_fault), Ok(118));
+                assert_eq!(user.read(18, may_fault), Ok(119));
+                assert_eq!(user.read(19, may_fault), Err(FaultError::BehindEnd));
+                user.write(17, 5, may_fault).unwrap();
+                assert_eq!(user.read(17, may_fault), Ok(5));
+            },
+            may_fault,
+        );
+        program.exit(may_fault);
+    });
+}

@@ -117,3 +117,52 @@ fn what_processors_have_noted_is_on_the_page_when_it_is_unmapped() {
         program.exit(may_fault);
     });
 }
+
+#[test]
+fn what_a_program_wrote_before_it_unmapped_a_shared_page_is_known() {
+    single(1, 128, |may_fault| {
+        let parent = Program::new();
+        parent.map(0, 1, may_fault);
+        parent.inherit(0, 1, vm::entry::Inheritance::Share, may_fault);
+        parent.act(|user, may_fault| assert_eq!(user.read(0, may_fault), Ok(0)), may_fault);
+        let child = parent.fork(may_fault);
+        let page = page_of(&parent);
+        parent.act(|user, may_fault| user.write(0, 1, may_fault).unwrap(), may_fault);
+        assert!(!page.is_dirty());
+        parent.unmap(0, 1, may_fault);
+        assert!(page.is_dirty());
+        child.act(|user, may_fault| assert_eq!(user.read(0, may_fault), Ok(1)), may_fault);
+        parent.exit(may_fault);
+        child.exit(may_fault);
+    });
+}
+
+/// What knows a page on a processor of its own knows it no longer when it has been unmapped.
+#[cfg(not(feature = "shuttle"))]
+#[test]
+fn who_writes_a_page_that_was_unmapped_elsewhere_faults() {
+    use crate::test_machine::dispatcher::{Flag, on, wait_for_processors};
+    crate::test_machine::run(2, 96, |may_fault| {
+        wait_for_processors(2);
+        let program = Program::new();
+        program.map(0, 1, may_fault);
+        let (knows, done) = (Flag::new(), Flag::new());
+        let (it_knows, is_done) = (knows.clone(), done.clone());
+        let thread = program.run(on(1, 70), move |user, may_fault| {
+            user.write(0, 1, may_fault).unwrap();
+            user.write(0, 2, may_fault).unwrap();
+            it_knows.set();
+            is_done.spin();
+            user.write(0, 3, may_fault).unwrap();
+        });
+        knows.wait();
+        let page = page_of(&program);
+        let held = page.try_exclusive().expect("its fault is over");
+        unmap_all(&held);
+        drop(held);
+        done.set();
+        thread.join(may_fault);
+        assert_eq!(page.mappings.count(), 1, "it was written without a mapping");
+        program.exit(may_fault);
+    });
+}
