@@ -105,7 +105,7 @@ impl Entry {
     pub fn is_guard(&self, address: u64) -> bool {
         match self.stacks {
             None => false,
-            Some(stacks) => self.place_of(address) % (stacks.stride >> PAGE_SHIFT) == 0,
+            Some(stacks) => self.place_of(address).is_multiple_of(stacks.stride >> PAGE_SHIFT),
         }
     }
 
