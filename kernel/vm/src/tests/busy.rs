@@ -15,50 +15,48 @@ struct Protected {
 unsafe impl Sync for Protected {}
 
 /// The word alone, without anybody who sleeps: so loom can look at all of it.
-#[cfg(feature = "loom")]
 mod alone {
     use super::*;
-    use loom::thread::spawn;
+    use machine::sim::{self, Quiet};
 
-    #[test]
-    fn who_takes_it_sees_what_the_last_holder_did() {
-        model(|| {
+    /// What two processors do with a word at the same time.
+    fn two(acts: [fn(&Protected); 2]) {
+        model(move || {
             let protected = Arc::new(Protected { busy: Busy::new(), content: SharedCell::new(0) });
-            let takes = |protected: &Protected| {
-                if protected.busy.try_exclusive() {
-                    // SAFETY: ours exclusively.
-                    *unsafe { protected.content.access() } += 1;
-                    protected.busy.release_exclusive();
+            sim::run(2, Quiet, |machine| {
+                for (index, act) in acts.into_iter().enumerate() {
+                    let protected = Arc::clone(&protected);
+                    machine.start(index, move |_| act(&protected));
                 }
-            };
-            let other = Arc::clone(&protected);
-            let thread = spawn(move || takes(&other));
-            takes(&protected);
-            thread.join().unwrap();
+            });
             assert!(!protected.busy.is_busy());
         });
     }
 
+    fn takes(protected: &Protected) {
+        if protected.busy.try_exclusive() {
+            // SAFETY: ours exclusively.
+            *unsafe { protected.content.access() } += 1;
+            protected.busy.release_exclusive();
+        }
+    }
+
+    fn shares(protected: &Protected) {
+        if protected.busy.try_share() {
+            // SAFETY: nobody has it exclusively, and nobody else shares it.
+            let _ = *unsafe { protected.content.access() };
+            protected.busy.release_shared();
+        }
+    }
+
+    #[test]
+    fn who_takes_it_sees_what_the_last_holder_did() {
+        two([takes, takes]);
+    }
+
     #[test]
     fn who_takes_it_exclusively_comes_after_those_who_shared() {
-        model(|| {
-            let protected = Arc::new(Protected { busy: Busy::new(), content: SharedCell::new(0) });
-            let other = Arc::clone(&protected);
-            let thread = spawn(move || {
-                if other.busy.try_share() {
-                    // SAFETY: shared by this thread alone, and nobody has it exclusively.
-                    let _ = *unsafe { other.content.access() };
-                    other.busy.release_shared();
-                }
-            });
-            if protected.busy.try_exclusive() {
-                // SAFETY: ours exclusively.
-                *unsafe { protected.content.access() } += 1;
-                protected.busy.release_exclusive();
-            }
-            thread.join().unwrap();
-            assert!(!protected.busy.is_busy());
-        });
+        two([takes, shares]);
     }
 }
 
