@@ -321,3 +321,35 @@ fn an_object_is_looked_past_when_all_of_it_is_hidden() {
         exit_all([grandparent, parent], may_fault);
     });
 }
+
+#[test]
+fn what_is_left_to_one_becomes_one_whoever_goes_first() {
+    common::single(1, FRAMES, |may_fault| {
+        let [grandparent, parent, child] = bypassed(may_fault);
+        let objects = || Vm::current().census.anonymous_objects.get();
+        // The grandparent's, A, and the parent's shadow.
+        assert_eq!(objects(), 3);
+        child.exit(may_fault);
+        assert_eq!(objects(), 2);
+        // The parent's shadow is in front of the grandparent's object now, and is all that is left of it.
+        grandparent.exit(may_fault);
+        assert_eq!((objects(), Vm::current().census.collapses.get()), (1, 2));
+        reads(&parent, 0, Ok(10), may_fault);
+        reads(&parent, 1, Ok(22), may_fault);
+        parent.exit(may_fault);
+    });
+}
+
+#[test]
+fn who_is_alone_with_an_object_writes_it() {
+    common::single(1, FRAMES, |may_fault| {
+        let [parent, child] = family(may_fault);
+        child.exit(may_fault);
+        let made = Vm::current().census.shadows_made.get();
+        parent.fork(may_fault).exit(may_fault);
+        parent.act(|user, may_fault| user.write(1, 22, may_fault).unwrap(), may_fault);
+        assert_eq!(Vm::current().census.shadows_made.get(), made, "nobody else would see the copy");
+        reads(&parent, 0, Ok(10), may_fault);
+        parent.exit(may_fault);
+    });
+}
