@@ -108,25 +108,30 @@ pub fn write_unlocked(text: fmt::Arguments<'_>) {
 
 /// The interrupt's handler, on its thread: takes what was typed.
 pub fn interrupt(kernel: &Kernel) {
+    // Nobody is woken with the spin lock held: that is above the dispatcher's level.
+    while let Some(byte) = receive(kernel) {
+        let is_taken = byte == CONTROL_C && process::interrupt_foreground(kernel);
+        if !is_taken && keep(kernel, byte) {
+            kernel.typed.v();
+        }
+    }
+}
+
+fn receive(kernel: &Kernel) -> Option<u8> {
+    kernel.console.lock_anywhere().port.try_receive_byte().ok()
+}
+
+/// Keeps a byte for who reads; says whether there was room. Whoever types faster than anybody reads loses what does
+/// not fit.
+fn keep(kernel: &Kernel, byte: u8) -> bool {
     let mut console = kernel.console.lock_anywhere();
-    let mut came = 0;
-    while let Ok(byte) = console.port.try_receive_byte() {
-        if byte == CONTROL_C && process::interrupt_foreground(kernel) {
-            continue;
-        }
-        // Whoever types faster than anybody reads loses what does not fit.
-        if console.written - console.read < INPUT_MAX {
-            let place = console.written % INPUT_MAX;
-            console.input[place] = byte;
-            console.written += 1;
-            came += 1;
-        }
+    let has_room = console.written - console.read < INPUT_MAX;
+    if has_room {
+        let place = console.written % INPUT_MAX;
+        console.input[place] = byte;
+        console.written += 1;
     }
-    // Not with the spin lock held: that is above the dispatcher's level.
-    drop(console);
-    for _ in 0..came {
-        kernel.typed.v();
-    }
+    has_room
 }
 
 /// Waits for a byte to be typed.

@@ -8,6 +8,7 @@ use crate::kernel_space::KernelSpace;
 use crate::options::Options;
 use crate::process::Process;
 use crate::process::table::Table;
+use crate::virtual_memory::Reserves;
 use crate::virtual_memory::archive::Archive;
 use crate::virtual_memory::stores::Stores;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -55,12 +56,15 @@ pub struct Kernel {
     pub archive: Once<Archive>,
     /// Where their files' descriptions come from.
     pub files: Slab<vm::store::File>,
+    /// What must be left free for whom.
+    pub reserves: Once<Reserves>,
     /// Where pages are kept.
     pub stores: Stores,
     /// The disks.
     pub disks: Disks,
-    /// The process that Ctrl-C ends; it lives while it stands here.
-    pub foreground: SpinLock<Option<&'static Process>, 13>,
+    /// The process that Ctrl-C ends; it lives while it stands here. At the dispatcher's level, as its sleep is
+    /// interrupted with the lock held.
+    pub foreground: SpinLock<Option<&'static Process>, 11>,
     /// What the benchmarks, and a panic on purpose, take and release.
     pub bench_locks: [DispLock; 2],
     /// What the checks share between processors.

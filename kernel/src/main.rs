@@ -157,6 +157,7 @@ fn start(info: &'static mut BootInfo) -> ! {
         processes_table: process::table::Table::new(),
         archive: spin::Once::new(),
         files: Slab::new(&SlabPages),
+        reserves: spin::Once::new(),
         stores: virtual_memory::stores::Stores::new(),
         disks: Disks::new(),
         foreground: SpinLock::new(None),

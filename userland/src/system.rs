@@ -28,7 +28,7 @@ pub mod raw {
             })*
         };
     }
-    into_register!(i32, u32, usize);
+    into_register!(i32, u32, u64, usize);
 
     impl<T> IntoRegister for *const T {
         #[inline(always)]

@@ -104,6 +104,26 @@ pub enum Counter {
     FreeFrames = 6,
     /// Pokes (inter-processor interrupts) received.
     Pokes = 7,
+    /// Anonymous memory objects there are.
+    AnonymousObjects = 8,
+    /// Map entries that lead to an anonymous object.
+    AnonymousEntries = 9,
+    /// Objects merged into their only shadow.
+    Collapses = 10,
+    /// Objects that a shadow looks past.
+    Bypasses = 11,
+    /// Pages read from a disk.
+    PageIns = 12,
+    /// Pages written to swap space.
+    PageOuts = 13,
+    /// Slots of swap space.
+    SwapSlots = 14,
+    /// Of these, those that are free.
+    FreeSwapSlots = 15,
+    /// Programs that were killed because there was no memory left.
+    Victims = 16,
+    /// How far down a chain of shadows a fault has had to go at most; 15 and more are one.
+    DeepestWalk = 17,
 }
 
 impl Counter {
@@ -117,6 +137,16 @@ impl Counter {
         Counter::IretqReturns,
         Counter::FreeFrames,
         Counter::Pokes,
+        Counter::AnonymousObjects,
+        Counter::AnonymousEntries,
+        Counter::Collapses,
+        Counter::Bypasses,
+        Counter::PageIns,
+        Counter::PageOuts,
+        Counter::SwapSlots,
+        Counter::FreeSwapSlots,
+        Counter::Victims,
+        Counter::DeepestWalk,
     ];
 
     /// The counter with this number.

@@ -1,6 +1,7 @@
 //! Checks of frames, slabs and the heap: everything is known, runs out as an error, comes back.
 
 use super::{Outcome, Run, Wrong, ensure};
+use crate::kernel::Kernel;
 use ::memory::{FrameNumber, FrameState, Memory, Slab, SlabBox};
 use alloc::vec::Vec;
 use dispatch::CpuDispatch;
@@ -27,10 +28,11 @@ pub fn frames_are_all_known(run: &mut Run<'_>) -> Outcome {
 /// word in each single frame would make the host find memory for every one.
 const ORDER: u8 = ::memory::frames::ORDER_MAX;
 
-/// Takes frames until there are none or `most`, as a list of blocks through the blocks themselves.
-/// Returns the list and how many frames are on it.
+/// Takes frames until there are none or `most`, as a list of blocks through the blocks themselves; until they are given
+/// back there are no reserves, so that all that is left is for everybody. Returns the list and how many frames are on it.
 pub fn take_frames(system: &System, most: u64) -> (u64, u64) {
     let frames = &Memory::current().frames;
+    frames.set_reserves(0, 0, 0);
     let mut list = 0;
     let mut count = 0;
     for order in (0..=ORDER).rev() {
@@ -48,6 +50,9 @@ pub fn take_frames(system: &System, most: u64) -> (u64, u64) {
 
 /// Gives back what [`take_frames`] took. Says how many frames there were.
 pub fn give_frames(system: &System, mut list: u64) -> u64 {
+    if let Some(reserves) = Kernel::current().reserves.get() {
+        reserves.set();
+    }
     let mut count = 0;
     while list != 0 {
         // SAFETY: `take_frames` left the next block's address and this one's size there.
@@ -81,10 +86,12 @@ pub struct Object {
     payload: [u64; 12],
 }
 
-/// Lets every processor give back the frames that it keeps for itself.
+/// Lets every processor give back the frames that it keeps for itself, in slabs too.
 pub fn empty_all_caches(run: &mut Run<'_>) -> Outcome {
     for cpu in run.kernel.system.cpus() {
         let empty = |_, _: &mut MayFault| {
+            vm::Vm::current().reclaim();
+            Kernel::current().process_objects.reclaim();
             Memory::current().frames.empty_cache();
             0
         };

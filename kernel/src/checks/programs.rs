@@ -3,7 +3,7 @@
 use super::{Outcome, Run, Wrong, ensure, memory};
 use crate::process::{self, CannotRun, Start, image};
 use crate::ramdisk;
-use crate::traps::signal::{SIGBUS, SIGILL, SIGSEGV};
+use crate::traps::signal::{SIGBUS, SIGILL, SIGKILL, SIGSEGV};
 use ::memory::Memory;
 use alloc::vec::Vec;
 use machine::x86_64::descriptors::KERNEL_DATA;
@@ -14,8 +14,12 @@ fn hello(run: &Run<'_>) -> Result<&'static [u8], Wrong> {
 }
 
 /// Frames that are neither free nor in a cache, once everything that can be given back is.
-fn frames_in_use(run: &Run<'_>) -> u64 {
-    run.kernel.process_objects.reclaim();
+fn frames_in_use(run: &mut Run<'_>) -> u64 {
+    if let Some(archive) = run.kernel.archive.get() {
+        archive.forget_pages(run.may_fault);
+    }
+    // Also what lies with processors on which the program ran.
+    let _ = memory::empty_all_caches(run);
     Memory::current().frames.counts().used
 }
 
@@ -149,6 +153,8 @@ pub fn program_start_fails_without_memory(run: &mut Run<'_>) -> Outcome {
         memory::give_frames(run.kernel.system, list);
         match outcome {
             Err(CannotRun::OutOfMemory) => {}
+            // There was enough to begin with, and nobody else who could have gone.
+            Ok(process::Outcome::Killed(SIGKILL)) => {}
             Ok(process::Outcome::Exited(3)) => {
                 enough = Some(left);
                 break;

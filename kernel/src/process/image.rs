@@ -119,7 +119,8 @@ fn check_segment(file: &[u8], segment: &ProgramHeader) -> Result<Segment, Cannot
         (false, false) => Rights::READ,
     };
     // The last page of the file's part is cleared behind it, in memory.
-    let has_rest = segment.p_memsz > segment.p_filesz && segment.p_filesz % PAGE_SIZE != 0;
+    let has_rest =
+        segment.p_memsz > segment.p_filesz && !segment.p_filesz.is_multiple_of(PAGE_SIZE);
     if has_rest && !rights.contains(Rights::WRITE) {
         return unsuitable("a segment that cannot be written has bytes that its file has not");
     }

@@ -313,6 +313,10 @@ fn begin(argument: usize, may_fault: &mut MayFault) -> usize {
     };
     match loaded {
         Ok(ready) => system_call::enter_user(ready.start, ready.stack_pointer, may_fault),
+        Err(_) if process.is_killed() => {
+            let signal = process.killed.load(Ordering::Acquire) as u8;
+            leave(Outcome::Killed(signal), may_fault)
+        }
         Err(error) => {
             *process.refusal.lock(may_fault) = Some(error);
             leave(Outcome::Exited(127), may_fault)
@@ -523,16 +527,17 @@ pub fn kill(frame: &TrapFrame, killed: Killed, may_fault: &mut MayFault) -> ! {
     } else if frame.vector == 14 {
         let what = access(frame.error);
         print(format_args!("page fault, {what}, address {:#018x}", frame.fault_address));
-        if let Some((_, reason)) = reason {
-            print(format_args!(" ({reason})"));
-        }
     } else {
         print(format_args!("{}, address {:#018x}", exception_name(frame.vector), frame.rip));
         if frame.error != 0 {
             print(format_args!(", error code {:#x}", frame.error));
         }
     }
-    print(format_args!(", pc {:#018x}, sp {:#018x}; backtrace:\n", frame.rip, frame.rsp));
+    print(format_args!(", pc {:#018x}, sp {:#018x}", frame.rip, frame.rsp));
+    if let Some((_, reason)) = reason {
+        print(format_args!(": {reason}"));
+    }
+    print(format_args!("; backtrace:\n"));
     let start = backtrace::Start { rip: frame.rip, rbp: frame.rbp };
     show_backtrace(process, start, &mut |text| print(text));
     leave(Outcome::Killed(signal), may_fault)

@@ -37,11 +37,6 @@ impl Table {
             next_id: AtomicU64::new(1),
         }
     }
-
-    /// How many there are.
-    pub fn count(&self, may_fault: &mut MayFault) -> usize {
-        self.processes.lock(may_fault).len()
-    }
 }
 
 /// Adds a process that has not begun. `parent` is its parent's number, or 0.
@@ -81,7 +76,8 @@ pub(super) fn add(
         Ok(process) => process.leak(),
         Err((error, process)) => return Err((error, process.space)),
     };
-    processes.push(process);
+    // There is room.
+    processes.extend([process]);
     Ok(process)
 }
 
@@ -115,7 +111,7 @@ pub(super) fn largest(kernel: &'static Kernel, may_fault: &mut MayFault) -> Opti
     let mut largest: Option<Largest> = None;
     for process in processes.iter().filter(lives) {
         let pages = process.space.count_pages(may_fault);
-        if pages > largest.as_ref().map_or(0, |largest| largest.pages) {
+        if largest.as_ref().is_none_or(|largest| pages > largest.pages) {
             let name = process.program.lock(may_fault).name;
             largest = Some(Largest { id: process.id, pages, name });
         }
@@ -171,7 +167,7 @@ pub fn wait(
             process.parent.load(Ordering::Relaxed) == parent.id
                 && child.is_none_or(|child| process.id == child)
         };
-        if !processes.iter().any(|process| is_meant(process)) {
+        if !processes.iter().any(&is_meant) {
             return Err(Errno::ECHILD);
         }
         let has_ended = |process: &&'static Process| process.is_zombie.load(Ordering::Acquire);
@@ -214,7 +210,7 @@ pub(super) fn end_all(kernel: &'static Kernel, may_fault: &mut MayFault) {
         let is_over = |process: &&'static Process| {
             process.is_zombie.load(Ordering::Acquire) || process.handle.lock_anywhere().is_none()
         };
-        match processes.iter().position(|process| is_over(process)) {
+        match processes.iter().position(is_over) {
             Some(place) => {
                 take_out(processes, place, may_fault);
                 processes = table.processes.lock(may_fault);

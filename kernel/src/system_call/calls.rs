@@ -13,6 +13,7 @@ use machine::MayFault;
 use machine::x86_64::user_copy::{self, BadAddress};
 use memory::Memory;
 use report::{LINE_MAX, Line};
+use vm::Vm;
 
 /// Bytes that are copied in at a time.
 const PIECE: usize = 256;
@@ -92,6 +93,7 @@ pub(super) fn clock_gettime(may_fault: &mut MayFault, clock: i32, time: *mut Tim
 
 pub(super) fn counter(_: &mut MayFault, which: u32) -> Result {
     let kernel = Kernel::current();
+    let census = &Vm::current().census;
     Ok(match Counter::from_number(which).ok_or(Errno::EINVAL)? {
         Counter::KernelStart => kernel.start,
         Counter::Processors => kernel.processors.load(Ordering::Relaxed) as u64,
@@ -101,6 +103,18 @@ pub(super) fn counter(_: &mut MayFault, which: u32) -> Result {
         Counter::IretqReturns => kernel.sum(|cpu| &cpu.iretq_returns),
         Counter::FreeFrames => Memory::current().frames.free_frames(),
         Counter::Pokes => kernel.system.cpus().map(machine::Cpu::pokes).sum(),
+        Counter::AnonymousObjects => census.anonymous_objects.get() as u64,
+        Counter::AnonymousEntries => census.anonymous_entries.get() as u64,
+        Counter::Collapses => census.collapses.get() as u64,
+        Counter::Bypasses => census.bypasses.get() as u64,
+        Counter::PageIns => census.page_ins.get() as u64,
+        Counter::PageOuts => census.page_outs.get() as u64,
+        Counter::SwapSlots => Vm::current().swap.counts().slots,
+        Counter::FreeSwapSlots => Vm::current().swap.counts().free,
+        Counter::Victims => census.victims.get() as u64,
+        Counter::DeepestWalk => {
+            census.walks().iter().rposition(|&walks| walks != 0).unwrap_or(0) as u64
+        }
     })
 }
 

@@ -23,6 +23,9 @@ const MAP_ANONYMOUS: i32 = 0x20;
 const MAP_GROWSDOWN: i32 = 0x100;
 const MAP_FIXED_NOREPLACE: i32 = 0x10_0000;
 
+/// Where memory is mapped for which the program has no wish: above programs and their heaps.
+const MAP_BASE: u64 = 0x1000_0000_0000;
+
 fn errno(error: MapError) -> Errno {
     match error {
         MapError::NoSpace
@@ -79,8 +82,12 @@ pub fn mmap(
         (true, false) => Place::Fixed,
         (false, false) => Place::Hint,
     };
-    // A hint need not be a whole page.
-    let address = if place == Place::Hint { address & !(PAGE_SIZE - 1) } else { address };
+    let address = match (place, address) {
+        (Place::Hint, 0) => MAP_BASE,
+        // A hint need not be a whole page.
+        (Place::Hint, hint) => hint & !(PAGE_SIZE - 1),
+        (_, address) => address,
+    };
     let process = process::current();
     let all = Rights::READ | Rights::WRITE | Rights::EXECUTE;
     let (object, rights_max) = if flags & MAP_ANONYMOUS != 0 {

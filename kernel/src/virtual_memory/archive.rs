@@ -78,7 +78,7 @@ pub fn open(kernel: &'static Kernel, _: &mut MayFault) {
                 log::warn!("{name} does not begin with a page of the archive: it cannot be run");
             } else if all.try_reserve(1).is_ok() {
                 let file = File { store, first: offset / PAGE_SIZE, bytes: bytes.len() as u64 };
-                all.push((name, bytes, file));
+                all.extend([(name, bytes, file)]);
             }
         });
         let room = files.try_reserve_exact(all.len()).is_ok();
@@ -89,7 +89,7 @@ pub fn open(kernel: &'static Kernel, _: &mut MayFault) {
                 Object::make(Kind::File(file), file.pages())
             });
             match object {
-                Ok(object) if room => files.push(ArchiveFile { name, bytes, object }),
+                Ok(object) if room => files.extend([ArchiveFile { name, bytes, object }]),
                 _ => log::warn!("no memory for {name}: it cannot be run"),
             }
         }

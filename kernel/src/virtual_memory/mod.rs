@@ -35,7 +35,8 @@ pub fn make(pages: Pages) -> Vm {
 }
 
 /// What must be left free for whom, in frames.
-struct Reserves {
+#[derive(Clone, Copy)]
+pub struct Reserves {
     /// To those who make memory free.
     ordinary: u64,
     /// To those who can neither wait nor do without.
@@ -47,6 +48,11 @@ struct Reserves {
 }
 
 impl Reserves {
+    /// Makes them hold.
+    pub fn set(&self) {
+        Memory::current().frames.set_reserves(self.ordinary, self.daemon, self.low);
+    }
+
     fn of(frames: u64) -> Reserves {
         let ordinary = (frames / 256).clamp(32, 1024);
         Reserves { ordinary, daemon: ordinary / 2, low: 3 * ordinary, high: 4 * ordinary }
@@ -58,9 +64,9 @@ impl Reserves {
 pub fn start(kernel: &'static Kernel, may_fault: &mut MayFault) {
     archive::open(kernel, may_fault);
     attach_swap(kernel);
-    let frames = &Memory::current().frames;
-    let reserves = Reserves::of(frames.free_frames());
-    frames.set_reserves(reserves.ordinary, reserves.daemon, reserves.low);
+    let reserves = Reserves::of(Memory::current().frames.free_frames());
+    kernel.reserves.call_once(|| reserves);
+    reserves.set();
     for (name, entry) in
         [("page daemon", run_daemon as kernel_thread::Entry), ("laundry", run_laundry)]
     {

@@ -186,6 +186,16 @@ impl Vm {
         self.hook
     }
 
+    /// Gives back the memory of which nothing is in use.
+    pub fn reclaim(&'static self) {
+        self.objects.reclaim();
+        self.nodes.reclaim();
+        self.mappings.reclaim();
+        self.entries.reclaim();
+        self.pmaps.reclaim();
+        self.transfers.reclaim();
+    }
+
     /// How many pages each queue has.
     pub fn queue_counts(&self) -> [u32; 3] {
         [Queue::Active, Queue::Inactive, Queue::Laundry].map(|queue| self.queues.count(queue))

@@ -70,6 +70,12 @@ const CALLS: [Call; 4] = [
     },
 ];
 
+/// Calls with pointers of other kinds, tried one by one ([`try_strings`], [`try_wait`]).
+const BY_HAND: [&str; 3] = ["open", "execve", "wait4"];
+
+/// Addresses that lead nowhere, whatever lies behind them.
+const NOWHERE: [u64; 6] = [8, 0xf000, 0x7fff_ffff_f000, 1 << 47, 0xffff_8000_0000_0000, u64::MAX];
+
 macro_rules! calls_with_pointers {
     ($($number:literal $name:ident($($argument:ident: $type:ty),*)
         $flag:tt $(:: $rest:ident)* $text:literal;)*) => {
@@ -108,6 +114,8 @@ pub fn try_all(arguments: Arguments) -> i32 {
     }
     try_lengths(&mut checks, &layout);
     try_order(&mut checks);
+    try_strings(&mut checks);
+    checks.check(format_args!("wait4-bad-addresses"), try_wait);
     try_good_ones(&mut checks);
     checks.finish()
 }
@@ -115,7 +123,8 @@ pub fn try_all(arguments: Arguments) -> i32 {
 fn all_calls_are_tried() -> Result<(), Why> {
     for (name, types) in TABLE {
         let pointers = types.iter().any(|text| text.starts_with('*'));
-        if pointers && !CALLS.iter().any(|call| call.name == *name) {
+        let is_tried = CALLS.iter().any(|call| call.name == *name) || BY_HAND.contains(name);
+        if pointers && !is_tried {
             fail!("nothing is tried with {name}");
         }
     }
@@ -313,6 +322,54 @@ fn try_order(checks: &mut Checks) {
     // SAFETY: as above.
     let found = unsafe { raw::report(ptr::null(), 100_000) };
     check("report-too-long-first", found, Err(Errno::EINVAL));
+}
+
+/// Paths, and arrays of strings. The kernel must not become another program for any of them.
+fn try_strings(checks: &mut Checks) {
+    for address in NOWHERE {
+        let bad: *const u8 = ptr::with_exposed_provenance(address as usize);
+        checks.check(format_args!("strings-at-{address:#x}"), || {
+            let path = c"/bin/hello".as_ptr().cast();
+            let words = [bad, ptr::null()];
+            // SAFETY: the call writes to no memory.
+            let opened = unsafe { raw::open(bad, 0, 0) };
+            let tries = [
+                // SAFETY: as above; and it fails.
+                unsafe { raw::execve(bad, ptr::null(), ptr::null()) },
+                // SAFETY: likewise.
+                unsafe { raw::execve(path, bad.cast(), ptr::null()) },
+                // SAFETY: likewise.
+                unsafe { raw::execve(path, ptr::null(), bad.cast()) },
+                // SAFETY: likewise.
+                unsafe { raw::execve(path, words.as_ptr(), ptr::null()) },
+            ];
+            if opened != Err(Errno::EFAULT) || tries != [Err(Errno::EFAULT); 4] {
+                fail!("open: {opened:?}; execve: {tries:?}");
+            }
+            Ok(())
+        });
+    }
+}
+
+/// A child that has ended is gone, even if the parent did not want to hear how.
+fn try_wait() -> Result<(), Why> {
+    for address in NOWHERE {
+        // SAFETY: the child only ends.
+        let child = match unsafe { raw::fork() } {
+            Ok(0) => userland::system::exit_group(0),
+            Ok(child) => child as i32,
+            Err(error) => fail!("fork: {}", error.text()),
+        };
+        let bad: *mut i32 = ptr::with_exposed_provenance_mut(address as usize);
+        // SAFETY: nothing is there.
+        let waited = unsafe { raw::wait4(child, bad, 0, ptr::null_mut()) };
+        // SAFETY: no status is asked for.
+        let again = unsafe { raw::wait4(child, ptr::null_mut(), 0, ptr::null_mut()) };
+        if (waited, again) != (Err(Errno::EFAULT), Err(Errno::ECHILD)) {
+            fail!("{address:#x}: {waited:?}, then {again:?}");
+        }
+    }
+    Ok(())
 }
 
 /// After all this the calls still work.
