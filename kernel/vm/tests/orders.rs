@@ -199,7 +199,7 @@ fn what_is_protected_while_it_is_written_is_protected() {
 
 #[test]
 fn what_one_thread_has_seen_of_anothers_write_it_sees_again() {
-    let explored = explore(FRAMES, preemptions(3), |cast: &mut Cast, may_fault| {
+    let explored = explore(FRAMES, preemptions(2), |cast: &mut Cast, may_fault| {
         let [parent, child] = family(may_fault);
         cast.add("one writes", &parent, |user, may_fault| user.write(0, 20, may_fault).unwrap());
         cast.add("the other reads", &parent, |user, may_fault| {
