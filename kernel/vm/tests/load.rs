@@ -29,6 +29,7 @@ static WRITTEN: AtomicI64 = AtomicI64::new(0);
 
 /// Swap space on a device that answers from a thread of its own, and a daemon.
 struct Swapping {
+    #[cfg_attr(feature = "shuttle", expect(dead_code, reason = "no device fails there"))]
     store: &'static MemoryStore,
     threads: [JoinHandle; 2],
 }
