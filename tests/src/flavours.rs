@@ -1,7 +1,9 @@
-//! The model checkers' builds of the kernel's libraries: their tests, run as sub-processes.
+//! The model checkers' builds of the kernel's libraries, and builds with a historical bug brought back: their
+//! tests, run as sub-processes.
 //!
 //! loom and shuttle replace the atomics and threads that a library is built on, so each is a build of
-//! its own with a target folder of its own. They are part of `cargo test` all the same.
+//! its own with a target folder of its own. They are part of `cargo test` all the same. A bug that a plain test
+//! finds is a feature of one library: that, and the one test, are all that is built anew.
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
@@ -36,43 +38,66 @@ kill -KILL $keeper
 exit $status
 "#;
 
-/// A build of a library under a model checker, and what its tests must come to.
+/// A build of a library under a model checker or with a bug in it, and what its tests must come to.
 struct Flavour {
     /// The trial's name, after `host/`.
     name: &'static str,
     package: &'static str,
-    /// `loom` or `shuttle`: the feature, and the name of the target folder.
-    checker: &'static str,
+    build: Build,
     /// A `bug-…` feature and the text with which the named test must fail.
     bug: Option<(&'static str, &'static str, &'static str)>,
 }
 
-const FLAVOURS: [Flavour; 13] = [
-    Flavour { name: "loom/trace", package: "trace", checker: "loom", bug: None },
+/// What a library is built for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Build {
+    /// A checker, with a target folder of its own, both of its name.
+    Loom,
+    /// Likewise.
+    Shuttle,
+    /// The host, and of its tests only those of a file.
+    Plain { tests: &'static str },
+}
+
+impl Build {
+    /// The checker: the feature, and the name of the target folder.
+    fn checker(self) -> Option<&'static str> {
+        match self {
+            Build::Loom => Some("loom"),
+            Build::Shuttle => Some("shuttle"),
+            Build::Plain { .. } => None,
+        }
+    }
+}
+
+const FLAVOURS: [Flavour; 19] = [
+    Flavour { name: "loom/trace", package: "trace", build: Build::Loom, bug: None },
     Flavour {
         name: "loom/finds-bug-trace-no-fence",
         package: "trace",
-        checker: "loom",
+        build: Build::Loom,
         bug: Some(("bug-trace-no-fence", "a_reader_sees_whole_events_or_none", "left == right")),
     },
-    Flavour { name: "shuttle/trace", package: "trace", checker: "shuttle", bug: None },
-    Flavour { name: "loom/machine", package: "machine", checker: "loom", bug: None },
-    Flavour { name: "loom/memory", package: "memory", checker: "loom", bug: None },
+    Flavour { name: "shuttle/trace", package: "trace", build: Build::Shuttle, bug: None },
+    Flavour { name: "loom/machine", package: "machine", build: Build::Loom, bug: None },
+    Flavour { name: "loom/memory", package: "memory", build: Build::Loom, bug: None },
     Flavour {
         name: "loom/finds-bug-spin-lock-order",
         package: "machine",
-        checker: "loom",
+        build: Build::Loom,
         bug: Some(("bug-spin-lock-order", "one_holder_at_a_time", "Causality violation")),
     },
-    Flavour { name: "shuttle/machine", package: "machine", checker: "shuttle", bug: None },
-    Flavour { name: "shuttle/memory", package: "memory", checker: "shuttle", bug: None },
-    Flavour { name: "loom/dispatch", package: "dispatch", checker: "loom", bug: None },
-    Flavour { name: "shuttle/dispatch", package: "dispatch", checker: "shuttle", bug: None },
+    Flavour { name: "shuttle/machine", package: "machine", build: Build::Shuttle, bug: None },
+    Flavour { name: "shuttle/memory", package: "memory", build: Build::Shuttle, bug: None },
+    Flavour { name: "loom/dispatch", package: "dispatch", build: Build::Loom, bug: None },
+    Flavour { name: "shuttle/dispatch", package: "dispatch", build: Build::Shuttle, bug: None },
+    Flavour { name: "loom/vm", package: "vm", build: Build::Loom, bug: None },
+    Flavour { name: "shuttle/vm", package: "vm", build: Build::Shuttle, bug: None },
     // History: docs/history tells of each.
     Flavour {
         name: "loom/finds-bug-4699850",
         package: "dispatch",
-        checker: "loom",
+        build: Build::Loom,
         bug: Some((
             "bug-4699850",
             "whoever_locks_a_thread_that_is_being_published_sees_that_it_runs",
@@ -82,7 +107,7 @@ const FLAVOURS: [Flavour; 13] = [
     Flavour {
         name: "shuttle/finds-bug-5017148",
         package: "dispatch",
-        checker: "shuttle",
+        build: Build::Shuttle,
         bug: Some((
             "bug-5017148",
             "a_bucket_and_ones_own_lock_may_be_taken_in_either_order",
@@ -92,11 +117,51 @@ const FLAVOURS: [Flavour; 13] = [
     Flavour {
         name: "shuttle/finds-bug-6294464",
         package: "dispatch",
-        checker: "shuttle",
+        build: Build::Shuttle,
         bug: Some((
             "bug-6294464",
             "whoever_locks_a_server_unlocks_what_it_has_locked",
             "a processor waits for a thread lock that it holds itself",
+        )),
+    },
+    Flavour {
+        name: "plain/finds-bug-cow-2019",
+        package: "vm",
+        build: Build::Plain { tests: "copy_on_write" },
+        bug: Some((
+            "bug-cow-2019",
+            "a_source_stays_while_a_fault_three_levels_up_is_about_to_replace_it",
+            "a page is freed while it is mapped",
+        )),
+    },
+    Flavour {
+        name: "plain/finds-bug-cow-d23155",
+        package: "vm",
+        build: Build::Plain { tests: "copy_on_write" },
+        bug: Some((
+            "bug-cow-d23155",
+            "a_source_goes_only_when_those_who_idle_do_not_map_it",
+            "a page is freed while it is mapped",
+        )),
+    },
+    Flavour {
+        name: "plain/finds-bug-cow-restart",
+        package: "vm",
+        build: Build::Plain { tests: "copy_on_write" },
+        bug: Some((
+            "bug-cow-restart",
+            "a_fault_that_begins_again_hides_nothing",
+            "a page is freed while it is mapped",
+        )),
+    },
+    Flavour {
+        name: "plain/finds-bug-cow-tlb",
+        package: "vm",
+        build: Build::Plain { tests: "stale_translation" },
+        bug: Some((
+            "bug-cow-tlb",
+            "who_has_heard_of_a_write_to_a_copy_does_not_read_the_source",
+            "the source is read after the copy was written",
         )),
     },
 ];
@@ -112,17 +177,23 @@ pub fn trials() -> Vec<Trial> {
 impl Flavour {
     /// What cargo is told: debug assertions stay on, and the target folder is the checker's own.
     fn arguments(&self) -> Vec<String> {
-        let mut features = self.checker.to_owned();
-        if let Some((bug, _, _)) = self.bug {
-            features = format!("{features},{bug}");
+        let bug = self.bug.map(|(bug, _, _)| bug);
+        let features: Vec<_> = self.build.checker().into_iter().chain(bug).collect();
+        let mut all = vec!["test".to_owned(), "-p".to_owned(), self.package.to_owned()];
+        all.extend(["--features".to_owned(), features.join(",")]);
+        if let Some(checker) = self.build.checker() {
+            let folder = workspace::target_folder().join(checker).display().to_string();
+            all.extend(["--profile", "checked", "--target-dir", &folder].map(str::to_owned));
         }
-        let folder = workspace::target_folder().join(self.checker).display().to_string();
-        let mut all = vec!["test", "-p", self.package, "--features", &features];
-        all.extend(["--profile", "checked", "--target-dir", &folder]);
+        match (self.build, self.bug) {
+            (Build::Plain { tests }, _) => all.extend(["--test", tests].map(str::to_owned)),
+            (_, Some(_)) => all.push("--tests".to_owned()),
+            (_, None) => {}
+        }
         if let Some((_, test, _)) = self.bug {
-            all.extend(["--tests", "--", test]);
+            all.extend(["--", test].map(str::to_owned));
         }
-        all.into_iter().map(str::to_owned).collect()
+        all
     }
 }
 
@@ -147,9 +218,14 @@ fn grouped(command: &Command) -> Command {
 fn perform(flavour: &Flavour) -> Result<(), String> {
     static LOOM: Mutex<()> = Mutex::new(());
     static SHUTTLE: Mutex<()> = Mutex::new(());
-    // One at a time for each checker: cargo would make them wait for the target folder anyway, and
+    static PLAIN: Mutex<()> = Mutex::new(());
+    // One at a time for each target folder: cargo would make them wait for the target folder anyway, and
     // that wait would count as time of their own. The slot comes second, so that nobody holds one idle.
-    let turn = if flavour.checker == "loom" { &LOOM } else { &SHUTTLE };
+    let turn = match flavour.build {
+        Build::Loom => &LOOM,
+        Build::Shuttle => &SHUTTLE,
+        Build::Plain { .. } => &PLAIN,
+    };
     let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
     let _slot = Slots::host().take(1);
     match run(flavour) {

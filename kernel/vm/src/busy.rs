@@ -159,3 +159,7 @@ impl Busy {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tests/busy.rs"]
+mod tests;

@@ -322,3 +322,7 @@ impl Search {
         self.below(&node.below[RIGHT])
     }
 }
+
+#[cfg(test)]
+#[path = "tests/entry_tree.rs"]
+mod tests;

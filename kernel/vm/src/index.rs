@@ -308,3 +308,7 @@ fn install(
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tests/index.rs"]
+mod tests;

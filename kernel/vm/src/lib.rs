@@ -50,14 +50,18 @@
 //! Mach's design (Rashid and others, 1987) as FreeBSD carries it on; each file names its counterparts there. No line
 //! is copied. The races in `docs/history` are from the public histories of those systems.
 
-#![no_std]
+#![cfg_attr(not(test), no_std)]
 #![allow(
     rustdoc::private_intra_doc_links,
     reason = "the comments are for readers of the code: `cargo doc --document-private-items`"
 )]
 
+// The unit tests share the machine of the tests in `tests/`, which know this crate by its name.
 #[cfg(test)]
-extern crate std;
+extern crate self as vm;
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod test_machine;
 
 mod bulk_copy;
 pub mod busy;

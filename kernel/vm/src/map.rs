@@ -175,7 +175,8 @@ impl Map {
         let Range { start, end } = self.range;
         let hint = hint.clamp(start, end);
         let above = self.entries.find_space(hint..end, length);
-        above.or_else(|| self.entries.find_space(start..hint, length))
+        // The whole range: a gap may begin below the hint and end above it.
+        above.or_else(|| self.entries.find_space(start..end, length))
     }
 }
 

@@ -160,3 +160,7 @@ fn unlink(lists: &mut [List; 3], page: &'static Page) {
     list.count -= 1;
     page.queue.queue.store(NONE, Ordering::Relaxed);
 }
+
+#[cfg(test)]
+#[path = "tests/page_queue.rs"]
+mod tests;

@@ -271,3 +271,7 @@ pub(crate) fn take_accessed(page: &Page) -> bool {
     });
     accessed
 }
+
+#[cfg(test)]
+#[path = "tests/reverse_map.rs"]
+mod tests;

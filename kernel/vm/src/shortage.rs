@@ -137,3 +137,7 @@ impl Shortage {
         self.daemon.sleep_while_until(not_wanted, time::now() + ticks, may_fault);
     }
 }
+
+#[cfg(test)]
+#[path = "tests/shortage.rs"]
+mod tests;

@@ -148,3 +148,7 @@ impl Map {
         best
     }
 }
+
+#[cfg(test)]
+#[path = "tests/swap.rs"]
+mod tests;

@@ -5,13 +5,15 @@
 mod common;
 
 use common::Program;
-use common::explore::{Cast, explore};
+use common::explore::{Cast, explore, preemptions};
 use machine::MayFault;
 use std::sync::{Arc, Mutex};
 use vm::entry::Inheritance;
 
 /// Preemptions of an order at most.
-const PREEMPTIONS: usize = 2;
+fn most() -> usize {
+    preemptions(2)
+}
 
 /// Three levels. C has page 0 and page 1, written by q0. Its child q1 writes page 1, so B is in front of C, and is shared
 /// by q1 and p2. p1 has a private copy of that: it has read page 0, and by writing page 1 has got A in front of B.
@@ -49,7 +51,7 @@ fn exit_all(programs: impl IntoIterator<Item = Program>, may_fault: &mut MayFaul
 
 #[test]
 fn a_source_stays_while_a_fault_three_levels_up_is_about_to_replace_it() {
-    let explored = explore(64, PREEMPTIONS, |cast: &mut Cast, may_fault| {
+    let explored = explore(64, most(), |cast: &mut Cast, may_fault| {
         let [q0, q1, p1, p2] = three_levels(may_fault);
         cast.add("p1 writes", &p1, |user, may_fault| user.write(0, 30, may_fault).unwrap());
         cast.add("p2 writes", &p2, |user, may_fault| user.write(0, 20, may_fault).unwrap());
@@ -67,7 +69,7 @@ fn a_source_stays_while_a_fault_three_levels_up_is_about_to_replace_it() {
 
 #[test]
 fn a_source_goes_only_when_those_who_idle_do_not_map_it() {
-    let explored = explore(64, PREEMPTIONS, |cast: &mut Cast, may_fault| {
+    let explored = explore(64, most(), |cast: &mut Cast, may_fault| {
         let [q0, q1, p1, p2] = three_levels(may_fault);
         cast.add("p2 writes", &p2, |user, may_fault| user.write(0, 20, may_fault).unwrap());
         let leaver = q0.clone();
@@ -84,7 +86,7 @@ fn a_source_goes_only_when_those_who_idle_do_not_map_it() {
 
 #[test]
 fn a_fault_that_begins_again_hides_nothing() {
-    let explored = explore(64, PREEMPTIONS, |cast: &mut Cast, may_fault| {
+    let explored = explore(64, most(), |cast: &mut Cast, may_fault| {
         let p1 = Program::new();
         p1.map(0, 2, may_fault);
         p1.act(|user, may_fault| user.write(0, 10, may_fault).unwrap(), may_fault);

@@ -35,6 +35,10 @@ use std::sync::PoisonError;
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
+/// How often it looks meanwhile whether another thread has failed: who could have woken it may be gone.
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
+const LOOK: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// Takes a mutex. That its holder has panicked does not matter: the test has failed anyway.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -49,13 +53,19 @@ pub(crate) fn wait_until<'a, T>(
     condition: impl Fn(&T) -> bool,
 ) -> MutexGuard<'a, T> {
     let mut guard = lock(mutex);
+    #[cfg(not(any(feature = "loom", feature = "shuttle")))]
+    let begun = std::time::Instant::now();
     while !condition(&guard) {
         #[cfg(not(any(feature = "loom", feature = "shuttle")))]
         {
             let (again, waited) =
-                changed.wait_timeout(guard, PATIENCE).unwrap_or_else(PoisonError::into_inner);
+                changed.wait_timeout(guard, LOOK).unwrap_or_else(PoisonError::into_inner);
             guard = again;
-            assert!(!waited.timed_out() || condition(&guard), "nobody comes: {}", what());
+            if waited.timed_out() && !condition(&guard) {
+                let threads = &super::current_system().backend.threads;
+                assert!(!threads.have_failed(), "another thread of this test has failed");
+                assert!(begun.elapsed() < PATIENCE, "nobody comes: {}", what());
+            }
         }
         #[cfg(any(feature = "loom", feature = "shuttle"))]
         {

@@ -8,7 +8,7 @@
 use super::{Fault, Outcome, Target, read_only};
 use crate::Vm;
 use crate::page::{Held, PAGE_SIZE, Page};
-use crate::reverse_map::Room;
+use crate::reverse_map::{Room, harvest};
 use crate::schedule::{Point, point};
 use crate::space::Space;
 use core::ops::ControlFlow;
@@ -84,7 +84,11 @@ fn enter(
     };
     if let Some(old) = old {
         let is_same = old.frame == frame;
-        if !is_same {
+        if is_same {
+            // Another thread has entered it since the look, and may have written it. Busy as it is, nobody concludes
+            // meanwhile that it is clean.
+            harvest(page, &old);
+        } else {
             debug_assert!(replaces, "two threads entered different pages at one address");
             point(Point::FaultEntered, may_fault);
             pmap.shoot_down(address..address + PAGE_SIZE);

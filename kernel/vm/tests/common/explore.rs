@@ -52,6 +52,15 @@ impl Actor {
 
 /// Stops an actor at a point.
 fn hook(point: Point, may_fault: &mut MayFault) {
+    stop(Some(point), may_fault);
+}
+
+/// Stops the running thread, if it is an actor, at a place of the test's own.
+pub fn stop_here(may_fault: &mut MayFault) {
+    stop(None, may_fault);
+}
+
+fn stop(point: Option<Point>, may_fault: &mut MayFault) {
     let Some(stage) = System::current().slots().find(&SLOT) else { return };
     let me = Thread::running();
     let actor = {
@@ -62,7 +71,7 @@ fn hook(point: Point, may_fault: &mut MayFault) {
         actors.iter().find(is_me).cloned()
     };
     if let Some(actor) = actor {
-        actor.stop_at(Some(point), may_fault);
+        actor.stop_at(point, may_fault);
     }
 }
 
@@ -129,6 +138,14 @@ pub struct Explored {
     pub orders: usize,
     /// The longest of them, in choices.
     pub longest: usize,
+}
+
+/// Preemptions of an order at most, unless the environment variable `PREEMPTIONS` says otherwise.
+pub fn preemptions(default: usize) -> usize {
+    match std::env::var("PREEMPTIONS") {
+        Ok(number) => number.parse().expect("PREEMPTIONS is a number"),
+        Err(_) => default,
+    }
 }
 
 /// Tries every order with at most so many preemptions. `play` sets the stage up, and names the actors; what it

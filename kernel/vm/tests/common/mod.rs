@@ -9,6 +9,7 @@ pub mod explore;
 mod frames;
 pub mod program;
 pub mod store;
+pub mod swapped;
 
 use dispatcher::{DispatcherHooks, run_prepared};
 use machine::MayFault;
@@ -16,9 +17,9 @@ use machine::pmap::TableMemory;
 use machine::sim::Machine;
 use memory::{FrameNumber, Memory, OutOfMemory, Page as MemoryPage, PageSource};
 use std::alloc::{Layout, alloc, dealloc};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ptr::NonNull;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use vm::schedule::Hook;
 use vm::{Page, Pages, Vm};
 
@@ -31,20 +32,43 @@ pub use vm::PAGE_SIZE;
 const FIRST: u64 = 16;
 
 /// Memory for the kernel's own data; freed with the machine.
-struct Arena(Mutex<HashSet<usize>>);
+struct Arena {
+    /// The pages that are given out, each with the frame that was taken for it.
+    pages: Mutex<HashMap<usize, Option<FrameNumber>>>,
+    /// Each page takes a frame, so that it runs out with them.
+    takes_frames: bool,
+}
+
+impl Arena {
+    fn new(takes_frames: bool) -> Arena {
+        Arena { pages: Mutex::default(), takes_frames }
+    }
+
+    /// How many frames it has taken.
+    fn taken(&self) -> u64 {
+        self.pages.lock().unwrap().values().flatten().count() as u64
+    }
+}
 
 // SAFETY: the host's allocator gives memory that nobody else has.
 unsafe impl PageSource for Arena {
     fn allocate_page(&self) -> Result<NonNull<MemoryPage>, OutOfMemory> {
+        let frame = match self.takes_frames {
+            true => Some(Memory::current().frames.allocate_anywhere()?),
+            false => None,
+        };
         // SAFETY: a page has a size.
         let page =
             NonNull::new(unsafe { alloc(Layout::new::<MemoryPage>()) }).expect("host memory");
-        self.0.lock().unwrap().insert(page.as_ptr() as usize);
+        self.pages.lock().unwrap().insert(page.as_ptr() as usize, frame);
         Ok(page.cast())
     }
 
     unsafe fn free_page(&self, page: NonNull<MemoryPage>) {
-        self.0.lock().unwrap().remove(&(page.as_ptr() as usize));
+        let frame = self.pages.lock().unwrap().remove(&(page.as_ptr() as usize)).flatten();
+        if let Some(frame) = frame {
+            Memory::current().frames.free_anywhere(frame);
+        }
         // SAFETY: allocated above, and given back by the caller.
         unsafe { dealloc(page.as_ptr().cast(), Layout::new::<MemoryPage>()) };
     }
@@ -52,7 +76,7 @@ unsafe impl PageSource for Arena {
 
 impl Drop for Arena {
     fn drop(&mut self) {
-        for &page in self.0.get_mut().unwrap().iter() {
+        for &page in self.pages.get_mut().unwrap().keys() {
             // SAFETY: allocated above, and the slabs that use it are gone or will not look at it.
             unsafe { dealloc(page as *mut u8, Layout::new::<MemoryPage>()) };
         }
@@ -76,16 +100,17 @@ unsafe impl TableMemory for Tables {
     }
 }
 
-fn prepare(machine: &Machine, frames: u64, hook: Option<Hook>) {
+fn prepare(machine: &Machine, frames: u64, hook: Option<Hook>, arena: Arena) -> &'static Arena {
     let mut allocator = frames::allocator(machine, (FIRST + frames) as usize);
     allocator.add(FrameNumber::new(FIRST)..FrameNumber::new(FIRST + frames));
     let memory: &'static Memory = machine.keep(Memory::new(allocator));
     memory.install(machine.system());
     let pages: &'static Vec<Page> = machine.keep((0..frames).map(|_| Page::new()).collect());
-    let arena: &'static Arena = machine.keep(Arena(Mutex::default()));
+    let arena: &'static Arena = machine.keep(arena);
     let pages = Pages::new(FrameNumber::new(FIRST), pages);
     let vm: &'static Vm = machine.keep(Vm::new(pages, arena, 7, hook));
     vm.install(machine.system());
+    arena
 }
 
 /// Runs `main` on a machine with `cpus` processors and this many frames, with `hook` at schedule points. When it
@@ -96,7 +121,25 @@ pub fn run_hooked(
     hook: Option<Hook>,
     main: impl FnOnce(&mut MayFault) + Send + 'static,
 ) {
-    let prepare = |machine: &Machine| prepare(machine, frames, hook);
+    run_on(cpus, frames, hook, Arena::new(false), main);
+}
+
+/// The same without a hook, on a machine where the kernel's own data takes frames too.
+pub fn run_short(cpus: usize, frames: u64, main: impl FnOnce(&mut MayFault) + Send + 'static) {
+    run_on(cpus, frames, None, Arena::new(true), main);
+}
+
+fn run_on(
+    cpus: usize,
+    frames: u64,
+    hook: Option<Hook>,
+    arena: Arena,
+    main: impl FnOnce(&mut MayFault) + Send + 'static,
+) {
+    let kept = Arc::new(Mutex::new(None));
+    let keep = Arc::clone(&kept);
+    let prepare =
+        |machine: &Machine| *keep.lock().unwrap() = Some(prepare(machine, frames, hook, arena));
     run_prepared(
         cpus,
         DispatcherHooks,
@@ -110,7 +153,9 @@ pub fn run_hooked(
                 [0; 6],
                 "objects, entries, nodes, mappings, transfers, maps are left"
             );
-            assert_eq!(Memory::current().frames.free_frames(), frames, "frames are left");
+            let taken = kept.lock().unwrap().map_or(0, Arena::taken);
+            let free = Memory::current().frames.free_frames();
+            assert_eq!(free + taken, frames, "frames are left");
             let swap = vm.swap.counts();
             assert_eq!(swap.free, swap.slots, "slots are left");
             assert_eq!(vm.census.anonymous_objects.get(), 0);

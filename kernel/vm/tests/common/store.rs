@@ -1,9 +1,10 @@
 //! Stores in the host's memory.
 
 use super::dispatcher::{Flag, spawn, system};
+use dispatch::Semaphore;
 use machine::MayFault;
 use machine::sim::physical;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use vm::PAGE_SIZE;
@@ -17,6 +18,8 @@ pub struct MemoryStore {
     pub at_once: AtomicBool,
     /// So many transfers fail from now on.
     pub failures: AtomicU64,
+    /// Of these only reads count.
+    pub only_reads_fail: AtomicBool,
 }
 
 impl MemoryStore {
@@ -27,6 +30,7 @@ impl MemoryStore {
             content: Mutex::default(),
             at_once: AtomicBool::new(false),
             failures: AtomicU64::new(0),
+            only_reads_fail: AtomicBool::new(false),
         }
     }
 
@@ -42,7 +46,8 @@ impl MemoryStore {
         frames: &[u64],
     ) -> Result<(), DeviceError> {
         let failures = self.failures.load(Ordering::SeqCst);
-        if failures != 0 {
+        let may_fail = direction == Direction::Read || !self.only_reads_fail.load(Ordering::SeqCst);
+        if failures != 0 && may_fail {
             self.failures.store(failures - 1, Ordering::SeqCst);
             return Err(DeviceError);
         }
@@ -86,5 +91,58 @@ impl Store for Device {
         }
         let frames = frames.to_vec();
         drop(spawn(system(70), move |_| answer.done(store.transfer(direction, page, &frames))));
+    }
+}
+
+/// A device that answers when it is told to.
+pub struct LateDevice {
+    store: &'static MemoryStore,
+    asked: Mutex<VecDeque<Asked>>,
+    /// As many as have not been answered.
+    pub waiting: Semaphore,
+}
+
+/// What a device has been asked for.
+struct Asked {
+    direction: Direction,
+    page: u64,
+    frames: Vec<u64>,
+    answer: Answer,
+}
+
+impl LateDevice {
+    /// On a store.
+    pub fn new(store: &'static MemoryStore) -> LateDevice {
+        LateDevice { store, asked: Mutex::default(), waiting: Semaphore::new(0) }
+    }
+
+    /// Answers what it was asked for first, after who is about to has taken a unit of [`LateDevice::waiting`].
+    pub fn answer(&self) {
+        let first = self.asked.lock().unwrap().pop_front();
+        let Asked { direction, page, frames, answer } = first.expect("it was asked");
+        answer.done(self.store.transfer(direction, page, &frames));
+    }
+}
+
+impl Store for LateDevice {
+    fn pages(&self) -> u64 {
+        self.store.pages
+    }
+
+    fn submit(
+        &self,
+        direction: Direction,
+        page: u64,
+        frames: &[u64],
+        answer: Answer,
+        _: &mut MayFault,
+    ) {
+        if self.store.at_once.load(Ordering::SeqCst) {
+            answer.done(self.store.transfer(direction, page, frames));
+            return;
+        }
+        let asked = Asked { direction, page, frames: frames.to_vec(), answer };
+        self.asked.lock().unwrap().push_back(asked);
+        self.waiting.v();
     }
 }
