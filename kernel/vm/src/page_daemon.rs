@@ -28,8 +28,10 @@ use dispatch::WaitChannel;
 use machine::MayFault;
 use memory::Memory;
 
-/// Rounds without any success before somebody has to go.
-const FRUITLESS: u32 = 3;
+/// Rounds without any success before somebody has to go. A page that has just been used takes three to be free: the
+/// note of its use goes, it becomes inactive, it goes. (Being moved is no success: where there is no swap space left,
+/// pages go round for ever.)
+const FRUITLESS: u32 = 4;
 
 /// Who can end a program whose memory is needed.
 pub trait Victims: Sync {
@@ -183,13 +185,7 @@ fn round(high: u64, may_fault: &mut MayFault) -> u64 {
             moved += 1;
         }
     }
-    // What has been moved is progress too: the next round can free it.
-    if freed == 0 && moved != 0 { u64::from(inactive_is_worth_a_look()) } else { freed }
-}
-
-/// Whether the next round has something to look at.
-fn inactive_is_worth_a_look() -> bool {
-    Vm::current().queues.count(Queue::Inactive) != 0
+    freed
 }
 
 /// Frees an inactive page, or puts it where it belongs. Says whether it is free.
