@@ -50,15 +50,14 @@ const LONG_CPUS: [u32; 4] = [1, 2, 4, 8];
 
 /// The hand-overs, each in a boot of its own, where nothing is counted: QEMU's processors run side by side, those
 /// that idle halt, and no tick comes to wake them. A round of the mutex is one hand-over, of the others it is
-/// two: a hundred thousand on two processors, and forty thousand on four, which a small host runs in turn; of the
-/// mutex, whose holder sleeps until the other waits for it, a fifth of that.
+/// two: a hundred thousand on two processors, and forty thousand on four, which a small host runs in turn.
 const FREE: [(u32, &str, &str); 6] = [
     (2, "condvar-ping-pong", "scale=13"),
     (2, "semaphore-ping-pong", "scale=13"),
-    (2, "mutex-ping-pong", "scale=5"),
+    (2, "mutex-ping-pong", "scale=25"),
     (4, "condvar-ping-pong", "scale=5"),
     (4, "semaphore-ping-pong", "scale=5"),
-    (4, "mutex-ping-pong", "scale=2"),
+    (4, "mutex-ping-pong", "scale=10"),
 ];
 
 /// The boots.

@@ -8,9 +8,9 @@ mod host;
 use crate::kernel_thread::Entry;
 use crate::{CpuDispatch, Dispatch, Priority, Thread, start};
 use atomics::Ordering;
-use host::{HostResources, unexpected};
+use host::{unexpected, with_handler};
 use machine::preempt::{self, PreemptGuard};
-use machine::sim::{self, Machine};
+use machine::sim::Machine;
 use machine::{Hooks, MayFault};
 
 /// Runs `body` on a machine whose processors the dispatcher knows.
@@ -19,15 +19,7 @@ pub(crate) fn run(
     hooks: impl Hooks + Send + 'static,
     body: impl FnOnce(&Machine, &'static Dispatch),
 ) {
-    sim::run(cpus, hooks, |machine| {
-        let resources: &'static HostResources = machine.keep(HostResources::new(unexpected));
-        let dispatch: &'static Dispatch = machine.keep(Dispatch::new(resources));
-        dispatch.install(machine.system());
-        for index in 0..cpus {
-            dispatch.add_cpu(machine.keep(CpuDispatch::new(machine.cpu(index))));
-        }
-        body(machine, dispatch);
-    });
+    with_handler(cpus, hooks, unexpected, body);
 }
 
 /// The idle thread of a processor that never idles.

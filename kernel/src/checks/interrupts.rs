@@ -188,13 +188,14 @@ impl Drop for Excursion {
     }
 }
 
-/// A handler that, if there is an excursion, leaves the interrupted thread for another context in
-/// the middle of everything; and notes where it runs.
-fn go_on_an_excursion(cpu: &Cpu, atomic: &Atomic, level: Pil) {
+/// What handlers do: if there is an excursion, leaves the interrupted thread for another context in the middle of
+/// everything, and sets the excursion aside; and notes where it runs. Says whether there was one.
+fn go_on_an_excursion(cpu: &Cpu, atomic: &Atomic, level: Pil) -> bool {
     note(cpu, atomic, level);
-    let excursion = shared().subject.swap(core::ptr::null_mut(), Ordering::AcqRel);
+    let subject = shared().subject.swap(core::ptr::null_mut(), Ordering::AcqRel);
     // SAFETY: null, or left by `install`; the check keeps it until its handlers are done.
-    let Some(excursion) = (unsafe { excursion.cast::<Excursion>().as_ref() }) else { return };
+    let Some(excursion) = (unsafe { subject.cast::<Excursion>().as_ref() }) else { return false };
+    shared().set_aside.store(subject, Ordering::Release);
     excursion.taken.fetch_add(1, Ordering::Relaxed);
     let thread = Context::of_running();
     excursion.thread.store((&raw const thread).cast_mut(), Ordering::Relaxed);
@@ -204,6 +205,7 @@ fn go_on_an_excursion(cpu: &Cpu, atomic: &Atomic, level: Pil) {
     let raised = pil::raise_within(Pil::DISP, atomic);
     // SAFETY: `thread` is what runs; the other context was restarted for this alone.
     unsafe { switch(raised.atomic(), &thread, &excursion.other) };
+    true
 }
 
 /// Where the handler goes: down to the excursion's level, until another interrupt has come.
@@ -239,7 +241,9 @@ pub fn handlers_may_switch(run: &mut Run<'_>) -> Outcome {
     for floor in [Pil::LOCK, Pil::NONE] {
         shared().reset();
         let excursion = Excursion::new(kernel, floor)?;
-        shared().handlers.set(Some(go_on_an_excursion));
+        shared().handlers.set(Some(|cpu, atomic, level| {
+            go_on_an_excursion(cpu, atomic, level);
+        }));
         for turn in 1..=TURNS {
             // On some turns the thread is not to be preempted; interrupted it may be.
             let guard = (turn % 2 == 0).then(preempt::disable_anywhere);
@@ -268,33 +272,28 @@ pub fn handlers_over_user_mode_may_switch(run: &mut Run<'_>) -> Outcome {
         time::set_timer(atomic, time::now() + frequency.ticks(INTERVAL));
     }
     fn handler(cpu: &Cpu, atomic: &Atomic, level: Pil) {
-        // User mode's frame lies at the top of its thread's stack.
-        let top = stack::current(cpu).top - frame::SIZE as u64;
-        // SAFETY: all stacks are populated up there.
-        let frame = unsafe { (top as *const TrapFrame).read() };
-        let timer = vector(time::TIMER_LEVEL, time::TIMER_LINE);
-        if frame.is_user() && frame.vector == u64::from(timer) {
-            of_user().fetch_add(1, Ordering::Relaxed);
-        }
         if level == ANOTHER {
             // The interrupt for which the last excursion has waited, delivered only now. Before that, the next
             // excursion would wait in vain for one: it is held back already.
             let excursion = shared().set_aside.swap(core::ptr::null_mut(), Ordering::AcqRel);
             shared().subject.store(excursion, Ordering::Release);
-            set_timer(atomic);
-        } else {
-            let excursion = shared().subject.load(Ordering::Acquire);
-            go_on_an_excursion(cpu, atomic, level);
-            if !excursion.is_null() {
-                shared().set_aside.store(excursion, Ordering::Release);
-            }
+            return set_timer(atomic);
+        }
+        // User mode's frame lies at the top of its thread's stack.
+        let top = stack::current(cpu).top - frame::SIZE as u64;
+        // SAFETY: all stacks are populated up there.
+        let frame = unsafe { (top as *const TrapFrame).read() };
+        let timer = vector(time::TIMER_LEVEL, time::TIMER_LINE);
+        let is_over_user = frame.is_user() && frame.vector == u64::from(timer);
+        if go_on_an_excursion(cpu, atomic, level) && is_over_user {
+            of_user().fetch_add(1, Ordering::Relaxed);
         }
     }
     let excursion = Excursion::new(run.kernel, Pil::LOCK)?;
     excursion.install();
     shared().handlers.set(Some(handler));
     set_timer(preempt::disable(run.may_fault).atomic());
-    // Until enough have met user mode, and not the kernel on its behalf.
+    // Until enough have begun over user mode, and not over the kernel on its behalf.
     for _ in 0..RUNS {
         let outcome = process::run(run.kernel, "hello", run.may_fault);
         ensure!(outcome == Ok(process::Outcome::Exited(0)), "'hello' came to {outcome:?}");
@@ -304,7 +303,7 @@ pub fn handlers_over_user_mode_may_switch(run: &mut Run<'_>) -> Outcome {
     }
     time::stop_timer(preempt::disable(run.may_fault).atomic());
     let met = of_user().load(Ordering::Relaxed);
-    ensure!(met >= 10, "{met} interrupts met user mode");
+    ensure!(met >= 10, "{met} excursions began over user mode");
     let [taken, nested] = [&excursion.taken, &excursion.nested].map(|n| n.load(Ordering::Relaxed));
     ensure!(taken == nested, "{nested} of {taken} excursions saw the other interrupt");
     let wrong = elsewhere().load(Ordering::Relaxed);

@@ -97,7 +97,7 @@ pub struct Shared {
     pub handlers: Handlers,
     /// What its handler works with, or null.
     subject: AtomicPtr<()>,
-    /// What will be its subject again.
+    /// What was its subject, and may be again.
     set_aside: AtomicPtr<()>,
     /// Objects of an odd size.
     pub objects: Slab<memory::Object>,

@@ -31,20 +31,17 @@ pub fn scenarios() -> Vec<Scenario> {
             .ends(Ending::ChecksEnded)
             .wants(Want::ChecksPassed)
     };
+    // Where QEMU's processors run freely, the host decides which of them halt and which threads meet.
+    let counted = |name: &str, check: &str, groups: &str| {
+        let scenario = checked(name, check, groups, DISPATCH_CPUS).counted();
+        scenario.cpus(DISPATCH_CPUS).option("counted=1")
+    };
     vec![
         checked("cause-of-a-poke", "every-processor-answers-a-poke", "poke", CPUS)
             .wants(Want::Report(pokes_have_causes)),
-        // Counted, so that who waits has halted its processor and must be poked.
-        checked("wake-ups", "condvar-ping-pong", "dispatch,poke", DISPATCH_CPUS)
-            .counted()
-            .cpus(DISPATCH_CPUS)
-            .option("counted=1")
+        counted("wake-ups", "condvar-ping-pong", "dispatch,poke")
             .wants(Want::Report(wake_ups_are_causes)),
-        checked("moves", "work-spreads", "dispatch", DISPATCH_CPUS)
-            .counted()
-            .cpus(DISPATCH_CPUS)
-            .option("counted=1")
-            .wants(Want::Report(who_moves_was_elsewhere)),
+        counted("moves", "work-spreads", "dispatch").wants(Want::Report(who_moves_was_elsewhere)),
         checked("preemptions", "real-time-preempts-the-kernel", "dispatch", DISPATCH_CPUS)
             .wants(Want::Report(preemptions_make_way)),
         checked("off-line", "processors-go-off-and-on-line", "bind", DISPATCH_CPUS)
@@ -131,38 +128,36 @@ fn who_moves_was_elsewhere(report: &ReportLog) -> Result<(), String> {
         last.is_none_or(|last| last.id.processor() != moved.id.processor())
     };
     let mut count = 0;
-    for (_, lane) in trace.lanes() {
-        for (place, moved) in lane.iter().enumerate() {
-            if moved.kind != Kind::Migrate {
-                continue;
-            }
-            count += 1;
-            let next = lane[place..].iter().find(|event| event.kind == Kind::Dispatch);
-            if next.is_none_or(|next| next.argument != moved.argument) {
-                return Err(format!("after {moved:?} came {next:?}"));
-            }
-            if !ran_elsewhere(moved) {
-                return Err(format!("it ran here before: {moved:?}"));
-            }
+    for (moved, next) in before_dispatches(&trace, Kind::Migrate) {
+        count += 1;
+        if next.is_none_or(|next| next.argument != moved.argument) {
+            return Err(format!("after {moved:?} came {next:?}"));
+        }
+        if !ran_elsewhere(moved) {
+            return Err(format!("it ran here before: {moved:?}"));
         }
     }
     if count < 3 { Err(format!("{count} threads moved")) } else { Ok(()) }
+}
+
+/// The events of a kind, each with what its processor dispatches next.
+fn before_dispatches(trace: &Trace, kind: Kind) -> impl Iterator<Item = (&Event, Option<&Event>)> {
+    trace.lanes().flat_map(move |(_, lane)| {
+        let of_kind = lane.iter().enumerate().filter(move |(_, event)| event.kind == kind);
+        of_kind.map(|(place, event)| {
+            (event, lane[place..].iter().find(|event| event.kind == Kind::Dispatch))
+        })
+    })
 }
 
 /// When a thread's processor is taken away, the processor goes to another thread.
 fn preemptions_make_way(report: &ReportLog) -> Result<(), String> {
     let trace = read(report, DISPATCH_CPUS)?;
     let mut count = 0;
-    for (_, lane) in trace.lanes() {
-        for (place, preempted) in lane.iter().enumerate() {
-            if preempted.kind != Kind::Preempt {
-                continue;
-            }
-            count += 1;
-            let next = lane[place..].iter().find(|event| event.kind == Kind::Dispatch);
-            if next.is_none_or(|next| next.argument == preempted.argument) {
-                return Err(format!("after {preempted:?} came {next:?}"));
-            }
+    for (preempted, next) in before_dispatches(&trace, Kind::Preempt) {
+        count += 1;
+        if next.is_none_or(|next| next.argument == preempted.argument) {
+            return Err(format!("after {preempted:?} came {next:?}"));
         }
     }
     if count < 5 { Err(format!("{count} preemptions")) } else { Ok(()) }

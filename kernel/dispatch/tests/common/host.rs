@@ -1,11 +1,12 @@
-//! What the dispatcher takes from the kernel, on the host: thread objects from its memory, and stacks that are
-//! the host's threads' own. The unit tests of the crate use this file too (`src/test_machine.rs`).
+//! A machine with a dispatcher, and what that takes from the kernel, on the host: thread objects from its memory, and
+//! stacks that are the host's threads' own. The unit tests of the crate use this file too (`src/test_machine.rs`).
 
 use dispatch::interrupt_thread::InterruptContext;
 use dispatch::resources::{KernelStack, OutOfMemory, StackKind};
-use dispatch::{Resources, Thread};
-use machine::Pil;
+use dispatch::{CpuDispatch, Dispatch, Resources, Thread};
 use machine::backend::Stack;
+use machine::sim::{self, Machine};
+use machine::{Hooks, Pil};
 use std::boxed::Box;
 use std::sync::Mutex;
 use std::vec::Vec;
@@ -50,4 +51,23 @@ impl Resources for HostResources {
 /// The handler of tests that expect no interrupt.
 pub fn unexpected(level: Pil, line: u8, _: &mut InterruptContext) {
     panic!("interrupt at {level:?}, line {line}");
+}
+
+/// Makes a machine with a dispatcher that knows all its processors; `handler` gets the interrupts that run as threads.
+pub fn with_handler(
+    cpus: usize,
+    hooks: impl Hooks + Send + 'static,
+    handler: InterruptHandler,
+    body: impl FnOnce(&Machine, &'static Dispatch),
+) {
+    sim::run(cpus, hooks, |machine| {
+        let resources: &'static HostResources = machine.keep(HostResources::new(handler));
+        let dispatch: &'static Dispatch = machine.keep(Dispatch::new(resources));
+        dispatch.install(machine.system());
+        for index in 0..cpus {
+            let cpu = machine.keep(CpuDispatch::new(machine.cpu(index)));
+            dispatch.add_cpu(cpu);
+        }
+        body(machine, dispatch);
+    });
 }

@@ -8,12 +8,13 @@ mod processors;
 use dispatch::interrupt_thread;
 use dispatch::kernel_thread::{self, Attributes, JoinHandle};
 use dispatch::{Class, CpuDispatch, Dispatch, Priority, Thread, hooks, idle_loop, start};
-use host::{HostResources, InterruptHandler, unexpected};
+use host::{InterruptHandler, unexpected};
 use machine::sim::{self, Machine};
 use machine::{Atomic, Cpu, Hooks, MayFault, Pil};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub use host::with_handler;
 pub use machine::sim::{model, model_with_few_preemptions, once};
 pub use processors::*;
 
@@ -46,25 +47,6 @@ pub fn with_dispatcher(
     body: impl FnOnce(&Machine, &'static Dispatch),
 ) {
     with_handler(cpus, hooks, unexpected, body);
-}
-
-/// The same with a handler of interrupts that run as threads.
-pub fn with_handler(
-    cpus: usize,
-    hooks: impl Hooks + Send + 'static,
-    handler: InterruptHandler,
-    body: impl FnOnce(&Machine, &'static Dispatch),
-) {
-    sim::run(cpus, hooks, |machine| {
-        let resources: &'static HostResources = machine.keep(HostResources::new(handler));
-        let dispatch: &'static Dispatch = machine.keep(Dispatch::new(resources));
-        dispatch.install(machine.system());
-        for index in 0..cpus {
-            let cpu = machine.keep(CpuDispatch::new(machine.cpu(index)));
-            dispatch.add_cpu(cpu);
-        }
-        body(machine, dispatch);
-    });
 }
 
 /// Runs `main` as a thread of the dispatcher on a machine with `cpus` processors, all of which run threads
