@@ -24,7 +24,7 @@
 //! | [`pmap`] | the physical map: page tables as a cache of what an address map says |
 //! | `page_table` | what an entry says, and where it is |
 //! | [`shoot_down`] | making other processors forget translations |
-//! | [`content`] | emptying and copying frames |
+//! | [`vector_unit`] | copying and emptying frames |
 //! | [`idle`] | halting without losing a wake-up |
 //! | [`time`] | ticks, nanoseconds, the one-shot timer |
 //! | [`tracing`] | saying what happens, for the timeline |
@@ -45,7 +45,6 @@
 extern crate std;
 
 pub mod capability;
-pub mod content;
 pub mod cpu;
 pub mod hooks;
 pub mod idle;
@@ -61,6 +60,7 @@ pub mod switch;
 pub mod system;
 pub mod time;
 pub mod tracing;
+pub mod vector_unit;
 
 #[cfg(not(target_os = "none"))]
 pub mod sim;

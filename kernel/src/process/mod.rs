@@ -43,6 +43,7 @@ use machine::tracing::emit;
 use machine::x86_64::descriptors::USER_CODE;
 use machine::x86_64::frame::{self, TrapFrame};
 use machine::x86_64::stack::Stack;
+use machine::x86_64::state::CpuState;
 use machine::x86_64::user_state::{FpuState, SegmentBases};
 use machine::{Atomic, Cpu, MayFault, SpinLock};
 use memory::OutOfMemory;
@@ -359,7 +360,7 @@ impl ThreadOwner for Process {
     }
 }
 
-/// The process that a processor runs.
+/// The process that a processor runs; for the panic path, and for who stands on it.
 fn on(cpu: &Cpu) -> Option<&Process> {
     let process = cpu.backend.thread().cast::<Process>();
     // SAFETY: null, or set by `enters_processor` to a process that lives until it is null again.
@@ -367,11 +368,11 @@ fn on(cpu: &Cpu) -> Option<&Process> {
 }
 
 /// The process on whose thread the caller runs, if it is one's.
+#[inline]
 pub fn find_current() -> Option<&'static Process> {
-    let guard = machine::preempt::disable_anywhere();
-    let process = core::ptr::from_ref(on(Cpu::current(guard.atomic()))?);
-    // SAFETY: the process lives until its own thread, which this is, has left.
-    Some(unsafe { &*process })
+    let process = CpuState::own_thread().cast::<Process>();
+    // SAFETY: null, or set by `enters_processor` to a process that lives until its own thread, which this is, has left.
+    unsafe { process.as_ref() }
 }
 
 /// The process on whose thread the caller runs.

@@ -23,7 +23,7 @@
 //! | [`space`] | an address space: map and page tables |
 //! | **faults** | |
 //! | [`fault`](mod@fault) | the fault: `walk.rs` down the chain, `enter.rs` the page table |
-//! | `bulk_copy.rs` | copying a page |
+//! | `bulk_copy.rs` | copying and clearing a page |
 //! | **stores** | |
 //! | [`store`] | devices that keep pages; transfers |
 //! | `page_in.rs` | bringing a page in, and others along |

@@ -64,7 +64,10 @@ pub(crate) unsafe fn clear_frame(system: &System, frame: u64) {
 ///
 /// None of its own.
 pub(crate) unsafe fn clear_frame_from(system: &System, frame: u64, byte: u64) {
-    system.backend.memory.clear_from(frame, byte);
+    match byte {
+        0 => system.backend.memory.clear(frame),
+        _ => system.backend.memory.clear_from(frame, byte),
+    }
 }
 
 /// Copies a frame.

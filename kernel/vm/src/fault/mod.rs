@@ -41,6 +41,7 @@ mod enter;
 mod walk;
 
 use crate::Vm;
+use crate::bulk_copy;
 use crate::entry::Advice;
 use crate::index::Content;
 use crate::map::Map;
@@ -245,7 +246,7 @@ impl Fault<'_> {
             Err(error) => return Some(error.into()),
         };
         drop(shape);
-        clear(&page);
+        bulk_copy::clear(&page);
         page.set_valid();
         Some(self.enter(&Held::Exclusive(page), target.rights, target.wired, may_fault))
     }
@@ -285,10 +286,4 @@ fn claim(object: &Object, place: u64) -> Result<Option<Exclusive>, OutOfMemory> 
             Err(error)
         }
     }
-}
-
-/// Fills a new page with zeros.
-fn clear(page: &Exclusive) {
-    // SAFETY: the frame is the page's, which is exclusively ours and not valid: nobody reads it.
-    unsafe { machine::content::clear(page.page().address()) };
 }

@@ -4,8 +4,9 @@
 //! either lets go of it. What was claimed and came to nothing is freed again by [`Walk::give_back`], as it is
 //! not valid.
 
-use super::{Fault, Outcome, Target, claim, clear, read_only};
+use super::{Fault, Outcome, Target, claim, read_only};
 use crate::Vm;
+use crate::bulk_copy;
 use crate::index::Content;
 use crate::map::Map;
 use crate::object::{Locked, Mapped, ObjectRef};
@@ -140,7 +141,7 @@ impl<'f, 's> Walk<'f, 's> {
             },
             Found::Zeros => {
                 let Some(page) = self.claimed.take() else { return Outcome::Again };
-                clear(&page);
+                bulk_copy::clear(&page);
                 page.set_valid();
                 self.fault.enter(&Held::Exclusive(page), self.rights, self.wired, may_fault)
             }
@@ -165,7 +166,7 @@ impl<'f, 's> Walk<'f, 's> {
             // Copying takes longer than the rest of the fault. Both pages are ours, whatever the map will say.
             self.map = None;
         }
-        crate::bulk_copy::copy(&source, copy, may_fault);
+        bulk_copy::copy(&source, copy);
         if cfg!(feature = "bug-cow-restart") {
             copy.set_valid();
         }

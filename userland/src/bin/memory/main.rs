@@ -5,6 +5,7 @@
 
 mod maps;
 mod processes;
+mod vectors;
 
 use userland::report::Checks;
 use userland::{Arguments, program};
@@ -19,5 +20,6 @@ fn main(arguments: Arguments) -> i32 {
     let mut checks = Checks::new("memory");
     maps::run(&mut checks);
     processes::run(&mut checks);
+    vectors::run(&mut checks);
     checks.finish()
 }
