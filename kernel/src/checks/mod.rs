@@ -9,6 +9,7 @@
 
 mod disks;
 mod dispatcher;
+mod fault_scale;
 mod interrupt_threads;
 mod interrupts;
 mod memory;
@@ -187,6 +188,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("every-processor-uses-the-disks", disks::every_processor_uses_the_disks),
     ("disk-errors-reach-who-asked", disks::disk_errors_reach_who_asked),
     ("a-frozen-disk-stops-nobody", disks::a_frozen_disk_stops_nobody),
+    ("faults-go-side-by-side", fault_scale::faults_of_one_process_go_side_by_side),
     ("context-switch", stacks::context_switch),
     ("stack-holes-are-filled", stacks::stack_holes_are_filled),
     ("interrupts-on-stack-holes", stacks::interrupts_on_stack_holes),

@@ -54,6 +54,12 @@ pub struct Census {
     pub page_out_errors: Count,
     /// Programs chosen to give their memory back.
     pub victims: Count,
+    /// Times that a fault had to wait for a map's lock.
+    pub map_waits: Count,
+    /// Times that somebody had to wait for an object's lock.
+    pub object_waits: Count,
+    /// Times that a processor had to wait for the lock of the page queues.
+    pub queue_waits: Count,
     /// Faults by how far down the chain the page was found.
     walks: [AtomicU64; DEPTHS],
     /// Changes of maps and chains under way.

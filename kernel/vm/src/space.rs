@@ -13,7 +13,7 @@ use crate::object::{Mapped, Object, ObjectRef, PLACES_MAX};
 use crate::page::{PAGE_SHIFT, PAGE_SIZE};
 use crate::shadow::{self, Writable, count_entry, refer};
 use core::ops::{ControlFlow, Range};
-use dispatch::RwLock;
+use dispatch::{RwLock, RwReadGuard};
 use machine::MayFault;
 use machine::pmap::{Pmap, Rights, TableMemory, USER_END};
 use memory::{FrameNumber, OutOfMemory, SlabBox};
@@ -46,6 +46,12 @@ impl Space {
     #[inline]
     pub fn pmap(&self) -> &Pmap {
         &self.pmap
+    }
+
+    /// The map, for a fault.
+    #[inline]
+    pub(crate) fn read_map(&self, may_fault: &mut MayFault) -> RwReadGuard<'_, Map> {
+        self.map.read_noting(|| Vm::current().census.map_waits.note(), may_fault)
     }
 
     /// Maps what a request says: from a place of an object on, or anonymous memory that nobody has touched. The

@@ -204,7 +204,7 @@ impl Fault<'_> {
     }
 
     fn attempt(&self, may_fault: &mut MayFault) -> Outcome {
-        let map = self.space.map().read(may_fault);
+        let map = self.space.read_map(may_fault);
         let target = match self.find(&map) {
             Ok(target) => target,
             Err(outcome) => return outcome,

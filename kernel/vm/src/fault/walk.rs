@@ -211,7 +211,7 @@ impl<'f, 's> Walk<'f, 's> {
             return Ok(());
         }
         point(Point::FaultLooksAgain, may_fault);
-        let map = self.fault.space.map().read(may_fault);
+        let map = self.fault.space.read_map(may_fault);
         if map.version() != self.version {
             let target = self.fault.find(&map)?;
             if !target.object.is(&self.first) || target.place != self.first_place {
