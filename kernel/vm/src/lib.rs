@@ -19,6 +19,7 @@
 //! | [`collapse`](mod@collapse) | keeping chains short |
 //! | **maps** | |
 //! | [`entry`], [`entry_tree`] | an entry; a map's entries |
+//! | [`stacks`] | arrays of stacks, with a guard for each |
 //! | [`map`] | an address map |
 //! | [`space`] | an address space: map and page tables |
 //! | **faults** | |
@@ -83,6 +84,7 @@ pub mod schedule;
 pub mod shadow;
 mod shortage;
 pub mod space;
+pub mod stacks;
 pub mod store;
 pub mod swap;
 

@@ -245,41 +245,6 @@ fn where_memory_runs_out_at_any_moment_an_error_says_so_and_nothing_is_lost() {
 }
 
 #[test]
-fn an_array_of_stacks_has_a_guard_in_each_stride_also_when_it_is_cut() {
-    single(1, 96, |may_fault| {
-        let program = Program::new();
-        let stacks = Some(vm::entry::Stacks { stride: 4 * PAGE_SIZE });
-        let request = Request { stacks, ..anonymous(0, 16) };
-        program.space().insert(&request, None, may_fault).unwrap();
-        let looks = |program: &Program, pages: std::ops::Range<u64>, may_fault: &mut MayFault| {
-            program.act(
-                move |user, may_fault| {
-                    for number in pages {
-                        let written = user.write(number, number, may_fault);
-                        let is_guard = number % 4 == 0;
-                        assert_eq!(written, if is_guard { Err(FaultError::Guard) } else { Ok(()) });
-                    }
-                },
-                may_fault,
-            );
-        };
-        // Cut in the middle of a stack, before and after it has been touched, and copied for a child.
-        program.unmap(6, 1, may_fault);
-        looks(&program, 7..16, may_fault);
-        program.unmap(9, 2, may_fault);
-        looks(&program, 11..16, may_fault);
-        let child = program.fork(may_fault);
-        looks(&child, 0..6, may_fault);
-        looks(&child, 11..16, may_fault);
-        looks(&program, 7..9, may_fault);
-        // Wiring passes the guards by.
-        program.space().wire(page(11)..page(16), true, may_fault).unwrap();
-        program.exit(may_fault);
-        child.exit(may_fault);
-    });
-}
-
-#[test]
 fn what_is_read_ahead_can_be_taken_away_again() {
     single(1, 128, |may_fault| {
         let store: &'static common::store::MemoryStore =
