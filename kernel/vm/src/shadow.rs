@@ -168,10 +168,9 @@ pub(crate) fn empty(object: &ObjectRef, places: core::ops::Range<u64>, may_fault
 /// in their place. The lock of that entry's map is held for writing, so that it stays so.
 pub(crate) fn is_seen_once(object: &ObjectRef, may_block: &mut impl MayBlock) -> bool {
     let shape = object.read(may_block);
-    object.kind().is_anonymous()
-        && object.mapped() == Mapped::Once
-        && shape.backing.is_none()
-        && shape.shadows == 0
+    let once = object.kind().is_anonymous() && object.mapped() == Mapped::Once;
+    debug_assert!(!once || shape.shadows == 0, "a shadow is another way in");
+    once && shape.backing.is_none()
 }
 
 /// Frees what such an object has at a range of places, which is mapped nowhere, up to a page that is busy. Returns that

@@ -102,6 +102,9 @@ fn nobody_reaches_a_guard_whatever_is_asked_for() {
         space.wire(all.clone(), true, may_fault).unwrap();
         assert_eq!(Memory::current().frames.free_frames(), before);
         write(&program, 0..15, may_fault);
+        // What is wired is not given back.
+        space.discard(all.clone(), may_fault).unwrap();
+        assert_eq!(read(&program, 6..8, may_fault), [None, Some(8)]);
         space.wire(all, false, may_fault).unwrap();
         // What is put in a guard's place is no guard.
         program.map(5, 1, may_fault);

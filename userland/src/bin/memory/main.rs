@@ -1,10 +1,12 @@
-//! Checks of memory and processes from user mode: what is mapped, protected, copied and inherited; children.
+//! Checks of memory and processes from user mode: what is mapped, protected, copied and inherited;
+//! children; arrays of stacks.
 
 #![no_std]
 #![no_main]
 
 mod maps;
 mod processes;
+mod stacks;
 
 use userland::report::Checks;
 use userland::{Arguments, program};
@@ -19,5 +21,6 @@ fn main(arguments: Arguments) -> i32 {
     let mut checks = Checks::new("memory");
     maps::run(&mut checks);
     processes::run(&mut checks);
+    stacks::run(&mut checks);
     checks.finish()
 }
