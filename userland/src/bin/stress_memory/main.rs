@@ -4,7 +4,7 @@
 //! ```text
 //! stress_memory tree DEPTH WIDTH ROUNDS SEED    processes
 //! stress_memory hog PERCENT ROUNDS              so much of the memory that is free, again and again
-//! stress_memory stacks COUNT ROUNDS SEED       an array of stacks, a few of them in use
+//! stress_memory stacks COUNT USED ROUNDS SEED  an array of stacks, a few of them in use
 //! stress_memory both DEPTH WIDTH ROUNDS SEED PERCENT
 //! ```
 //!
@@ -41,7 +41,7 @@ fn main(arguments: Arguments) -> i32 {
     match what {
         "tree" => tree::run(first, second, third, fourth),
         "hog" => hog::run(first, second),
-        "stacks" => stacks::run(first.max(1), second, third),
+        "stacks" => stacks::run(first.max(1), second, third, fourth),
         "both" => both(&numbers, fifth),
         _ => wrong_use(what),
     }

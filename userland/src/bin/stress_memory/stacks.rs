@@ -9,16 +9,16 @@ use userland::{eprintln, println, system};
 
 /// Pages of a stack and its guard.
 const STRIDE: u64 = 16;
-/// Stacks that are in use at a time, at most.
-const USED: usize = 512;
+/// Most stacks that are in use at a time.
+const USED_MAX: usize = 8192;
 /// Between two forks so many stacks are taken or given back.
-const TURNS: u64 = 4096;
+const TURNS: u64 = 8192;
 
 /// A stack in use: which one, and its version.
 type Used = Option<(u64, u64)>;
 
-/// Declares `count` stacks, and forks so often.
-pub fn run(count: u64, rounds: u64, seed: u64) -> i32 {
+/// Declares `count` stacks, of which half of `most` are in use most of the time, and forks so often.
+pub fn run(count: u64, most: u64, rounds: u64, seed: u64) -> i32 {
     let declared = system::counter(Counter::FreeFrames);
     // SAFETY: somewhere where nothing is.
     let made = unsafe { raw::stacks(count, STRIDE * PAGE, PAGE) };
@@ -28,10 +28,11 @@ pub fn run(count: u64, rounds: u64, seed: u64) -> i32 {
     };
     let memory = Memory { start, pages: count * STRIDE };
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-    let mut used: [Used; USED] = [None; USED];
+    let mut used: [Used; USED_MAX] = [None; USED_MAX];
+    let used = &mut used[..(most as usize).clamp(1, USED_MAX)];
     for round in 0..rounds {
         for turn in 0..TURNS {
-            if !take_or_give_back(memory, count, &mut random, &mut used, round * TURNS + turn + 1) {
+            if !take_or_give_back(memory, count, &mut random, used, round * TURNS + turn + 1) {
                 return 1;
             }
         }
@@ -61,10 +62,10 @@ fn take_or_give_back(
     memory: Memory,
     count: u64,
     random: &mut Random,
-    used: &mut [Used; USED],
+    used: &mut [Used],
     version: u64,
 ) -> bool {
-    let place = random.below(USED as u64) as usize;
+    let place = random.below(used.len() as u64) as usize;
     if let Some(before) = used[place].take() {
         return give_back(memory, Some(before));
     }
