@@ -1,4 +1,4 @@
-//! What is in a frame: emptying one, copying one.
+//! What is in a frame: emptying one, copying one, reading bytes of one.
 //!
 //! Frames of user memory are reached here by their physical address, whether or not any address space
 //! maps them.
@@ -38,4 +38,15 @@ pub unsafe fn clear_from(frame: u64, byte: u64) {
     debug_assert!(byte <= PAGE, "a frame has no byte {byte}");
     // SAFETY: the caller's promise.
     unsafe { backend::pmap::clear_frame_from(System::current(), frame, byte) };
+}
+
+/// Copies bytes out of a frame, from a byte on.
+///
+/// # Safety
+///
+/// The address is that of a frame of memory. Whoever writes it meanwhile may be seen half way.
+pub unsafe fn read(frame: u64, byte: u64, to: &mut [u8]) {
+    debug_assert!(byte + to.len() as u64 <= PAGE, "a frame has no {} bytes at {byte}", to.len());
+    // SAFETY: the caller's promise.
+    unsafe { backend::pmap::read_frame(System::current(), frame + byte, to) };
 }

@@ -28,6 +28,7 @@
 //! | **stores** | |
 //! | [`store`] | devices that keep pages; transfers |
 //! | `page_in.rs` | bringing a page in, and others along |
+//! | [`read`](mod@read) | reading files for the kernel itself |
 //! | `page_out.rs` | the laundry: writing pages to swap |
 //! | [`page_daemon`] | making memory free, and who goes when there is none |
 //! | [`swap`] | which slots of swap space are taken |
@@ -79,6 +80,7 @@ pub mod page_daemon;
 mod page_in;
 mod page_out;
 pub mod page_queue;
+pub mod read;
 mod reverse_map;
 pub mod schedule;
 pub mod shadow;
