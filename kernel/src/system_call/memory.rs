@@ -3,6 +3,7 @@
 use super::Result;
 use crate::kernel::Kernel;
 use crate::process;
+use crate::virtual_memory::archive;
 use abi::calls::STACK_STRIDE_MAX;
 use abi::errno::Errno;
 use machine::MayFault;
@@ -95,7 +96,7 @@ pub fn mmap(
     let (object, rights_max) = if flags & MAP_ANONYMOUS != 0 {
         (None, all)
     } else {
-        let archive = Kernel::current().archive.get().ok_or(Errno::EBADF)?;
+        let archive = archive::get(Kernel::current()).map_err(|_| Errno::EBADF)?;
         let file = process.file(fd).and_then(|file| archive.at(file)).ok_or(Errno::EBADF)?;
         // The archive cannot be written.
         let rights_max = if is_shared { Rights::READ | Rights::EXECUTE } else { all };
