@@ -29,10 +29,10 @@ pub(crate) enum Commands {
     Bench(BenchOptions),
     /// Boot, run a program or checks, and write down what the kernel did, as pictures.
     Trace(TraceOptions),
-    /// Build the image only.
+    /// Build the image only: the ramdisk with the kernel, and the disk with the programs.
     Image {
-        /// Where to put it.
-        #[arg(long, value_name = "FILE")]
+        /// The folder to put them in.
+        #[arg(long, value_name = "FOLDER")]
         output: Option<PathBuf>,
         /// Which build.
         #[arg(long, value_enum, default_value = "release")]

@@ -1,9 +1,8 @@
 //! Carrying a scenario out: building once, booting, judging, and saying what a person needs to know.
 
-use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use boot::image::Entry;
+use boot::image::{Entry, Image};
 use boot::qemu::Pace;
 use boot::run::{Boot, Console, Manner, Run};
 use boot::run_folder::RunFolder;
@@ -22,7 +21,7 @@ const TAIL: usize = 40;
 #[derive(Debug)]
 struct System {
     build: Build,
-    image: PathBuf,
+    image: Image,
     entries: Vec<Entry>,
 }
 

@@ -69,9 +69,14 @@ macro_rules! system_calls {
                 "Put one line (a check's outcome or a measured value) on the report channel.";
             0x1003 minherit(address: u64, length: u64, inheritance: i32) 0
                 "Say what a child gets of a range: the same memory (0), a copy (1) or nothing (2).";
+            0x1005 stacks(count: u64, stride: u64, guard: u64) 0
+                "Map an array of stacks, each `stride` bytes long (64 KiB at most), of which the lowest `guard` bytes cannot be reached; returns the address. Memory comes when it is touched; `madvise` (4) gives a stack back.";
         }
     };
 }
+
+/// Longest stride of [`stacks`](crate::system_calls), in bytes.
+pub const STACK_STRIDE_MAX: u64 = 64 << 10;
 
 /// Linux's `struct timespec`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

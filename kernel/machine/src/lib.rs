@@ -24,7 +24,8 @@
 //! | [`pmap`] | the physical map: page tables as a cache of what an address map says |
 //! | `page_table` | what an entry says, and where it is |
 //! | [`shoot_down`] | making other processors forget translations |
-//! | [`vector_unit`] | copying and emptying frames |
+//! | [`content`] | reading frames, and emptying parts of them |
+//! | [`vector_unit`] | copying and emptying whole frames |
 //! | [`idle`] | halting without losing a wake-up |
 //! | [`time`] | ticks, nanoseconds, the one-shot timer |
 //! | [`tracing`] | saying what happens, for the timeline |
@@ -45,6 +46,7 @@
 extern crate std;
 
 pub mod capability;
+pub mod content;
 pub mod cpu;
 pub mod hooks;
 pub mod idle;

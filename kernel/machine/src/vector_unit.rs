@@ -14,7 +14,6 @@
 //! So did Solaris on UltraSPARC: its block copies borrow the floating-point unit, and `thread_nomigrate` was made for
 //! them.
 
-use crate::pmap::PAGE;
 use crate::{Cpu, System, backend};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -112,15 +111,4 @@ pub unsafe fn clear(frame: u64) {
         // SAFETY: the caller's promise.
         None => unsafe { backend::pmap::clear_frame(System::current(), frame) },
     }
-}
-
-/// Fills a frame with zeros from a byte on.
-///
-/// # Safety
-///
-/// The address is that of a frame of memory, and the frame is the caller's: nothing of the kernel's lives there.
-pub unsafe fn clear_from(frame: u64, byte: u64) {
-    debug_assert!(byte <= PAGE, "a frame has no byte {byte}");
-    // SAFETY: the caller's promise.
-    unsafe { backend::pmap::clear_frame_from(System::current(), frame, byte) };
 }

@@ -181,7 +181,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("bound-threads-keep-a-processor", dispatcher::bound_threads_keep_a_processor_on_line),
     ("off-line-waits-for-weak-bindings", dispatcher::off_line_waits_for_weak_bindings),
     ("off-line-gives-up-on-weak-bindings", dispatcher::off_line_gives_up_on_weak_bindings),
-    ("archive-is-the-ramdisk", disks::archive_is_the_ramdisk),
+    ("archive-is-whole", disks::archive_is_whole),
     ("swap-keeps-what-is-written", disks::swap_keeps_what_is_written),
     ("transfers-beyond-the-end-fail", disks::transfers_beyond_the_end_fail),
     ("many-threads-use-the-disks", disks::many_threads_use_the_disks),

@@ -30,6 +30,7 @@ use crate::kernel_space::TableFrames;
 use crate::panic::{access, exception_name};
 use crate::processors::refill_reserve;
 use crate::traps::signal as signals;
+use crate::virtual_memory::archive::{ArchiveFile, NoArchive, Peeker, Reader};
 use crate::{backtrace, options, report_channel, system_call};
 use abi::errno::Errno;
 use alloc::vec::Vec;
@@ -50,6 +51,7 @@ use memory::OutOfMemory;
 use report::Line;
 use spin::Once;
 use trace::{EventId, Kind};
+use vm::read::Reach;
 use vm::{FaultError, Space};
 
 /// Longest name that is kept, in bytes.
@@ -93,7 +95,7 @@ pub struct Process {
 struct ProgramName {
     name: [u8; NAME_MAX],
     /// Its ELF file, for the names in a backtrace.
-    file: &'static [u8],
+    file: Option<&'static ArchiveFile>,
 }
 
 /// Open files, by descriptor less [`FIRST_FILE`].
@@ -106,8 +108,6 @@ const FIRST_FILE: i32 = 3;
 enum Beginning {
     /// With a program: words, each with a null byte behind it; and where to start, if not at the program's own entry.
     Program(Vec<u8>, Option<Start>),
-    /// With a file that is in no archive; for checks.
-    File(&'static [u8], Start),
     /// As its parent was.
     Fork(TrapFrame),
     /// It has begun.
@@ -163,6 +163,8 @@ impl Outcome {
 /// Why a program could not be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CannotRun {
+    /// There are no programs at all.
+    NoArchive(NoArchive),
     /// There is no such program.
     NotFound,
     /// Its file is not one that this kernel can run: why.
@@ -174,10 +176,17 @@ pub enum CannotRun {
 impl fmt::Display for CannotRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            CannotRun::NoArchive(why) => write!(f, "{why}"),
             CannotRun::NotFound => write!(f, "{}", Errno::ENOENT.text()),
             CannotRun::Unsuitable(why) => write!(f, "{}: {why}", Errno::ENOEXEC.text()),
             CannotRun::OutOfMemory => write!(f, "{}", Errno::ENOMEM.text()),
         }
+    }
+}
+
+impl From<NoArchive> for CannotRun {
+    fn from(why: NoArchive) -> CannotRun {
+        CannotRun::NoArchive(why)
     }
 }
 
@@ -228,14 +237,14 @@ fn keep_name<'a>(name: &str, kept: &'a mut [u8; NAME_MAX]) -> &'a str {
     core::str::from_utf8(&kept[..length]).unwrap_or("?")
 }
 
-/// Runs a program's file from another start than its own; for the checks.
+/// Runs a program from another start than its own; for the checks.
 pub fn run_from(
     kernel: &'static Kernel,
-    file: &'static [u8],
+    program: &str,
     start: Start,
     may_fault: &mut MayFault,
 ) -> Result<Outcome, CannotRun> {
-    run_beginning(kernel, Beginning::File(file, start), may_fault)
+    run_beginning(kernel, Beginning::Program(split(program)?, Some(start)), may_fault)
 }
 
 fn run_beginning(
@@ -309,7 +318,6 @@ fn begin(argument: usize, may_fault: &mut MayFault) -> usize {
         Beginning::Program(words, start) => {
             execute::load_command(process, &words, start, may_fault)
         }
-        Beginning::File(file, start) => execute::load_file(process, file, start, may_fault),
         Beginning::Begun => unreachable!("a process begins twice"),
     };
     match loaded {
@@ -540,18 +548,12 @@ pub fn kill(frame: &TrapFrame, killed: Killed, may_fault: &mut MayFault) -> ! {
     }
     print(format_args!("; backtrace:\n"));
     let start = backtrace::Start { rip: frame.rip, rbp: frame.rbp };
-    show_backtrace(process, start, &mut |text| print(text));
+    // Who is told to go does not wait for names: somebody may be waiting for the memory.
+    let reach = if killed.exception { Reach::DeviceAndAhead } else { Reach::Memory };
+    let file = process.program.lock(may_fault).file;
+    let mut file = file.map(|file| Reader { file, reach, may_fault: &mut *may_fault });
+    backtrace::show(Kernel::current().system, start, &mut file, &mut |text| print(text));
     leave(Outcome::Killed(signal), may_fault)
-}
-
-/// The backtrace of a process.
-fn show_backtrace(
-    process: &Process,
-    start: backtrace::Start,
-    write: &mut dyn FnMut(fmt::Arguments<'_>),
-) {
-    let file = process.program.lock_anywhere().file;
-    backtrace::show(Kernel::current().system, start, file, write);
 }
 
 /// Where entries from user mode leave their frame on a kernel stack.
@@ -588,9 +590,8 @@ pub fn show_own_backtrace(
     if let Some(start) = start.or(frame.is_user().then_some(entered)) {
         let mut name = [0; NAME_MAX];
         write(format_args!("backtrace of {}:\n", name_on(cpu, &mut name).unwrap_or("?")));
-        if let Some(program) = process.program.try_lock() {
-            backtrace::show(Kernel::current().system, start, program.file, write);
-        }
+        let file = process.program.try_lock().and_then(|program| program.file);
+        backtrace::show(Kernel::current().system, start, &mut file.map(Peeker), write);
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) fn add(
     let process = kernel.process_objects.allocate(Process {
         id: table.next_id.fetch_add(1, Ordering::Relaxed),
         space,
-        program: SpinLock::new(ProgramName { name: [0; NAME_MAX], file: &[] }),
+        program: SpinLock::new(ProgramName { name: [0; NAME_MAX], file: None }),
         thread: Once::new(),
         handle: SpinLock::new(None),
         killed: AtomicU32::new(0),

@@ -2,7 +2,9 @@
 //! arguments. Pointers are user addresses and are reached through the copy routine only.
 
 use super::Result;
-pub(super) use super::memory::{brk, madvise, minherit, mlock, mmap, mprotect, munlock, munmap};
+pub(super) use super::memory::{
+    brk, madvise, minherit, mlock, mmap, mprotect, munlock, munmap, stacks,
+};
 pub(super) use super::processes::{close, execve, fork, open, wait4};
 use crate::kernel::Kernel;
 use crate::{console, panic_kinds, process, report_channel};

@@ -3,6 +3,7 @@
 use super::Result;
 use crate::kernel::Kernel;
 use crate::process::{self, CannotRun, execute, fork as child, table};
+use crate::virtual_memory::archive;
 use abi::errno::Errno;
 use alloc::vec::Vec;
 use machine::MayFault;
@@ -75,7 +76,7 @@ pub fn open(may_fault: &mut MayFault, path: *const u8, flags: i32, _: u32) -> Re
     const ACCESS: i32 = 3;
     let mut bytes = Vec::new();
     copy_string(&mut bytes, path as u64, PATH_MAX, may_fault)?;
-    let archive = Kernel::current().archive.get().ok_or(Errno::ENOENT)?;
+    let archive = archive::get(Kernel::current()).map_err(|_| Errno::ENOENT)?;
     let file = archive.position(name_of(&bytes)?).ok_or(Errno::ENOENT)?;
     if flags & ACCESS != 0 {
         return Err(Errno::EACCES);
@@ -106,7 +107,7 @@ pub fn execve(
     drop((bytes, words, environment));
     match loaded {
         Ok(ready) => super::enter_user_anew(&ready, may_fault),
-        Err(CannotRun::NotFound) => Err(Errno::ENOENT),
+        Err(CannotRun::NotFound | CannotRun::NoArchive(_)) => Err(Errno::ENOENT),
         Err(CannotRun::Unsuitable(why)) => {
             log::debug!("execve: {why}");
             Err(Errno::ENOEXEC)

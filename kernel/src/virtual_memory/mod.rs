@@ -2,12 +2,14 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | [`stores`] | disks and the ramdisk as stores of pages |
+//! | [`stores`] | disks as stores of pages |
 //! | [`archive`] | the files of the archive: what programs are mapped from |
+//! | [`tar`] | the headers of an archive |
 //! | [`victim`] | who goes when there is no memory left |
 
 pub mod archive;
 pub mod stores;
+mod tar;
 pub mod victim;
 
 use crate::kernel::Kernel;

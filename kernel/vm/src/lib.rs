@@ -19,6 +19,7 @@
 //! | [`collapse`](mod@collapse) | keeping chains short |
 //! | **maps** | |
 //! | [`entry`], [`entry_tree`] | an entry; a map's entries |
+//! | [`stacks`] | arrays of stacks, with a guard for each |
 //! | [`map`] | an address map |
 //! | [`space`] | an address space: map and page tables |
 //! | **faults** | |
@@ -27,6 +28,7 @@
 //! | **stores** | |
 //! | [`store`] | devices that keep pages; transfers |
 //! | `page_in.rs` | bringing a page in, and others along |
+//! | [`read`](mod@read) | reading files for the kernel itself |
 //! | `page_out.rs` | the laundry: writing pages to swap |
 //! | [`page_daemon`] | making memory free, and who goes when there is none |
 //! | [`swap`] | which slots of swap space are taken |
@@ -78,11 +80,13 @@ pub mod page_daemon;
 mod page_in;
 mod page_out;
 pub mod page_queue;
+pub mod read;
 mod reverse_map;
 pub mod schedule;
 pub mod shadow;
 mod shortage;
 pub mod space;
+pub mod stacks;
 pub mod store;
 pub mod swap;
 

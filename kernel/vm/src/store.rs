@@ -292,6 +292,6 @@ fn clear_behind(file: &File, page: &Exclusive) {
     let rest = file.bytes.saturating_sub(start);
     if rest < PAGE_SIZE {
         // SAFETY: the frame is the page's, which is exclusively the transfer's and not valid.
-        unsafe { machine::vector_unit::clear_from(page.page().address(), rest) };
+        unsafe { machine::content::clear_from(page.page().address(), rest) };
     }
 }

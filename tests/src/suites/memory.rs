@@ -21,6 +21,8 @@ pub fn scenarios() -> Vec<Scenario> {
         all.push(calls.wants(Want::ChecksPassed));
         let seed = cpus.to_string();
         all.push(stress(format!("tree-cpus-{cpus}"), &["tree", "4", "3", "2", &seed]).cpus(cpus));
+        let words = ["stacks", "1000000", "500", "3", &seed];
+        all.push(stress(format!("stacks-cpus-{cpus}"), &words).cpus(cpus).shows(&["declared"]));
         // A hundred and thirty percent of what is free: most of it lies in swap space at any time.
         all.push(
             stress(format!("hog-cpus-{cpus}"), &["hog", "130", "3"])
@@ -33,6 +35,10 @@ pub fn scenarios() -> Vec<Scenario> {
     let words = ["both", "4", "3", "3", "5", "130"];
     all.push(stress("tree-beside-a-hog".to_owned(), &words).cpus(4).memory(64).swap(128));
     all.push(stress("tree-counted".to_owned(), &["tree", "3", "3", "2", "1"]).counted().cpus(2));
+    // The stacks in use are more than there is memory for.
+    let words = ["stacks", "100000", "8000", "2", "9"];
+    let scenario = stress("stacks-in-swap".to_owned(), &words).cpus(2).memory(64).swap(256);
+    all.push(scenario.shows(&["stacks: 100000 declared"]));
     let calls = Scenario::new("memory/calls-64M", &["memory"]).cpus(2).memory(64);
     all.push(calls.wants(Want::ChecksPassed));
     let calls = Scenario::new("memory/calls-released", &["memory"]).released();

@@ -79,6 +79,15 @@ pub(crate) unsafe fn copy_frame(system: &System, from: u64, to: u64) {
     system.backend.memory.copy(from, to);
 }
 
+/// Copies bytes out of a frame, from this address on.
+///
+/// # Safety
+///
+/// None of its own.
+pub(crate) unsafe fn read_frame(system: &System, address: u64, to: &mut [u8]) {
+    system.backend.memory.read(address, to);
+}
+
 /// The root of a processor in no address space of a user's.
 const KERNELS_OWN: u64 = u64::MAX;
 

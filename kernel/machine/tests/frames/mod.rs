@@ -4,7 +4,7 @@
 
 use machine::pmap::{Rights, TableMemory, Translation};
 use machine::sim::{self, Machine, physical};
-use machine::{Pmap, vector_unit};
+use machine::{Pmap, content};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
@@ -71,7 +71,7 @@ unsafe impl TableMemory for Frames {
     fn allocate_table(&self) -> Option<u64> {
         let frame = self.take()?;
         // SAFETY: a fresh frame.
-        unsafe { vector_unit::clear_from(frame, 0) };
+        unsafe { content::clear_from(frame, 0) };
         Some(frame)
     }
 

@@ -66,8 +66,11 @@ pub enum FaultError {
     NotMapped,
     /// Something is, but not for this access.
     NotPermitted,
-    /// It is a guard page: the end of a stack.
-    Guard,
+    /// It lies in the guard of a stack: the stack is full.
+    Guard {
+        /// The stack's number in its array.
+        stack: u64,
+    },
     /// It lies behind the end of the file that is mapped there.
     BehindEnd,
     /// The device that has the page failed.
@@ -81,7 +84,7 @@ impl fmt::Display for FaultError {
         to.write_str(match self {
             FaultError::NotMapped => "nothing is mapped there",
             FaultError::NotPermitted => "what is mapped there does not permit it",
-            FaultError::Guard => "it is a guard page",
+            FaultError::Guard { stack } => return write!(to, "it is the guard of stack {stack}"),
             FaultError::BehindEnd => "it lies behind the end of the file",
             FaultError::Device => "the device that has the page failed",
             FaultError::Interrupted => "the thread has been interrupted",
@@ -187,8 +190,8 @@ impl Fault<'_> {
         let Some(entry) = map.entries().find(self.address) else {
             return Err(Outcome::Failed(FaultError::NotMapped));
         };
-        if entry.is_guard(self.address) {
-            return Err(Outcome::Failed(FaultError::Guard));
+        if let Some(stack) = entry.guard_at(self.address) {
+            return Err(Outcome::Failed(FaultError::Guard { stack }));
         }
         if !entry.rights.contains(self.access) || self.access == Rights::NONE {
             return Err(Outcome::Failed(FaultError::NotPermitted));

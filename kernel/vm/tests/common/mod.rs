@@ -91,7 +91,7 @@ unsafe impl TableMemory for Tables {
     fn allocate_table(&self) -> Option<u64> {
         let frame = Memory::current().frames.allocate_anywhere().ok()?.address();
         // SAFETY: fresh from the pool.
-        unsafe { machine::vector_unit::clear_from(frame, 0) };
+        unsafe { machine::content::clear_from(frame, 0) };
         Some(frame)
     }
 

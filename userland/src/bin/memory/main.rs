@@ -1,10 +1,12 @@
-//! Checks of memory and processes from user mode: what is mapped, protected, copied and inherited; children.
+//! Checks of memory and processes from user mode: what is mapped, protected, copied and inherited;
+//! children; arrays of stacks.
 
 #![no_std]
 #![no_main]
 
 mod maps;
 mod processes;
+mod stacks;
 mod vectors;
 
 use userland::report::Checks;
@@ -20,6 +22,7 @@ fn main(arguments: Arguments) -> i32 {
     let mut checks = Checks::new("memory");
     maps::run(&mut checks);
     processes::run(&mut checks);
+    stacks::run(&mut checks);
     vectors::run(&mut checks);
     checks.finish()
 }

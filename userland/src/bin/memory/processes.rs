@@ -12,7 +12,7 @@ pub const fn exited(status: i32) -> i32 {
     (status & 0xff) << 8
 }
 
-const SEGMENTATION: i32 = 11;
+pub const SEGMENTATION: i32 = 11;
 const BUS: i32 = 7;
 
 /// Runs `body` in a child, and returns how it ended.
