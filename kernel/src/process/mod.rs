@@ -451,9 +451,19 @@ pub fn largest(may_fault: &mut MayFault) -> Option<Largest> {
     table::largest(Kernel::current(), may_fault)
 }
 
+/// Acts on the process with this number, if there is one that has not ended; nobody begins or ends meanwhile.
+pub fn with<R>(
+    kernel: &'static Kernel,
+    id: u64,
+    may_fault: &mut MayFault,
+    act: impl FnOnce(&Process, &mut MayFault) -> R,
+) -> Option<R> {
+    table::with(kernel, id, may_fault, act)
+}
+
 /// Asks a process to die by a signal. Says whether there is one with this number.
 pub fn signal(kernel: &'static Kernel, id: u64, signal: u8, may_fault: &mut MayFault) -> bool {
-    table::with(kernel, id, may_fault, |process| process.ask_to_die(signal)).is_some()
+    table::with(kernel, id, may_fault, |process, _| process.ask_to_die(signal)).is_some()
 }
 
 impl Process {

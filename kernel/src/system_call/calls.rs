@@ -2,6 +2,7 @@
 //! arguments. Pointers are user addresses and are reached through the copy routine only.
 
 use super::Result;
+pub(super) use super::describe::describe;
 pub(super) use super::memory::{brk, madvise, minherit, mlock, mmap, mprotect, munlock, munmap};
 pub(super) use super::processes::{close, execve, fork, open, wait4};
 use crate::kernel::Kernel;
