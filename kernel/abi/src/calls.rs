@@ -41,6 +41,8 @@ macro_rules! system_calls {
                 "Unmap a range of memory.";
             12 brk(end: u64) 0
                 "Move the end of the heap; returns where it is.";
+            24 sched_yield() 0
+                "Let other threads of the same priority run first.";
             28 madvise(address: u64, length: u64, advice: i32) 0
                 "Say what a range of memory will be used for, or that it will not.";
             39 getpid() 0

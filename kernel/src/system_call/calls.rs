@@ -49,6 +49,11 @@ pub(super) fn getpid(_: &mut MayFault) -> Result {
     Ok(process::current().id)
 }
 
+pub(super) fn sched_yield(_: &mut MayFault) -> Result {
+    dispatch::preempt::yield_now();
+    Ok(0)
+}
+
 pub(super) fn exit(may_fault: &mut MayFault, status: i32) -> Result {
     // The only LWP: its end is the process's.
     process::exit(status as u8, may_fault)

@@ -240,7 +240,12 @@ fn text_page(page: &PageRecord, to: &mut dyn Write) -> fmt::Result {
             BusyState::Exclusive => ", busy (exclusive)",
         };
         let dirty = word(page.dirty, ", dirty");
-        write!(to, "{}{dirty}{busy}, queue {}", word(!page.valid, ", not valid"), queue(page.queue))?;
+        write!(
+            to,
+            "{}{dirty}{busy}, queue {}",
+            word(!page.valid, ", not valid"),
+            queue(page.queue)
+        )?;
     }
     match (page.slot, page.resident.is_some()) {
         (Some(slot), true) => write!(to, ", slot {slot}")?,
@@ -255,9 +260,7 @@ struct Letters(Rights);
 
 impl fmt::Display for Letters {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (right, letter) in
-            [(Rights::READ, 'r'), (Rights::WRITE, 'w'), (Rights::EXECUTE, 'x')]
-        {
+        for (right, letter) in [(Rights::READ, 'r'), (Rights::WRITE, 'w'), (Rights::EXECUTE, 'x')] {
             to.write_char(if self.0.contains(right) { letter } else { '-' })?;
         }
         Ok(())
