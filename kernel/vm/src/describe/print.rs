@@ -307,3 +307,7 @@ fn queue(queue: Option<Queue>) -> &'static str {
         None => "none",
     }
 }
+
+#[cfg(test)]
+#[path = "../tests/print.rs"]
+mod tests;
