@@ -30,7 +30,7 @@ use crate::kernel_space::TableFrames;
 use crate::panic::{access, exception_name};
 use crate::processors::refill_reserve;
 use crate::traps::signal as signals;
-use crate::{backtrace, options, report_channel, system_call};
+use crate::{backtrace, options, report_channel, system_call, virtual_memory};
 use abi::errno::Errno;
 use alloc::vec::Vec;
 use core::fmt;
@@ -608,6 +608,10 @@ fn leave(outcome: Outcome, may_fault: &mut MayFault) -> ! {
     // A sleep on the way out is an ordinary one.
     sleep_queue::take_interrupt();
     process.outcome.store(outcome.to_bits(), Ordering::Relaxed);
+    if Kernel::current().options.maps {
+        let mut name = [0; NAME_MAX];
+        virtual_memory::maps::show(process, process.name_to(&mut name), may_fault);
+    }
     process.space.clear(may_fault);
     table::note_end(Kernel::current(), process, may_fault);
     // SAFETY: the way here from user mode keeps nothing on the stack that anybody else knows, or that

@@ -4,9 +4,11 @@
 //! |---|---|
 //! | [`stores`] | disks and the ramdisk as stores of pages |
 //! | [`archive`] | the files of the archive: what programs are mapped from |
+//! | [`maps`] | what a process's memory is made of, printed |
 //! | [`victim`] | who goes when there is no memory left |
 
 pub mod archive;
+pub mod maps;
 pub mod stores;
 pub mod victim;
 

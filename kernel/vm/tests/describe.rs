@@ -111,6 +111,34 @@ map: entries 2, pages mapped 2, page tables 4
 }
 
 #[test]
+fn a_shadow_of_a_part_shows_that_part() {
+    single(1, 64, |may_fault| {
+        let parent = Program::new();
+        parent.map(0, 4, may_fault);
+        for number in 0..4 {
+            parent.act(move |user, may_fault| user.write(number, 7, may_fault).unwrap(), may_fault);
+        }
+        let child = parent.fork(may_fault);
+        child.unmap(0, 1, may_fault);
+        child.unmap(3, 1, may_fault);
+        child.act(|user, may_fault| user.write(1, 8, may_fault).unwrap(), may_fault);
+        let said = json(child.space(), may_fault);
+        assert_eq!(said["entries"].as_array().unwrap().len(), 1);
+        let objects = said["entries"][0]["objects"].as_array().unwrap();
+        assert_eq!((&objects[0]["size"], &objects[0]["backing_offset"]), (&2.into(), &1.into()));
+        assert_eq!((&objects[1]["first"], &objects[1]["resident"]), (&1.into(), &4.into()));
+        let pages = |object: &Value| -> Vec<(u64, u64)> {
+            let pages = object["pages"].as_array().unwrap().iter();
+            let numbers = |page: &Value| (page["place"].as_u64(), page["address"].as_u64());
+            pages.map(numbers).map(|(place, at)| (place.unwrap(), at.unwrap())).collect()
+        };
+        assert_eq!(pages(&objects[0]), [(0, page(1))]);
+        assert_eq!(pages(&objects[1]), [(1, page(1)), (2, page(2))]);
+        exit_all([parent, child], may_fault);
+    });
+}
+
+#[test]
 fn json_says_the_same() {
     single(1, 64, |may_fault| {
         let all = family(may_fault);
@@ -155,7 +183,7 @@ fn json_says_the_same() {
 #[test]
 #[cfg_attr(feature = "shuttle", ignore = "the daemon of this test waits for real time")]
 fn pages_in_swap_space_have_slots() {
-    single(2, 64, |may_fault| {
+    single(1, 64, |may_fault| {
         attach(32);
         let program = Program::new();
         program.map(0, 3, may_fault);
@@ -199,7 +227,7 @@ fn what_changes_meanwhile_is_noticed() {
         // A page comes: that is no change of what has been said.
         let mut description = everything();
         go_to(&mut description, space, |step| matches!(step, Step::Pages(_)), may_fault);
-        third.act(|user, may_fault| user.write(0, 9, may_fault).unwrap(), may_fault);
+        third.act(|user, may_fault| user.write(2, 9, may_fault).unwrap(), may_fault);
         go_to(&mut description, space, |step| *step == Step::End, may_fault);
         // The chain: between the object that is said to be a shadow and the one below, and in the middle of that.
         let below = |step: &Step| matches!(step, Step::Object(object) if object.number == 2);

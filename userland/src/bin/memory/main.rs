@@ -3,6 +3,7 @@
 #![no_std]
 #![no_main]
 
+mod describe;
 mod maps;
 mod processes;
 
@@ -19,5 +20,6 @@ fn main(arguments: Arguments) -> i32 {
     let mut checks = Checks::new("memory");
     maps::run(&mut checks);
     processes::run(&mut checks);
+    describe::run(&mut checks);
     checks.finish()
 }
