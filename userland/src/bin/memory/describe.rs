@@ -5,7 +5,7 @@ use abi::calls::DescribeCursor;
 use abi::errno::Errno;
 use core::str;
 use userland::fail;
-use userland::report::{Checks, Why};
+use userland::report::Checks;
 use userland::system::{getpid, raw};
 
 const TEXT: u32 = 0;
@@ -77,7 +77,7 @@ pub fn run(checks: &mut Checks) {
         Ok(())
     });
     checks.check(format_args!("pieces-of-a-description-fit-together"), || {
-        const LENGTH: usize = 12 << 10;
+        const LENGTH: usize = 16 << 10;
         let memory = pages(64, PRIVATE)?;
         (0..64).for_each(|page| put(memory, page, 1));
         let range = (memory as u64, memory as u64 + 1);
@@ -85,7 +85,7 @@ pub fn run(checks: &mut Checks) {
         core::hint::black_box(&mut all);
         let [one, other] = &mut all;
         let (Ok((length, once)), Ok((pieces, often))) =
-            (gather(0, range, LENGTH - PIECE, one), gather(getpid(), range, PIECE, other))
+            (gather(0, range, LENGTH / 2, one), gather(getpid(), range, PIECE, other))
         else {
             fail!("it was not described");
         };
