@@ -44,6 +44,7 @@ const BATCH: u64 = 128;
 pub struct Changed;
 
 /// A step of a description.
+#[expect(clippy::large_enum_variant, reason = "there is one, on the stack of who describes")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The map: the first step.
