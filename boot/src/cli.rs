@@ -29,6 +29,8 @@ pub(crate) enum Commands {
     Bench(BenchOptions),
     /// Boot, run a program or checks, and write down what the kernel did, as pictures.
     Trace(TraceOptions),
+    /// Boot, run a demonstration of the program `maps`, and draw what memory is made of.
+    Maps(MapsOptions),
     /// Build the image only: the ramdisk with the kernel, and the disk with the programs.
     Image {
         /// The folder to put them in.
@@ -168,6 +170,19 @@ pub(crate) struct TraceOptions {
     /// The program, and its own arguments.
     #[arg(trailing_var_arg = true, value_name = "PROGRAM", required_unless_present = "check")]
     pub(crate) program: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MapsOptions {
+    /// The demonstration.
+    #[arg(value_name = "NAME", required_unless_present = "docs")]
+    pub(crate) name: Option<String>,
+    /// Make the drawings in docs/ anew.
+    #[arg(long, conflicts_with = "name")]
+    pub(crate) docs: bool,
+    /// Only fail if one of them is not as it would be drawn.
+    #[arg(long, requires = "docs")]
+    pub(crate) check: bool,
 }
 
 /// Groups of events as the kernel's option has them.

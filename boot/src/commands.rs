@@ -1,5 +1,6 @@
 //! What the commands of `cargo upcall` do, in a few lines each.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,20 +9,25 @@ use abi::ending::Ending;
 use anyhow::{Result, ensure};
 
 use crate::bench::Earlier;
-use crate::cli::{BenchOptions, CheckOptions, Commands, MachineOptions, RunOptions, TraceOptions};
+use crate::cli::{
+    BenchOptions, CheckOptions, Commands, MachineOptions, MapsOptions, RunOptions, TraceOptions,
+};
 use crate::command_line::{CommandLine, shell};
 use crate::outcome::Outcome;
 use crate::packages::Host;
-use crate::qemu::Pace;
+use crate::qemu::{Machine, Pace};
 use crate::run::{Boot, Console, Manner, Run};
 use crate::run_folder::RunFolder;
 use crate::toolchain::Tools;
 use crate::trace_log::Trace;
 use crate::workspace::Profile;
 use crate::{
-    bench, check, doctor, gdb, image, progress, reference, repeat, run, symbols, trace_chrome,
-    trace_page, trace_summary, workspace,
+    bench, check, doctor, gdb, image, maps, progress, reference, repeat, run, symbols,
+    trace_chrome, trace_page, trace_summary, workspace,
 };
+
+/// The time for a demonstration.
+const MAPS_LIMIT: Duration = Duration::from_secs(120);
 
 /// Lines of the console that are shown when the system died unseen.
 const CONSOLE_LINES: usize = 40;
@@ -33,6 +39,7 @@ pub(crate) fn perform(command: Commands) -> Result<u8> {
         Commands::Check(options) => run_checks(options),
         Commands::Bench(options) => measure(options),
         Commands::Trace(options) => trace_run(options),
+        Commands::Maps(options) => draw_maps(options),
         Commands::Image { output, profile } => make_image(output, profile),
         Commands::Doctor { fix } => examine(fix),
         Commands::Docs { check } => write_reference(check),
@@ -209,6 +216,58 @@ fn show_trace(trace: &Trace, name: &str, folder: &RunFolder, output: Option<&Pat
     println!("\n{}: open it in any browser", shown.trace_page().display());
     println!("{}: for ui.perfetto.dev, \"Open trace file\"", shown.trace_json().display());
     Ok(())
+}
+
+fn draw_maps(options: MapsOptions) -> Result<u8> {
+    if let Some(name) = options.name {
+        for (moment, drawing) in demonstrate(&name)? {
+            println!("{moment}:\n\n{drawing}");
+        }
+        return Ok(0);
+    }
+    let mut drawings = BTreeMap::new();
+    let mut status = 0;
+    for (path, page) in maps::pages()? {
+        for name in maps::wanted(&page) {
+            if !drawings.contains_key(name) {
+                drawings.insert(name.to_owned(), demonstrate(name)?);
+            }
+        }
+        let new = maps::redraw(&page, &drawings, &path)?;
+        if new == page {
+            continue;
+        }
+        if options.check {
+            let path = path.display();
+            progress::step(format_args!(
+                "{path} is out of date; to draw: cargo upcall maps --docs"
+            ));
+            status = 1;
+        } else {
+            workspace::write_whole(&path, new.as_bytes())?;
+        }
+    }
+    Ok(status)
+}
+
+/// The drawings of a demonstration, on a machine where each run is like the other.
+fn demonstrate(name: &str) -> Result<Vec<(String, String)>> {
+    let line = CommandLine {
+        options: vec!["log=off".to_owned()],
+        program: ["maps", "json", name].map(str::to_owned).to_vec(),
+    };
+    let machine = Machine { cpus: 1, pace: Pace::Counted, ..Machine::default() };
+    let (build, image) = image::prepare(Profile::Release)?;
+    let manner = Manner {
+        folder: RunFolder::next(&format!("maps-{name}"))?,
+        console: Console::Script(Vec::new()),
+        timeout: Some(MAPS_LIMIT),
+        gdb_port: None,
+    };
+    let run = run::run(&Boot::new(&build, &image, machine, line), &manner, |_| ())?;
+    let conclusion = run.outcome.conclude(&run.report);
+    ensure!(conclusion.status == 0, "maps {name} failed\n{}", run.console_tail(CONSOLE_LINES));
+    maps::draw(&maps::descriptions(&run.serial)?)
 }
 
 fn make_image(output: Option<PathBuf>, profile: Profile) -> Result<u8> {

@@ -14,7 +14,7 @@
 //! - [`gdb`], [`symbols`]: looking inside while it runs, and afterwards.
 //! - [`trace_log`], [`trace_marks`], [`trace_words`]: the kernel's trace, read back;
 //!   [`trace_summary`], [`trace_chrome`], [`trace_page`]: and shown.
-//! - [`mod@bench`], [`bench_table`], [`check`], [`mod@reference`]: what some of the commands do.
+//! - [`mod@bench`], [`bench_table`], [`check`], [`maps`], [`mod@reference`]: what some of the commands do.
 //!
 //! The harness in `tests/` boots the system through this crate too, so what a test runs and what a
 //! person runs is the same.
@@ -31,6 +31,7 @@ pub mod disks;
 pub mod doctor;
 pub mod gdb;
 pub mod image;
+pub mod maps;
 pub mod orphan;
 pub mod outcome;
 pub mod packages;

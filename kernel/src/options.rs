@@ -25,6 +25,8 @@ pub struct Options {
     pub trace: Groups,
     /// `trace-dump=1`: at the end, put what is left of the trace on the report channel.
     pub trace_dump: bool,
+    /// `maps=1`: when a process ends, print what its memory was made of.
+    pub maps: bool,
     /// `panic=KIND`: panic in this way, to see the report.
     pub panic: Option<PanicKind>,
     /// `cpus=N`: start no more processors than this.
@@ -55,8 +57,8 @@ impl fmt::Display for BadOption {
             BadOption::Unknown(word) => {
                 write!(
                     f,
-                    "'{word}' is not known; there are log=, check=, scale=, counted=, bench=, panic=, cpus=, trace=, \
-                     trace-dump="
+                    "'{word}' is not known; there are log=, check=, scale=, counted=, bench=, panic=, cpus=, maps=, \
+                     trace=, trace-dump="
                 )
             }
             BadOption::Value { word, expected } => write!(f, "'{word}': expected {expected}"),
@@ -84,6 +86,7 @@ impl Options {
             bench: None,
             trace: TRACED,
             trace_dump: false,
+            maps: false,
             panic: None,
             cpus: machine::system::CPU_MAX,
             command: "",
@@ -147,6 +150,13 @@ impl Options {
                     "0" => false,
                     "1" => true,
                     _ => return Err(bad("trace-dump=0 or trace-dump=1")),
+                };
+            }
+            "maps" => {
+                self.maps = match value {
+                    "0" => false,
+                    "1" => true,
+                    _ => return Err(bad("maps=0 or maps=1")),
                 };
             }
             "panic" => {

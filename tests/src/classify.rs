@@ -76,6 +76,7 @@ pub fn classify(end: End, wants: &[Want], seen: Seen<'_>) -> Verdict {
                 None => Ok(()),
             },
             Want::Report(judge) => judge(seen.report),
+            Want::Console(judge) => judge(seen.serial),
             _ => look_for(want, seen.serial),
         };
         if let Err(text) = found {
@@ -211,8 +212,8 @@ fn look_for(want: &Want, serial: &str) -> Result<(), String> {
             [] => Ok(()),
             [first, ..] => Err(format!("there is a line with {text}\n{}", excerpt(&lines, first))),
         },
-        // Not about the console.
-        Want::ChecksPassed | Want::Report(_) => Ok(()),
+        // Judged as a whole.
+        Want::ChecksPassed | Want::Report(_) | Want::Console(_) => Ok(()),
     }
 }
 
@@ -345,6 +346,15 @@ mod tests {
         let judge = |report| judge(End::Exited(0), &wants, ENDED, "", report).text();
         assert_eq!(judge("value a bytes 1\nexited hello 0\n"), "");
         assert!(judge("exited hello 0\n").contains("there are no bytes"));
+        let wants = [Want::Console(|console| match console.contains("bytes") {
+            true => Ok(()),
+            false => Err("nothing about bytes".to_owned()),
+        })];
+        let judge = |serial| {
+            super::tests::judge(End::Exited(0), &wants, ENDED, serial, "exited hello 0\n").text()
+        };
+        assert_eq!(judge("bytes\n"), "");
+        assert!(judge("nothing\n").contains("nothing about bytes"));
     }
 
     #[test]

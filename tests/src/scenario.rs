@@ -64,6 +64,8 @@ pub enum Want {
     ChecksPassed,
     /// This finds nothing wrong with the lines of the report channel.
     Report(fn(&ReportLog) -> Result<(), String>),
+    /// This finds nothing wrong with what the console has shown.
+    Console(fn(&str) -> Result<(), String>),
 }
 
 impl Scenario {

@@ -144,6 +144,12 @@ pub fn getpid() -> u64 {
     unsafe { raw::getpid() }.expect("getpid does not fail")
 }
 
+/// Lets other threads of the same priority run first.
+pub fn sched_yield() {
+    // SAFETY: the call writes to no memory.
+    unsafe { raw::sched_yield() }.expect("sched_yield does not fail");
+}
+
 /// Ends this process; the low eight bits are its status.
 pub fn exit_group(status: i32) -> ! {
     // SAFETY: the call writes to no memory.

@@ -41,6 +41,8 @@ macro_rules! system_calls {
                 "Unmap a range of memory.";
             12 brk(end: u64) 0
                 "Move the end of the heap; returns where it is.";
+            24 sched_yield() 0
+                "Let other threads of the same priority run first.";
             28 madvise(address: u64, length: u64, advice: i32) 0
                 "Say what a range of memory will be used for, or that it will not.";
             39 getpid() 0
@@ -69,6 +71,8 @@ macro_rules! system_calls {
                 "Put one line (a check's outcome or a measured value) on the report channel.";
             0x1003 minherit(address: u64, length: u64, inheritance: i32) 0
                 "Say what a child gets of a range: the same memory (0), a copy (1) or nothing (2).";
+            0x1004 describe(process: u64, format: u32, cursor: *mut $crate::calls::DescribeCursor, buffer: *mut u8, length: usize) 0
+                "Describe a process's memory (0: one's own), as text (0) or JSON (1), piece by piece; returns the bytes of this piece.";
             0x1005 stacks(count: u64, stride: u64, guard: u64) 0
                 "Map an array of stacks, each `stride` bytes long (64 KiB at most), of which the lowest `guard` bytes cannot be reached; returns the address. Memory comes when it is touched; `madvise` (4) gives a stack back.";
         }
@@ -86,6 +90,35 @@ pub struct TimeSpec {
     pub seconds: i64,
     /// Nanoseconds, 0 to 999,999,999.
     pub nanoseconds: i64,
+}
+
+/// How far [`describe`](crate::system_calls) has come. Begin with the range of addresses and zeros; the entries that
+/// have an address of it are described.
+///
+/// Each call writes whole lines, or whole parts of JSON's one line, and goes on where the last one ended; at the end
+/// it returns 0. Errors: `ESRCH`: there is no such process. `EFAULT`: cursor or buffer cannot be reached. `EINVAL`: no
+/// such format, a cursor that is none, or a buffer of less than [`DescribeCursor::PIECE_MIN`] bytes. `EAGAIN`: what is
+/// mapped has changed since the description began, so that the pieces would not fit together: begin again. (Writing
+/// to memory that has not been touched is such a change. The buffer should have been.)
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct DescribeCursor {
+    /// The first address.
+    pub start: u64,
+    /// The first address behind the range.
+    pub end: u64,
+    /// The kernel's; zeros at the beginning.
+    pub progress: [u64; 5],
+}
+
+impl DescribeCursor {
+    /// The shortest buffer, in bytes.
+    pub const PIECE_MIN: usize = 2048;
+
+    /// For everything that has an address of a range.
+    pub const fn new(start: u64, end: u64) -> DescribeCursor {
+        DescribeCursor { start, end, progress: [0; 5] }
+    }
 }
 
 /// What [`counter`](crate::system_calls) can read. All count from boot, over all processors.

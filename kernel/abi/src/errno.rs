@@ -30,6 +30,7 @@ macro_rules! errnos {
 
 errnos! {
     ENOENT = 2, "no such file";
+    ESRCH = 3, "no such process";
     EINTR = 4, "interrupted";
     EIO = 5, "input or output failed";
     E2BIG = 7, "the arguments are too long";

@@ -31,7 +31,7 @@ use crate::panic::{access, exception_name};
 use crate::processors::refill_reserve;
 use crate::traps::signal as signals;
 use crate::virtual_memory::archive::{ArchiveFile, NoArchive, Peeker, Reader};
-use crate::{backtrace, options, report_channel, system_call};
+use crate::{backtrace, options, report_channel, system_call, virtual_memory};
 use abi::errno::Errno;
 use alloc::vec::Vec;
 use core::fmt;
@@ -460,9 +460,19 @@ pub fn largest(may_fault: &mut MayFault) -> Option<Largest> {
     table::largest(Kernel::current(), may_fault)
 }
 
+/// Acts on the process with this number, if there is one that has not ended; nobody begins or ends meanwhile.
+pub fn with<R>(
+    kernel: &'static Kernel,
+    id: u64,
+    may_fault: &mut MayFault,
+    act: impl FnOnce(&Process, &mut MayFault) -> R,
+) -> Option<R> {
+    table::with(kernel, id, may_fault, act)
+}
+
 /// Asks a process to die by a signal. Says whether there is one with this number.
 pub fn signal(kernel: &'static Kernel, id: u64, signal: u8, may_fault: &mut MayFault) -> bool {
-    table::with(kernel, id, may_fault, |process| process.ask_to_die(signal)).is_some()
+    table::with(kernel, id, may_fault, |process, _| process.ask_to_die(signal)).is_some()
 }
 
 impl Process {
@@ -600,6 +610,10 @@ fn leave(outcome: Outcome, may_fault: &mut MayFault) -> ! {
     // A sleep on the way out is an ordinary one.
     sleep_queue::take_interrupt();
     process.outcome.store(outcome.to_bits(), Ordering::Relaxed);
+    if Kernel::current().options.maps {
+        let mut name = [0; NAME_MAX];
+        virtual_memory::maps::show(process, process.name_to(&mut name), may_fault);
+    }
     process.space.clear(may_fault);
     table::note_end(Kernel::current(), process, may_fault);
     // SAFETY: the way here from user mode keeps nothing on the stack that anybody else knows, or that

@@ -89,16 +89,16 @@ pub(super) fn remove(kernel: &'static Kernel, process: &'static Process, may_fau
     }
 }
 
-/// Acts on the process with this number, if there is one that has not ended.
+/// Acts on the process with this number, if there is one that has not ended; nobody begins or ends meanwhile.
 pub(super) fn with<R>(
     kernel: &'static Kernel,
     id: u64,
     may_fault: &mut MayFault,
-    act: impl FnOnce(&Process) -> R,
+    act: impl FnOnce(&Process, &mut MayFault) -> R,
 ) -> Option<R> {
     let processes = kernel.processes_table.processes.lock(may_fault);
     let process = processes.iter().find(|process| process.id == id)?;
-    (!process.is_zombie.load(Ordering::Acquire)).then(|| act(process))
+    (!process.is_zombie.load(Ordering::Acquire)).then(|| act(process, may_fault))
 }
 
 /// The process that has the most memory; none while one of those that have been asked to die is still there.

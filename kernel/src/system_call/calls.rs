@@ -2,6 +2,7 @@
 //! arguments. Pointers are user addresses and are reached through the copy routine only.
 
 use super::Result;
+pub(super) use super::describe::describe;
 pub(super) use super::memory::{
     brk, madvise, minherit, mlock, mmap, mprotect, munlock, munmap, stacks,
 };
@@ -48,6 +49,11 @@ pub(super) fn write(may_fault: &mut MayFault, fd: i32, buffer: *const u8, length
 
 pub(super) fn getpid(_: &mut MayFault) -> Result {
     Ok(process::current().id)
+}
+
+pub(super) fn sched_yield(_: &mut MayFault) -> Result {
+    dispatch::preempt::yield_now();
+    Ok(0)
 }
 
 pub(super) fn exit(may_fault: &mut MayFault, status: i32) -> Result {

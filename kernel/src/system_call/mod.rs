@@ -5,6 +5,7 @@
 //! choice of the way back. The tables are generated from the one definition in `abi::calls`.
 
 pub mod calls;
+mod describe;
 pub mod entry;
 mod memory;
 mod processes;

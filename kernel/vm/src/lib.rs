@@ -34,6 +34,7 @@
 //! | [`swap`] | which slots of swap space are taken |
 //! | **looking on** | |
 //! | [`census`] | counters; the chain lemma |
+//! | [`describe`] | a map with its objects, chains and pages, as text and as JSON |
 //! | [`schedule`] | named places where tests hold a thread |
 //!
 //! # Rules
@@ -69,6 +70,7 @@ mod bulk_copy;
 pub mod busy;
 pub mod census;
 pub mod collapse;
+pub mod describe;
 pub mod entry;
 pub mod entry_tree;
 pub mod fault;
@@ -132,6 +134,8 @@ pub struct Vm {
     pub(crate) entries: Slab<entry_tree::Node>,
     pub(crate) pmaps: Slab<Pmap>,
     pub(crate) transfers: Slab<store::Transfer>,
+    /// How many objects there have ever been; core's atomics in every flavour: they are only numbered by it.
+    pub(crate) objects_made: AtomicU64,
     hook: Option<Hook>,
     /// What programs must not know: with it they could make trees of entries as deep as they like.
     secret: AtomicU64,
@@ -161,6 +165,7 @@ impl Vm {
             entries: Slab::new(source),
             pmaps: Slab::new(source),
             transfers: Slab::new(source),
+            objects_made: AtomicU64::new(0),
             hook,
             secret: AtomicU64::new(secret),
         }

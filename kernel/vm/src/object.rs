@@ -96,6 +96,8 @@ pub enum Mapped {
 
 /// An object. See the module.
 pub struct Object {
+    /// See [`Object::number`].
+    number: u64,
     kind: Kind,
     /// See [`Shape::pages`], which does not change.
     pages: u64,
@@ -134,6 +136,7 @@ impl Object {
             over: false,
         };
         let object = Vm::current().objects.allocate_with(|| Object {
+            number: Vm::current().objects_made.fetch_add(1, Ordering::Relaxed) + 1,
             kind,
             pages,
             lock: RwLock::new(shape),
@@ -150,6 +153,11 @@ impl Object {
             Vm::current().census.anonymous_objects.add(1);
         }
         Ok(ObjectRef(object.into_raw()))
+    }
+
+    /// Its number, from 1: for people who look at it, as no other object ever has the same.
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// Where its pages come from.

@@ -56,6 +56,14 @@ impl QueueLink {
         }
     }
 
+    /// The queue that the page is in, at this moment.
+    pub(crate) fn queue(&self) -> Option<Queue> {
+        let number = self.queue.load(Ordering::Relaxed);
+        [Queue::Active, Queue::Inactive, Queue::Laundry]
+            .into_iter()
+            .find(|queue| *queue as u8 == number)
+    }
+
     /// Whether the page is in no queue, at this moment.
     fn is_out(&self) -> bool {
         self.queue.load(Ordering::Relaxed) == NONE

@@ -1,6 +1,8 @@
 //! Virtual memory as programs see it: what is mapped, copied and inherited; trees of processes, and more memory wanted
 //! than there is. Programs check what they read themselves; here it counts how they end and what they say.
 
+use boot::maps;
+
 use crate::scenario::Scenario;
 use crate::scenario::Want;
 
@@ -43,6 +45,21 @@ pub fn scenarios() -> Vec<Scenario> {
     all.push(calls.wants(Want::ChecksPassed));
     let calls = Scenario::new("memory/calls-released", &["memory"]).released();
     all.push(calls.wants(Want::ChecksPassed));
+    for cpus in [1, 4] {
+        let shown = Scenario::new(format!("memory/maps-cpus-{cpus}"), &["maps", "json", "chain"]);
+        all.push(shown.cpus(cpus).wants(Want::Console(chains_come_and_go)));
+    }
+    // All of a program's memory: a file, a shadow of it, the stack.
+    let all_of_it = [
+        &["object", "file: pages"][..],
+        &["anonymous: pages", "; shadow of"],
+        &["stacks of 2048 pages"],
+        &["frame", "mapped 1", "queue active"],
+    ];
+    let program = Scenario::new("memory/maps-of-itself", &["maps"]);
+    all.push(all_of_it.iter().fold(program, |scenario, texts| scenario.shows(texts)));
+    let kernel = Scenario::new("memory/maps-by-the-kernel", &["hello"]).option("maps=1");
+    all.push(all_of_it.iter().fold(kernel, |scenario, texts| scenario.shows(texts)));
     // Nothing is left, neither memory nor swap space: the largest goes, with a word about it.
     for (name, swap) in [("no-swap", 0), ("little-swap", 8)] {
         all.push(
@@ -54,4 +71,51 @@ pub fn scenarios() -> Vec<Scenario> {
         );
     }
     all
+}
+
+/// What the demonstration of chains comes to: after everybody has written there are as many objects as the chain lemma
+/// allows, and they go with those who need them.
+fn chains_come_and_go(console: &str) -> Result<(), String> {
+    const MOMENTS: [(&str, &str); 3] = [
+        (
+            "all have written",
+            "\
+#1 anonymous, 2 references, 2 of shadows           0 1 1 1
+├─ #2 shadow of #1, 1 reference                    1 · · ·
+│     ◄─ root, pages 0-3
+└─ #3 shadow of #1, 2 references, 2 of shadows     · 1 · ·
+   ├─ #4 shadow of #3, 1 reference                 · · 1 ·
+   │     ◄─ B, pages 0-3
+   └─ #5 shadow of #3, 1 reference                 · · · 1
+         ◄─ A, pages 0-3
+",
+        ),
+        (
+            "A has exited",
+            "\
+#1 anonymous, 2 references, 2 of shadows           0 1 1 1
+├─ #2 shadow of #1, 1 reference                    1 · · ·
+│     ◄─ root, pages 0-3
+└─ #4 shadow of #1, 1 reference                    · 0 1 ·
+      ◄─ B, pages 0-3
+",
+        ),
+        (
+            "B has exited",
+            "\
+#2 anonymous, 1 reference                          1 1 1 1
+   ◄─ root, pages 0-3
+",
+        ),
+    ];
+    let drawings = maps::descriptions(console).and_then(|all| maps::draw(&all));
+    let drawings = drawings.map_err(|error| format!("{error:#}"))?;
+    for (moment, expected) in MOMENTS {
+        let drawn = drawings.iter().find(|(name, _)| name == moment);
+        let drawn = drawn.map_or("nothing", |(_, drawing)| drawing);
+        if drawn != expected {
+            return Err(format!("{moment}: expected\n{expected}found\n{drawn}"));
+        }
+    }
+    Ok(())
 }

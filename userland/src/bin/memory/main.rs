@@ -4,6 +4,7 @@
 #![no_std]
 #![no_main]
 
+mod describe;
 mod maps;
 mod processes;
 mod stacks;
@@ -24,5 +25,6 @@ fn main(arguments: Arguments) -> i32 {
     processes::run(&mut checks);
     stacks::run(&mut checks);
     vectors::run(&mut checks);
+    describe::run(&mut checks);
     checks.finish()
 }
