@@ -15,7 +15,7 @@ fn hello(run: &Run<'_>) -> Result<&'static [u8], Wrong> {
 }
 
 /// Frames that are neither free nor in a cache, once everything that can be given back is.
-fn frames_in_use(run: &mut Run<'_>) -> u64 {
+pub fn frames_in_use(run: &mut Run<'_>) -> u64 {
     if let Some(archive) = run.kernel.archive.get() {
         archive.forget_pages(run.may_fault);
     }
