@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::store::{Device, MemoryStore};
+use common::store::{Device, LateDevice, MemoryStore};
 use common::{Program, dispatcher, single, system};
 #[cfg(not(feature = "shuttle"))]
 use common::{model, run};
@@ -13,6 +13,7 @@ use machine::MayFault;
 use memory::Memory;
 use std::sync::atomic::Ordering;
 use vm::page_daemon::{self, Goals, Victims};
+use vm::store::Store;
 use vm::{FaultError, Vm};
 
 /// What the daemon is to do.
@@ -21,7 +22,14 @@ const GOALS: Goals = Goals { high: 12, pause: 100 };
 struct Nobody;
 
 impl Victims for Nobody {
-    fn choose(&self, _: &mut MayFault) {}
+    fn choose(&self, _: &mut MayFault) {
+        Vm::current().census.victims.note();
+    }
+}
+
+/// How often somebody had to go.
+fn victims() -> i64 {
+    Vm::current().census.victims.get()
 }
 
 /// A machine with swap space and a daemon.
@@ -34,7 +42,11 @@ struct Swapping {
 impl Swapping {
     fn begin(slots: u64) -> Swapping {
         let store: &'static MemoryStore = Box::leak(Box::new(MemoryStore::new(slots)));
-        let device: &'static Device = Box::leak(Box::new(Device(store)));
+        Swapping::begin_on(store, Box::leak(Box::new(Device(store))), slots)
+    }
+
+    /// On this device.
+    fn begin_on(store: &'static MemoryStore, device: &'static dyn Store, slots: u64) -> Swapping {
         let words = vec![0; vm::swap::Swap::words(slots)];
         Vm::current().swap.attach(device, Box::leak(words.into_boxed_slice()));
         Memory::current().frames.set_reserves(4, 2, 8);
@@ -162,6 +174,85 @@ fn a_page_that_the_device_does_not_give_back_is_an_error_of_its_own() {
             },
             may_fault,
         );
+        program.exit(may_fault);
+        swapping.end(may_fault);
+    });
+}
+
+#[test]
+fn a_device_that_does_not_write_for_a_while_costs_nobody_anything() {
+    single(1, 48, |may_fault| {
+        let swapping = Swapping::begin(200);
+        let store = swapping.store;
+        let program = Program::new();
+        program.map(0, 100, may_fault);
+        program.act(
+            move |user, may_fault| {
+                for round in 0..3 {
+                    if round < 2 {
+                        store.failures.store(6, Ordering::SeqCst);
+                        store.only_writes_fail.store(true, Ordering::SeqCst);
+                    }
+                    for number in 0..100 {
+                        let before = if round == 0 { 0 } else { number + 1000 * round };
+                        assert_eq!(user.read(number, may_fault), Ok(before));
+                        user.write(number, number + 1000 * (round + 1), may_fault).unwrap();
+                    }
+                }
+            },
+            may_fault,
+        );
+        assert_eq!(Vm::current().census.page_out_errors.get(), 12);
+        assert_eq!(victims(), 0);
+        program.exit(may_fault);
+        swapping.end(may_fault);
+    });
+}
+
+#[test]
+fn a_device_that_never_writes_is_no_swap_space() {
+    single(1, 48, |may_fault| {
+        let swapping = Swapping::begin(200);
+        let store = swapping.store;
+        store.failures.store(u64::MAX, Ordering::SeqCst);
+        let program = Program::new();
+        program.map(0, 100, may_fault);
+        let hog = program.run(system(60), move |user, may_fault| {
+            for number in 0..100 {
+                user.write(number, 1, may_fault).unwrap();
+            }
+        });
+        while victims() == 0 {
+            dispatch::sleep::delay(GOALS.pause, may_fault);
+        }
+        // As if who was chosen had gone.
+        store.failures.store(0, Ordering::SeqCst);
+        hog.join(may_fault);
+        program.exit(may_fault);
+        swapping.end(may_fault);
+    });
+}
+
+#[test]
+fn nobody_has_to_go_while_the_device_has_all_that_could_go() {
+    single(1, 26, |may_fault| {
+        let store: &'static MemoryStore = Box::leak(Box::new(MemoryStore::new(100)));
+        let device: &'static LateDevice = Box::leak(Box::new(LateDevice::new(store)));
+        let swapping = Swapping::begin_on(store, device, 100);
+        let program = Program::new();
+        program.map(0, 40, may_fault);
+        let hog = program.run(system(60), move |user, may_fault| {
+            for number in 0..40 {
+                user.write(number, number + 1, may_fault).unwrap();
+            }
+        });
+        // Much longer than the daemon's pause.
+        device.waiting.p(may_fault);
+        dispatch::sleep::delay(20 * GOALS.pause, may_fault);
+        assert_eq!(victims(), 0);
+        device.answer();
+        store.at_once.store(true, Ordering::SeqCst);
+        hog.join(may_fault);
         program.exit(may_fault);
         swapping.end(may_fault);
     });
