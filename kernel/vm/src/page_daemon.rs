@@ -125,6 +125,8 @@ pub fn run(goals: Goals, victims: &dyn Victims, may_fault: &mut MayFault) {
                 victims.choose(may_fault);
                 // What is busy now need not be in a while, and nobody says so.
                 vm.shortage.pause(goals.pause, may_fault);
+            } else if !vm.shortage.is_acute() {
+                vm.shortage.rest(goals.pause, may_fault);
             }
         }
     }

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::store::{Device, LateDevice, MemoryStore};
+use common::store::{Device, MemoryStore};
 use common::{Program, dispatcher, single, system};
 #[cfg(not(feature = "shuttle"))]
 use common::{model, run};
@@ -13,7 +13,6 @@ use machine::MayFault;
 use memory::Memory;
 use std::sync::atomic::Ordering;
 use vm::page_daemon::{self, Goals, Victims};
-use vm::store::Store;
 use vm::{FaultError, Vm};
 
 /// What the daemon is to do.
@@ -42,11 +41,7 @@ struct Swapping {
 impl Swapping {
     fn begin(slots: u64) -> Swapping {
         let store: &'static MemoryStore = Box::leak(Box::new(MemoryStore::new(slots)));
-        Swapping::begin_on(store, Box::leak(Box::new(Device(store))), slots)
-    }
-
-    /// On this device.
-    fn begin_on(store: &'static MemoryStore, device: &'static dyn Store, slots: u64) -> Swapping {
+        let device: &'static Device = Box::leak(Box::new(Device(store)));
         let words = vec![0; vm::swap::Swap::words(slots)];
         Vm::current().swap.attach(device, Box::leak(words.into_boxed_slice()));
         Memory::current().frames.set_reserves(4, 2, 8);
@@ -227,31 +222,6 @@ fn a_device_that_never_writes_is_no_swap_space() {
         }
         // As if who was chosen had gone.
         store.failures.store(0, Ordering::SeqCst);
-        hog.join(may_fault);
-        program.exit(may_fault);
-        swapping.end(may_fault);
-    });
-}
-
-#[test]
-fn nobody_has_to_go_while_the_device_has_all_that_could_go() {
-    single(1, 26, |may_fault| {
-        let store: &'static MemoryStore = Box::leak(Box::new(MemoryStore::new(100)));
-        let device: &'static LateDevice = Box::leak(Box::new(LateDevice::new(store)));
-        let swapping = Swapping::begin_on(store, device, 100);
-        let program = Program::new();
-        program.map(0, 40, may_fault);
-        let hog = program.run(system(60), move |user, may_fault| {
-            for number in 0..40 {
-                user.write(number, number + 1, may_fault).unwrap();
-            }
-        });
-        // Much longer than the daemon's pause.
-        device.waiting.p(may_fault);
-        dispatch::sleep::delay(20 * GOALS.pause, may_fault);
-        assert_eq!(victims(), 0);
-        device.answer();
-        store.at_once.store(true, Ordering::SeqCst);
         hog.join(may_fault);
         program.exit(may_fault);
         swapping.end(may_fault);

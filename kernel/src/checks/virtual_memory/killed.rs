@@ -7,7 +7,9 @@ use crate::checks::{Outcome, Run, ensure};
 use crate::disk::{ARCHIVE, Disk, SWAP};
 use crate::kernel::Kernel;
 use crate::process::{self, Outcome as Ended};
+use crate::threads;
 use crate::traps::signal::SIGKILL;
+use dispatch::tick;
 use machine::MayFault;
 use vm::Vm;
 
@@ -94,7 +96,10 @@ pub fn swap_space_runs_out_and_comes_back(run: &mut Run<'_>) -> Outcome {
     fn once(run: &mut Run<'_>) -> Outcome {
         let victims = Vm::current().census.victims.get();
         let pressure = Pressure::new(run, SPARE)?;
+        // On one processor, too, both have their turns.
+        threads::set_tick(run.kernel, tick::INTERVAL);
         let outcome = process::run(run.kernel, COMMAND, run.may_fault);
+        threads::set_tick(run.kernel, 0);
         drop(pressure);
         let victims = Vm::current().census.victims.get() - victims;
         ensure!(victims == 1, "{victims} programs had to go");

@@ -5,7 +5,7 @@
 //! Such a thread is no process: the kernel's handler finds none and lets the copy fail, and the thread then calls the
 //! fault itself, as the handler would.
 
-use crate::checks::{Outcome, Wrong};
+use crate::checks::Wrong;
 use crate::kernel_space::TableFrames;
 use dispatch::kernel_thread::Attributes;
 use dispatch::{Thread, ThreadOwner};
@@ -68,30 +68,8 @@ impl Program {
         }
     }
 
-    /// A child.
-    pub fn fork(&self, may_fault: &mut MayFault) -> Result<Program, Wrong> {
-        let space = self.space.fork(&TableFrames, may_fault).map_err(no_memory)?;
-        Ok(Program { space })
-    }
-
-    /// What a child gets of all of it.
-    pub fn inherit(
-        &self,
-        pages: u64,
-        inheritance: Inheritance,
-        may_fault: &mut MayFault,
-    ) -> Outcome {
-        let changed = self.space.inherit(address(0)..address(pages), inheritance, may_fault);
-        changed.map_err(|error| Wrong::new(format_args!("inheritance: {error}")))
-    }
-
     /// Unmaps everything. Nobody runs in it.
     pub fn end(self, may_fault: &mut MayFault) {
-        self.space.clear(may_fault);
-    }
-
-    /// The same while others may still look at it.
-    pub fn clear(&self, may_fault: &mut MayFault) {
         self.space.clear(may_fault);
     }
 
