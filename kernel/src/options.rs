@@ -25,6 +25,8 @@ pub struct Options {
     pub trace: Groups,
     /// `trace-dump=1`: at the end, put what is left of the trace on the report channel.
     pub trace_dump: bool,
+    /// `collapse=on|off`: whether chains of shadows are kept short.
+    pub collapse: bool,
     /// `panic=KIND`: panic in this way, to see the report.
     pub panic: Option<PanicKind>,
     /// `cpus=N`: start no more processors than this.
@@ -56,7 +58,7 @@ impl fmt::Display for BadOption {
                 write!(
                     f,
                     "'{word}' is not known; there are log=, check=, scale=, counted=, bench=, panic=, cpus=, trace=, \
-                     trace-dump="
+                     trace-dump=, collapse="
                 )
             }
             BadOption::Value { word, expected } => write!(f, "'{word}': expected {expected}"),
@@ -84,6 +86,7 @@ impl Options {
             bench: None,
             trace: TRACED,
             trace_dump: false,
+            collapse: true,
             panic: None,
             cpus: machine::system::CPU_MAX,
             command: "",
@@ -147,6 +150,13 @@ impl Options {
                     "0" => false,
                     "1" => true,
                     _ => return Err(bad("trace-dump=0 or trace-dump=1")),
+                };
+            }
+            "collapse" => {
+                self.collapse = match value {
+                    "on" => true,
+                    "off" => false,
+                    _ => return Err(bad("collapse=on or collapse=off")),
                 };
             }
             "panic" => {

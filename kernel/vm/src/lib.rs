@@ -94,7 +94,7 @@ pub use space::Space;
 
 use busy::BusyChannels;
 use census::Census;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use machine::System;
 use machine::pmap::Pmap;
 use machine::slot::{Layer, Slot as LayerSlot};
@@ -129,6 +129,8 @@ pub struct Vm {
     pub(crate) pmaps: Slab<Pmap>,
     pub(crate) transfers: Slab<store::Transfer>,
     hook: Option<Hook>,
+    /// Chains are kept short.
+    collapses: AtomicBool,
     /// What programs must not know: with it they could make trees of entries as deep as they like.
     secret: AtomicU64,
 }
@@ -158,6 +160,7 @@ impl Vm {
             pmaps: Slab::new(source),
             transfers: Slab::new(source),
             hook,
+            collapses: AtomicBool::new(true),
             secret: AtomicU64::new(secret),
         }
     }
@@ -180,6 +183,16 @@ impl Vm {
         let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ mixed >> 31
+    }
+
+    /// Leaves chains of shadows as long as they become: to see what they become without collapse and bypass.
+    pub fn leave_chains(&self) {
+        self.collapses.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether chains are kept short.
+    pub(crate) fn collapses(&self) -> bool {
+        self.collapses.load(Ordering::Relaxed)
     }
 
     pub(crate) fn schedule_hook(&self) -> Option<Hook> {
