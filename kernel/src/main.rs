@@ -173,6 +173,9 @@ fn start(info: &'static mut BootInfo) -> ! {
     let pages = memory.make_pages();
     let virtual_memory: &'static Vm = memory.keep(virtual_memory::make(pages));
     virtual_memory.install(system);
+    if !options.collapse {
+        virtual_memory.leave_chains();
+    }
     memory.into_frames().install(system);
     let start_page = processors::take_start_page().unwrap_or_else(|_| {
         refuse(Ending::TooLittleMemory, format_args!("none below 1 MiB to start processors in"))

@@ -27,6 +27,8 @@ pub struct Options {
     pub trace_dump: bool,
     /// `maps=1`: when a process ends, print what its memory was made of.
     pub maps: bool,
+    /// `collapse=on|off`: whether chains of shadows are kept short.
+    pub collapse: bool,
     /// `panic=KIND`: panic in this way, to see the report.
     pub panic: Option<PanicKind>,
     /// `cpus=N`: start no more processors than this.
@@ -58,7 +60,7 @@ impl fmt::Display for BadOption {
                 write!(
                     f,
                     "'{word}' is not known; there are log=, check=, scale=, counted=, bench=, panic=, cpus=, maps=, \
-                     trace=, trace-dump="
+                     collapse=, trace=, trace-dump="
                 )
             }
             BadOption::Value { word, expected } => write!(f, "'{word}': expected {expected}"),
@@ -87,6 +89,7 @@ impl Options {
             trace: TRACED,
             trace_dump: false,
             maps: false,
+            collapse: true,
             panic: None,
             cpus: machine::system::CPU_MAX,
             command: "",
@@ -157,6 +160,13 @@ impl Options {
                     "0" => false,
                     "1" => true,
                     _ => return Err(bad("maps=0 or maps=1")),
+                };
+            }
+            "collapse" => {
+                self.collapse = match value {
+                    "on" => true,
+                    "off" => false,
+                    _ => return Err(bad("collapse=on or collapse=off")),
                 };
             }
             "panic" => {

@@ -162,6 +162,9 @@ pub enum Counter {
     Victims = 16,
     /// How far down a chain of shadows a fault has had to go at most; 15 and more are one.
     DeepestWalk = 17,
+    /// By how many there are more anonymous objects than chains of shadows may have at rest: 0 if there are not, or
+    /// if nothing can be said because a chain is being changed.
+    ObjectsTooMany = 18,
 }
 
 impl Counter {
@@ -185,6 +188,7 @@ impl Counter {
         Counter::FreeSwapSlots,
         Counter::Victims,
         Counter::DeepestWalk,
+        Counter::ObjectsTooMany,
     ];
 
     /// The counter with this number.

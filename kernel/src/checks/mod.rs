@@ -22,6 +22,7 @@ mod time;
 mod turns;
 mod user_memory;
 mod user_registers;
+mod virtual_memory;
 
 use crate::kernel::Kernel;
 use crate::kernel_space::SlabPages;
@@ -198,6 +199,12 @@ const CHECKS: &[(&str, Check)] = &[
     ("registers-of-user-mode-move", user_registers::registers_of_user_mode_move),
     ("program-gives-everything-back", programs::program_gives_everything_back),
     ("processes-give-everything-back", programs::processes_give_everything_back),
+    ("page-in-errors-reach-who-asked", virtual_memory::page_in_errors_reach_who_asked),
+    ("page-out-errors-lose-nothing", virtual_memory::page_out_errors_lose_nothing),
+    ("a-frozen-swap-disk-stops-nobody", virtual_memory::a_frozen_swap_disk_stops_nobody),
+    ("programs-outlast-a-frozen-swap-disk", virtual_memory::programs_outlast_a_frozen_swap_disk),
+    ("page-in-sleeps-can-be-killed", virtual_memory::page_in_sleeps_can_be_killed),
+    ("swap-space-runs-out-and-comes-back", virtual_memory::swap_space_runs_out_and_comes_back),
     ("non-canonical-return-takes-iretq", programs::non_canonical_return_takes_iretq),
     ("a-bad-frame-is-the-programs-fault", programs::a_bad_frame_is_the_programs_fault),
     ("refused-entries-are-counted", programs::refused_entries_are_counted),

@@ -14,7 +14,7 @@ use vm::read::Reach;
 const HELLO: &str = "hello";
 
 /// Frames that are neither free nor in a cache, once everything that can be given back is.
-fn frames_in_use(run: &mut Run<'_>) -> u64 {
+pub fn frames_in_use(run: &mut Run<'_>) -> u64 {
     if let Ok(archive) = archive::get(run.kernel) {
         archive.forget_pages(run.may_fault);
     }

@@ -56,7 +56,8 @@ pub fn load(
 }
 
 /// Reads a program's headers, and checks them.
-fn check_file(file: &ArchiveFile, may_fault: &mut MayFault) -> Result<Image, CannotRun> {
+/// Reads as much of a program's file as it takes to check it.
+pub fn check_file(file: &ArchiveFile, may_fault: &mut MayFault) -> Result<Image, CannotRun> {
     let mut head = Vec::new();
     let length = file.length().min(image::HEAD) as usize;
     head.try_reserve_exact(length).map_err(|_| CannotRun::OutOfMemory)?;

@@ -160,6 +160,14 @@ fn check_segment(length: u64, segment: &ProgramHeader) -> Result<Segment, Cannot
 }
 
 impl Image {
+    /// Where in the file the byte of an address is.
+    pub fn place_in_file(&self, address: u64) -> Option<u64> {
+        let segment = self.segments.iter().flatten().find(|segment| {
+            (segment.address..segment.address + segment.file_size).contains(&address)
+        })?;
+        Some(segment.offset + (address - segment.address))
+    }
+
     /// The first page behind all segments: where the heap begins.
     pub fn end(&self) -> u64 {
         let ends = self.segments.iter().flatten().map(|segment| segment.address + segment.size);

@@ -57,6 +57,11 @@ impl Reserves {
         Memory::current().frames.set_reserves(self.ordinary, self.daemon, self.low);
     }
 
+    /// So many frames the page daemon tries to keep free.
+    pub fn high(&self) -> u64 {
+        self.high
+    }
+
     fn of(frames: u64) -> Reserves {
         let ordinary = (frames / 256).clamp(32, 1024);
         Reserves { ordinary, daemon: ordinary / 2, low: 3 * ordinary, high: 4 * ordinary }

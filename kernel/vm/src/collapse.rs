@@ -33,7 +33,8 @@
 //! At rest every object that is not mapped by an entry has at least two shadows: with one, collapse would have
 //! merged the two. A forest whose inner nodes have at least two children has fewer inner nodes than leaves. So
 //! there are at most `2 × entries − 1` anonymous objects for so many anonymous entries, and no chain is longer
-//! than the number of entries that lead into its tree. [`crate::census`] asserts it.
+//! than the number of entries that lead into its tree. [`crate::census`] asserts it, unless collapse is off
+//! ([`Vm::leave_chains`]), which shows that the lemma is no law of nature.
 //!
 //! FreeBSD: `vm_object_collapse`, `vm_object_bypass`; the order of events that broke each is in `docs/history`.
 
@@ -54,6 +55,9 @@ const BATCH: u32 = 128;
 /// Called where a reference has gone, or before a new one is made; never by a fault. The caller holds no lock
 /// that a fault takes.
 pub fn collapse(object: &ObjectRef, may_fault: &mut MayFault) {
+    if !Vm::current().collapses() {
+        return;
+    }
     let mut list = CollapseList::default();
     list.push(object.clone());
     while let Some(object) = list.pop() {

@@ -100,7 +100,7 @@ pub use space::Space;
 
 use busy::BusyChannels;
 use census::Census;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use machine::System;
 use machine::pmap::Pmap;
 use machine::slot::{Layer, Slot as LayerSlot};
@@ -137,6 +137,8 @@ pub struct Vm {
     /// How many objects there have ever been; core's atomics in every flavour: they are only numbered by it.
     pub(crate) objects_made: AtomicU64,
     hook: Option<Hook>,
+    /// Chains are kept short.
+    collapses: AtomicBool,
     /// What programs must not know: with it they could make trees of entries as deep as they like.
     secret: AtomicU64,
 }
@@ -167,6 +169,7 @@ impl Vm {
             transfers: Slab::new(source),
             objects_made: AtomicU64::new(0),
             hook,
+            collapses: AtomicBool::new(true),
             secret: AtomicU64::new(secret),
         }
     }
@@ -189,6 +192,16 @@ impl Vm {
         let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ mixed >> 31
+    }
+
+    /// Leaves chains of shadows as long as they become: to see what they become without collapse and bypass.
+    pub fn leave_chains(&self) {
+        self.collapses.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether chains are kept short.
+    pub(crate) fn collapses(&self) -> bool {
+        self.collapses.load(Ordering::Relaxed)
     }
 
     pub(crate) fn schedule_hook(&self) -> Option<Hook> {

@@ -6,7 +6,7 @@ use crate::damage::Damage;
 use crate::scenario::{Scenario, Want};
 
 /// Options that the kernel must refuse, naming them.
-const BAD_OPTIONS: [(&str, &str); 15] = [
+const BAD_OPTIONS: [(&str, &str); 16] = [
     ("check", "check=nonsense"),
     ("log", "log=nonsense"),
     ("unknown", "nonsense=1"),
@@ -15,6 +15,7 @@ const BAD_OPTIONS: [(&str, &str); 15] = [
     ("no-value", "nonsense="),
     ("trace", "trace=nonsense"),
     ("trace-dump", "trace-dump=2"),
+    ("collapse", "collapse=maybe"),
     ("no-cpus", "cpus=0"),
     ("too-many-cpus", "cpus=65"),
     ("cpus-in-words", "cpus=two"),

@@ -36,6 +36,13 @@ pub fn scenarios() -> Vec<Scenario> {
     }
     let words = ["both", "4", "3", "3", "5", "130"];
     all.push(stress("tree-beside-a-hog".to_owned(), &words).cpus(4).memory(64).swap(128));
+    // The control run: without collapse and bypass the same tree breaks the bound that it keeps with them.
+    let words = ["tree", "3", "3", "2", "1"];
+    let holds = ["the bound on chains holds"];
+    all.push(stress("chains-collapse".to_owned(), &words).shows(&holds));
+    let broken = ["objects too many: the bound on chains is broken"];
+    let control = stress("chains-are-left".to_owned(), &words).option("collapse=off");
+    all.push(control.exits(3).shows(&broken));
     all.push(stress("tree-counted".to_owned(), &["tree", "3", "3", "2", "1"]).counted().cpus(2));
     // The stacks in use are more than there is memory for.
     let words = ["stacks", "100000", "8000", "2", "9"];

@@ -20,6 +20,8 @@ pub struct MemoryStore {
     pub failures: AtomicU64,
     /// Of these only reads count.
     pub only_reads_fail: AtomicBool,
+    /// Of these only writes count.
+    pub only_writes_fail: AtomicBool,
 }
 
 impl MemoryStore {
@@ -31,6 +33,7 @@ impl MemoryStore {
             at_once: AtomicBool::new(false),
             failures: AtomicU64::new(0),
             only_reads_fail: AtomicBool::new(false),
+            only_writes_fail: AtomicBool::new(false),
         }
     }
 
@@ -46,7 +49,11 @@ impl MemoryStore {
         frames: &[u64],
     ) -> Result<(), DeviceError> {
         let failures = self.failures.load(Ordering::SeqCst);
-        let may_fail = direction == Direction::Read || !self.only_reads_fail.load(Ordering::SeqCst);
+        let spared = match direction {
+            Direction::Read => &self.only_writes_fail,
+            Direction::Write => &self.only_reads_fail,
+        };
+        let may_fail = !spared.load(Ordering::SeqCst);
         if failures != 0 && may_fail {
             self.failures.store(failures - 1, Ordering::SeqCst);
             return Err(DeviceError);

@@ -5,6 +5,8 @@
 //! stress_memory tree DEPTH WIDTH ROUNDS SEED    processes
 //! stress_memory hog PERCENT ROUNDS              so much of the memory that is free, again and again
 //! stress_memory stacks COUNT USED ROUNDS SEED  an array of stacks, a few of them in use
+//! stress_memory hogs COUNT PERCENT ROUNDS       several at the same time, so much for each
+//! stress_memory overfill COUNT ROUNDS           several that want two thirds of all memory and swap space each
 //! stress_memory both DEPTH WIDTH ROUNDS SEED PERCENT
 //! ```
 //!
@@ -42,13 +44,17 @@ fn main(arguments: Arguments) -> i32 {
         "tree" => tree::run(first, second, third, fourth),
         "hog" => hog::run(first, second),
         "stacks" => stacks::run(first.max(1), second, third, fourth),
+        "hogs" => hog::several(first, second, third),
+        "overfill" => hog::overfill(first, second),
         "both" => both(&numbers, fifth),
         _ => wrong_use(what),
     }
 }
 
 fn wrong_use(word: &str) -> i32 {
-    eprintln!("stress_memory: '{word}' is not understood: tree, hog, stacks or both, and numbers");
+    eprintln!(
+        "stress_memory: '{word}' is not understood: tree, hog, hogs, overfill, stacks or both, and numbers"
+    );
     WRONG_USE
 }
 
