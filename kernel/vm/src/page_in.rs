@@ -89,9 +89,15 @@ impl PageIn {
     }
 
     /// Asks the device, and waits for the page. No lock is held.
-    pub(crate) fn read(self, may_fault: &mut MayFault) -> Result<Exclusive, StoreError> {
-        Vm::current().census.page_ins.add(self.cluster.len() as i64);
-        store::read(self.room, self.store, self.first, self.cluster, may_fault)
+    pub(crate) fn read(self, may_fault: &mut MayFault) -> Result<Exclusive, Outcome> {
+        let count = self.cluster.len();
+        Vm::current().census.page_ins.add(count as i64);
+        store::read(self.room, self.store, self.first, self.cluster, may_fault).map_err(|error| {
+            match error {
+                StoreError::Device if count > 1 => Outcome::NeedsToBeAlone,
+                error => Outcome::Failed(error.into()),
+            }
+        })
     }
 }
 

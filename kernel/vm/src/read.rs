@@ -74,6 +74,7 @@ fn bring(
     reach: Reach,
     may_fault: &mut MayFault,
 ) -> Result<Exclusive, FaultError> {
+    let mut reach = reach;
     loop {
         let outcome = match attempt(object, place, reach, may_fault) {
             Ok(page) => return Ok(page),
@@ -84,6 +85,10 @@ fn bring(
             _ if reach == Reach::Memory => return Err(FaultError::Interrupted),
             Outcome::Busy(page) => page.busy().wait_interruptible(may_fault),
             Outcome::OutOfMemory => Vm::current().shortage.wait(may_fault),
+            Outcome::NeedsToBeAlone => {
+                reach = Reach::Device;
+                Woken::ByEvent
+            }
             _ => Woken::ByEvent,
         };
         if woken == Woken::BySignal {
@@ -118,5 +123,5 @@ fn attempt(
     let ahead = reach == Reach::DeviceAndAhead;
     let page_in = PageIn::prepare(&here, place, content, source, ahead)?;
     drop(here);
-    page_in.read(may_fault).map_err(|error| Outcome::Failed(error.into()))
+    page_in.read(may_fault)
 }

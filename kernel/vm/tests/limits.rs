@@ -329,6 +329,19 @@ fn the_kernel_reads_files_through_the_pages_that_programs_map() {
         store.failures.store(1, Ordering::SeqCst);
         assert_eq!(read(30 * PAGE_SIZE, Reach::Device, may_fault), Err(FaultError::Device));
         assert_eq!(read(30 * PAGE_SIZE, Reach::Device, may_fault).unwrap()[..8], expected(31));
+        // One of the pages that come along cannot be read: that is nobody's error but its own.
+        store.bad_page.store(1 + 34, Ordering::SeqCst);
+        let wanted = read(32 * PAGE_SIZE, Reach::DeviceAndAhead, may_fault).unwrap();
+        assert_eq!(wanted[..8], expected(33));
+        program.act(
+            |user, may_fault| {
+                assert_eq!(user.read(33, may_fault), Ok(0x1111 * 34));
+                assert_eq!(user.read(34, may_fault), Err(FaultError::Device));
+                assert_eq!(user.read(35, may_fault), Ok(0x1111 * 36));
+            },
+            may_fault,
+        );
+        store.bad_page.store(u64::MAX, Ordering::SeqCst);
         program.exit(may_fault);
         vm::shadow::release(kept, may_fault);
     });

@@ -42,12 +42,13 @@ fn a_program_cannot_be_read(run: &mut Run<'_>) -> Outcome {
         files.forget_pages(run.may_fault);
     }
     let errors = archive.statistics().errors;
-    archive.inject(Some(Fault { operation: Some(Operation::Read), pages, count: 1 }));
+    // Each time, also when it comes along with pages that are wanted before.
+    archive.inject(Some(Fault { operation: Some(Operation::Read), pages, count: 100 }));
     let outcome = process::run(run.kernel, COMMAND, run.may_fault);
     archive.inject(None);
     ensure_came_to(COMMAND, outcome, Ended::Killed(SIGBUS))?;
     let errors = archive.statistics().errors - errors;
-    ensure!(errors == 1, "the archive had {errors} errors");
+    ensure!((1..=4).contains(&errors), "the archive had {errors} errors");
     // It was the disk's fault, and it is over.
     let outcome = process::run(run.kernel, COMMAND, run.may_fault);
     ensure_came_to(COMMAND, outcome, Ended::Exited(3))

@@ -210,7 +210,8 @@ fn look_on(cast: &Cast, may_fault: &mut MayFault) -> Outcome {
     const TURNS: u64 = 10;
     const COMMAND: &str = "hello --status 5";
     let under_way = || cast.swap.statistics().under_way;
-    let asked = sleep_until(may_fault, || under_way() == WAITERS as u64);
+    // The laundry may have begun one more.
+    let asked = sleep_until(may_fault, || under_way() >= WAITERS as u64);
     ensure!(asked, "{} transfers are under way, of {WAITERS}", under_way());
     pause(frozen() / 2, may_fault);
     // A program comes and goes; its pages are on the other disk.

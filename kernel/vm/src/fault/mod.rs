@@ -115,6 +115,8 @@ pub(crate) enum Outcome {
     NeedsObject,
     /// Nothing is to be found in the whole chain, so the first object has to be given a page.
     NeedsClaim,
+    /// The device has failed to read the page and others along with it. One of these may be to blame.
+    NeedsToBeAlone,
     /// There is no way.
     Failed(FaultError),
 }
@@ -133,6 +135,8 @@ struct Fault<'a> {
     access: Rights,
     /// A page is to be claimed in the first object.
     claim: bool,
+    /// Nothing is to be read along with the page.
+    alone: bool,
 }
 
 /// Makes an address accessible for `access`, or says why that cannot be. Sleeps where it has to; the caller holds
@@ -145,7 +149,7 @@ pub fn fault(
 ) -> Result<(), FaultError> {
     let writes = access.contains(Rights::WRITE);
     let address = address & !(PAGE_SIZE - 1);
-    let mut fault = Fault { space, address, access, claim: writes };
+    let mut fault = Fault { space, address, access, claim: writes, alone: false };
     loop {
         let woken = match fault.attempt(may_fault) {
             Outcome::Done => return Ok(()),
@@ -158,6 +162,10 @@ pub fn fault(
             },
             Outcome::NeedsClaim => {
                 fault.claim = true;
+                Woken::ByEvent
+            }
+            Outcome::NeedsToBeAlone => {
+                fault.alone = true;
                 Woken::ByEvent
             }
             Outcome::Failed(error) => return Err(error),
@@ -201,7 +209,7 @@ impl Fault<'_> {
             return Err(Outcome::NeedsObject);
         }
         let rights = if entry.needs_copy { read_only(entry.rights) } else { entry.rights };
-        let reads_ahead = entry.advice != Advice::Random;
+        let reads_ahead = entry.advice != Advice::Random && !self.alone;
         let wired = entry.wired != 0;
         Ok(Target { object, place: entry.place_of(self.address), rights, reads_ahead, wired })
     }

@@ -127,7 +127,7 @@ impl<'f, 's> Walk<'f, 's> {
         let page_in = PageIn::prepare(&here, place, content, source, self.reads_ahead)?;
         drop(here);
         self.map = None;
-        page_in.read(may_fault).map_err(|error| Outcome::Failed(error.into()))
+        page_in.read(may_fault)
     }
 
     /// The second half of F2, and F3 to F5.
