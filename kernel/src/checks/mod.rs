@@ -204,6 +204,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("a-frozen-swap-disk-stops-nobody", virtual_memory::a_frozen_swap_disk_stops_nobody),
     ("programs-outlast-a-frozen-swap-disk", virtual_memory::programs_outlast_a_frozen_swap_disk),
     ("page-in-sleeps-can-be-killed", virtual_memory::page_in_sleeps_can_be_killed),
+    ("frames-in-caches-are-found", virtual_memory::frames_in_caches_are_found),
     ("swap-space-runs-out-and-comes-back", virtual_memory::swap_space_runs_out_and_comes_back),
     ("non-canonical-return-takes-iretq", programs::non_canonical_return_takes_iretq),
     ("a-bad-frame-is-the-programs-fault", programs::a_bad_frame_is_the_programs_fault),

@@ -39,6 +39,10 @@ const FAILURES: u32 = 10;
 
 /// Who can end a program whose memory is needed.
 pub trait Victims: Sync {
+    /// Puts the free frames that processors keep for themselves where everybody can have them. Before somebody has to
+    /// go: on many processors that is more than a fault needs.
+    fn gather(&self, _: &mut MayFault) {}
+
     /// Asks one program to end, the one with the most memory and swap space of those that may be chosen, and says
     /// so. Does nothing while one that was asked before is still there.
     fn choose(&self, may_fault: &mut MayFault);
@@ -121,6 +125,11 @@ pub fn run(goals: Goals, victims: &dyn Victims, may_fault: &mut MayFault) {
                 fruitless = 0;
                 if !vm.shortage.is_acute() {
                     break;
+                }
+                victims.gather(may_fault);
+                vm.shortage.relieve();
+                if !vm.shortage.is_acute() {
+                    continue;
                 }
                 victims.choose(may_fault);
                 // What is busy now need not be in a while, and nobody says so.

@@ -2,12 +2,14 @@
 //! space that is used up. Nothing is lost, everybody who has nothing to do with it goes on, and afterwards everything
 //! is back.
 
+mod caches;
 mod errors;
 mod frozen;
 mod killed;
 mod pressure;
 mod spaces;
 
+pub use caches::frames_in_caches_are_found;
 pub use errors::{page_in_errors_reach_who_asked, page_out_errors_lose_nothing};
 pub use frozen::{a_frozen_swap_disk_stops_nobody, programs_outlast_a_frozen_swap_disk};
 pub use killed::{page_in_sleeps_can_be_killed, swap_space_runs_out_and_comes_back};
