@@ -193,36 +193,46 @@ impl Archive {
         let whole = File { store, first: 0, bytes: store.pages() * PAGE_SIZE };
         let whole = ArchiveFile::new(kernel, "", whole)?;
         let mut archive = Archive { programs: Vec::new(), checksum: None, whole };
+        let listed = archive.list(kernel, may_fault);
+        if listed.is_ok() && !archive.programs.is_empty() {
+            return Ok(archive);
+        }
+        for file in archive.programs.into_iter().chain(archive.checksum).chain([archive.whole]) {
+            shadow::release(file.object, may_fault);
+        }
+        Err(listed.err().unwrap_or(NoArchive::NoPrograms))
+    }
+
+    fn list(&mut self, kernel: &'static Kernel, may_fault: &mut MayFault) -> Result<(), NoArchive> {
         let mut at = 0;
         loop {
             let mut block = [0; BLOCK];
-            match archive.whole.read(at, &mut block, Reach::Device, may_fault) {
+            match self.whole.read(at, &mut block, Reach::Device, may_fault) {
                 Ok(()) => {}
-                Err(FaultError::BehindEnd) => break,
+                Err(FaultError::BehindEnd) => return Ok(()),
                 Err(_) => return Err(NoArchive::Device),
             }
             let header = match Block::parse(&block) {
                 Block::Header(header) => header,
-                Block::End => break,
+                Block::End => return Ok(()),
                 Block::Damaged => {
                     log::warn!(
                         "the archive is damaged at byte {at}: what lies behind is not found"
                     );
-                    break;
+                    return Ok(());
                 }
             };
             let content = at + BLOCK as u64;
-            let end = content.checked_add(header.size).filter(|end| *end <= archive.whole.length());
+            let end = content.checked_add(header.size).filter(|end| *end <= self.whole.length());
             let Some(end) = end else {
                 log::warn!("the archive ends in the middle of a file, which is not found");
-                break;
+                return Ok(());
             };
             if header.is_file {
-                archive.add(kernel, &header, content)?;
+                self.add(kernel, &header, content)?;
             }
             at = end.next_multiple_of(BLOCK as u64);
         }
-        if archive.programs.is_empty() { Err(NoArchive::NoPrograms) } else { Ok(archive) }
     }
 
     /// Adds a file, if it is of any use: a program, or the checksum.
