@@ -7,6 +7,7 @@ use crate::{bench, checks};
 use core::fmt;
 use log::LevelFilter;
 use trace::Groups;
+use vm::history::Bug;
 
 /// What the command line asks for.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +26,8 @@ pub struct Options {
     pub trace: Groups,
     /// `trace-dump=1`: at the end, put what is left of the trace on the report channel.
     pub trace_dump: bool,
+    /// `bug=NAME`: the historical bug to bring back, in a build that has it.
+    pub bug: Option<Bug>,
     /// `collapse=on|off`: whether chains of shadows are kept short.
     pub collapse: bool,
     /// `panic=KIND`: panic in this way, to see the report.
@@ -58,7 +61,7 @@ impl fmt::Display for BadOption {
                 write!(
                     f,
                     "'{word}' is not known; there are log=, check=, scale=, counted=, bench=, panic=, cpus=, trace=, \
-                     trace-dump=, collapse="
+                     trace-dump=, collapse=, bug="
                 )
             }
             BadOption::Value { word, expected } => write!(f, "'{word}': expected {expected}"),
@@ -86,6 +89,7 @@ impl Options {
             bench: None,
             trace: TRACED,
             trace_dump: false,
+            bug: None,
             collapse: true,
             panic: None,
             cpus: machine::system::CPU_MAX,
@@ -151,6 +155,11 @@ impl Options {
                     "1" => true,
                     _ => return Err(bad("trace-dump=0 or trace-dump=1")),
                 };
+            }
+            "bug" => {
+                self.bug = Some(Bug::find(value).ok_or(bad(
+                    "bug=cow-2019, bug=cow-d23155, bug=cow-restart or bug=cow-tlb, and a build with them: --profile history",
+                ))?);
             }
             "collapse" => {
                 self.collapse = match value {

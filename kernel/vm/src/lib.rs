@@ -32,6 +32,7 @@
 //! | [`swap`] | which slots of swap space are taken |
 //! | **looking on** | |
 //! | [`census`] | counters; the chain lemma |
+//! | [`history`] | historical bugs, and which of them is in |
 //! | [`schedule`] | named places where tests hold a thread |
 //!
 //! # Rules
@@ -70,6 +71,7 @@ pub mod collapse;
 pub mod entry;
 pub mod entry_tree;
 pub mod fault;
+pub mod history;
 mod index;
 pub mod map;
 pub mod object;
@@ -129,6 +131,7 @@ pub struct Vm {
     pub(crate) pmaps: Slab<Pmap>,
     pub(crate) transfers: Slab<store::Transfer>,
     hook: Option<Hook>,
+    bug: history::Chosen,
     /// Chains are kept short.
     collapses: AtomicBool,
     /// What programs must not know: with it they could make trees of entries as deep as they like.
@@ -160,6 +163,7 @@ impl Vm {
             pmaps: Slab::new(source),
             transfers: Slab::new(source),
             hook,
+            bug: history::Chosen::default(),
             collapses: AtomicBool::new(true),
             secret: AtomicU64::new(secret),
         }

@@ -6,6 +6,7 @@
 
 use super::{Fault, Outcome, Target, claim, clear, read_only};
 use crate::Vm;
+use crate::history::{self, Bug};
 use crate::index::Content;
 use crate::map::Map;
 use crate::object::{Locked, Mapped, ObjectRef};
@@ -166,11 +167,11 @@ impl<'f, 's> Walk<'f, 's> {
             self.map = None;
         }
         crate::bulk_copy::copy(&source, copy, may_fault);
-        if cfg!(feature = "bug-cow-restart") {
+        if history::has(Bug::CowRestart) {
             copy.set_valid();
         }
         let mut source = Some(source);
-        if cfg!(feature = "bug-cow-2019") {
+        if history::has(Bug::Cow2019) {
             // The copy is there: what would one still need the source for?
             copy.set_valid();
             source = None;
@@ -183,7 +184,7 @@ impl<'f, 's> Walk<'f, 's> {
         let others_may_map_it = self.first.mapped() == Mapped::Often;
         if let Some(source) = &source
             && others_may_map_it
-            && !cfg!(feature = "bug-cow-d23155")
+            && !history::has(Bug::CowD23155)
         {
             unmap_all(source);
         }
