@@ -22,7 +22,9 @@ mod stage;
 
 pub use errors::{page_in_errors_reach_who_asked, page_out_errors_lose_nothing};
 pub use frozen::{a_frozen_swap_disk_stops_nobody, programs_outlast_a_frozen_swap_disk};
-pub use killed::{page_in_sleeps_can_be_killed, swap_space_runs_out_and_comes_back};
+pub use killed::{
+    page_in_sleeps_can_be_killed, swap_space_runs_out_and_comes_back, victims_go_one_at_a_time,
+};
 pub use schedules::{history_cow_2019, history_cow_d23155, history_cow_restart, history_cow_tlb};
 pub use stage::{CurrentStage, at_schedule_point};
 

@@ -5,7 +5,7 @@
 //! stress_memory tree DEPTH WIDTH ROUNDS SEED    processes
 //! stress_memory hog PERCENT ROUNDS              so much of the memory that is free, again and again
 //! stress_memory hogs COUNT PERCENT ROUNDS       several at the same time, so much for each
-//! stress_memory overfill COUNT ROUNDS           several that want two thirds of all memory and swap space each
+//! stress_memory overfill COUNT PERCENT ROUNDS   likewise, so much of memory and swap space together for each
 //! stress_memory both DEPTH WIDTH ROUNDS SEED PERCENT
 //! ```
 //!
@@ -42,7 +42,7 @@ fn main(arguments: Arguments) -> i32 {
         "tree" => tree::run(first, second, third, fourth),
         "hog" => hog::run(first, second),
         "hogs" => hog::several(first, second, third),
-        "overfill" => hog::overfill(first, second),
+        "overfill" => hog::overfill(first, second, third),
         "both" => both(&numbers, fifth),
         _ => wrong_use(what),
     }
