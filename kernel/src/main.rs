@@ -173,6 +173,9 @@ fn start(info: &'static mut BootInfo) -> ! {
     let pages = memory.make_pages();
     let virtual_memory: &'static Vm = memory.keep(virtual_memory::make(pages));
     virtual_memory.install(system);
+    if let Some(bug) = options.bug {
+        virtual_memory.bring_back(bug);
+    }
     if !options.collapse {
         virtual_memory.leave_chains();
     }

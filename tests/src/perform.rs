@@ -28,6 +28,7 @@ struct System {
 /// Builds what there is to boot, once; or says why there is nothing.
 fn system(profile: Profile) -> Result<&'static System, String> {
     static CHECKED: OnceLock<Result<System, String>> = OnceLock::new();
+    static HISTORY: OnceLock<Result<System, String>> = OnceLock::new();
     static RELEASE: OnceLock<Result<System, String>> = OnceLock::new();
     let make = || {
         let (build, image) = image::prepare(profile)?;
@@ -36,6 +37,7 @@ fn system(profile: Profile) -> Result<&'static System, String> {
     };
     let place = match profile {
         Profile::Checked => &CHECKED,
+        Profile::History => &HISTORY,
         Profile::Release => &RELEASE,
     };
     let made = place.get_or_init(|| make().map_err(|error: anyhow::Error| format!("{error:#}")));

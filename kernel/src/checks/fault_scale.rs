@@ -84,7 +84,7 @@ fn measure(threads: usize, run: &mut Run<'_>) -> Outcome {
     let attributes = cpus.map(|cpu| Attributes::system("faults").bound(CpuDispatch::of(cpu)));
     let outcome = run_threads(&work, attributes, write_pages, run.may_fault);
     let after = waits();
-    let resident = work.space.count_pages(run.may_fault);
+    let (resident, _) = work.space.count_pages(run.may_fault);
     work.space.clear(run.may_fault);
     outcome?;
     let [map, object, queues, frames] = core::array::from_fn(|lock| after[lock] - before[lock]);

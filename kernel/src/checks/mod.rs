@@ -86,6 +86,7 @@ macro_rules! ensure {
 }
 pub(crate) use ensure;
 pub use interrupts::{LINE, THREAD_LINE};
+pub use virtual_memory::at_schedule_point;
 
 /// What checks share between processors, as work for another processor is a bare function.
 pub struct Shared {
@@ -103,6 +104,8 @@ pub struct Shared {
     set_aside: AtomicPtr<()>,
     /// Objects of an odd size.
     pub objects: Slab<memory::Object>,
+    /// Whose threads stop at schedule points.
+    pub stage: virtual_memory::CurrentStage,
 }
 
 impl Shared {
@@ -116,6 +119,7 @@ impl Shared {
             subject: AtomicPtr::new(core::ptr::null_mut()),
             set_aside: AtomicPtr::new(core::ptr::null_mut()),
             objects: Slab::new(&SlabPages),
+            stage: virtual_memory::CurrentStage::none(),
         }
     }
 
@@ -206,6 +210,11 @@ const CHECKS: &[(&str, Check)] = &[
     ("page-in-sleeps-can-be-killed", virtual_memory::page_in_sleeps_can_be_killed),
     ("frames-in-caches-are-found", virtual_memory::frames_in_caches_are_found),
     ("swap-space-runs-out-and-comes-back", virtual_memory::swap_space_runs_out_and_comes_back),
+    ("victims-go-one-at-a-time", virtual_memory::victims_go_one_at_a_time),
+    ("history-cow-2019", virtual_memory::history_cow_2019),
+    ("history-cow-d23155", virtual_memory::history_cow_d23155),
+    ("history-cow-restart", virtual_memory::history_cow_restart),
+    ("history-cow-tlb", virtual_memory::history_cow_tlb),
     ("non-canonical-return-takes-iretq", programs::non_canonical_return_takes_iretq),
     ("a-bad-frame-is-the-programs-fault", programs::a_bad_frame_is_the_programs_fault),
     ("refused-entries-are-counted", programs::refused_entries_are_counted),

@@ -443,8 +443,10 @@ fn text_of(name: &[u8; NAME_MAX]) -> &str {
 pub struct Largest {
     /// Its number.
     pub id: u64,
-    /// The pages that it has, in memory or in swap space.
-    pub pages: u64,
+    /// The pages that it has in memory.
+    pub resident: u64,
+    /// Those that it has in swap space only.
+    pub swapped: u64,
     name: [u8; NAME_MAX],
 }
 
@@ -452,6 +454,11 @@ impl Largest {
     /// Its name.
     pub fn name(&self) -> &str {
         text_of(&self.name)
+    }
+
+    /// All its pages: what a victim is chosen by.
+    pub fn pages(&self) -> u64 {
+        self.resident + self.swapped
     }
 }
 
@@ -468,6 +475,11 @@ pub fn with<R>(
     act: impl FnOnce(&Process, &mut MayFault) -> R,
 ) -> Option<R> {
     table::with(kernel, id, may_fault, act)
+}
+
+/// How many processes are about to give their memory back because they have been asked to die.
+pub fn dying(may_fault: &mut MayFault) -> usize {
+    table::dying(Kernel::current(), may_fault)
 }
 
 /// Asks a process to die by a signal. Says whether there is one with this number.

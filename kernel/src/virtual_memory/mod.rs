@@ -14,6 +14,7 @@ pub mod stores;
 mod tar;
 pub mod victim;
 
+use crate::checks;
 use crate::kernel::Kernel;
 use crate::kernel_space::SlabPages;
 use crate::threads;
@@ -35,7 +36,8 @@ const PAUSE: u64 = 10_000_000;
 /// Makes the virtual memory of the system, which lives for ever.
 pub fn make(pages: Pages) -> Vm {
     // What programs must not know; they cannot read the clock as it was at boot.
-    Vm::new(pages, &SlabPages, time::now().wrapping_mul(0x9e37_79b9_7f4a_7c15), None)
+    let secret = time::now().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    Vm::new(pages, &SlabPages, secret, Some(checks::at_schedule_point))
 }
 
 /// What must be left free for whom, in frames.

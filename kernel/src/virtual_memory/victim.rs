@@ -40,10 +40,13 @@ impl Victims for Processes {
         let kernel = Kernel::current();
         let swap = Vm::current().swap.counts();
         print(format_args!(
-            "out of memory: process {} ({}) has {} pages, the most of all, and is killed; {} of {} slots are free\n",
+            "out of memory: process {} ({}) has {} pages, {} in memory and {} in swap space, the most of all, and is killed; \
+             {} of {} slots are free\n",
             victim.id,
             victim.name(),
-            victim.pages,
+            victim.pages(),
+            victim.resident,
+            victim.swapped,
             swap.free,
             swap.slots,
         ));

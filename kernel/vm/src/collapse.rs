@@ -39,6 +39,7 @@
 //! FreeBSD: `vm_object_collapse`, `vm_object_bypass`; the order of events that broke each is in `docs/history`.
 
 use crate::Vm;
+use crate::history::{self, Bug};
 use crate::index::Content;
 use crate::object::{ObjectRef, Shape};
 use crate::page::{Exclusive, Page, wait};
@@ -277,8 +278,7 @@ fn take_place(
 
 /// Whether the upper object hides everything that the lower one has within its reach. Both locks are held.
 fn is_shadowed(upper: &ObjectRef, above: &Shape, lower: &ObjectRef) -> bool {
-    #[cfg(feature = "bug-cow-2019")]
-    if is_full(upper, above) {
+    if history::has(Bug::Cow2019) && is_full(upper, above) {
         return true;
     }
     let mut from = above.backing_offset;
@@ -286,7 +286,7 @@ fn is_shadowed(upper: &ObjectRef, above: &Shape, lower: &ObjectRef) -> bool {
         let Some(place_above) = place_above(above, place) else { return true };
         if let Some(page) = content.resident() {
             // A fault may be about to map it, or to put a copy of it above.
-            if page.busy().is_exclusive() && !cfg!(feature = "bug-cow-2019") || !page.is_valid() {
+            if page.busy().is_exclusive() && !history::has(Bug::Cow2019) || !page.is_valid() {
                 return false;
             }
         }
@@ -304,7 +304,6 @@ fn is_shadowed(upper: &ObjectRef, above: &Shape, lower: &ObjectRef) -> bool {
 }
 
 /// Whether an object has as many pages as it has room for: no proof of anything, as pages may be busy.
-#[cfg(feature = "bug-cow-2019")]
 fn is_full(object: &ObjectRef, shape: &Shape) -> bool {
     let (mut count, mut from) = (0, 0);
     while let Some((place, content)) = object.index.next(from) {

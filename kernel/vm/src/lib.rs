@@ -35,6 +35,7 @@
 //! | **looking on** | |
 //! | [`census`] | counters; the chain lemma |
 //! | [`describe`] | a map with its objects, chains and pages, as text and as JSON |
+//! | [`history`] | historical bugs, and which of them is in |
 //! | [`schedule`] | named places where tests hold a thread |
 //!
 //! # Rules
@@ -74,6 +75,7 @@ pub mod describe;
 pub mod entry;
 pub mod entry_tree;
 pub mod fault;
+pub mod history;
 mod index;
 pub mod map;
 pub mod object;
@@ -137,6 +139,7 @@ pub struct Vm {
     /// How many objects there have ever been; core's atomics in every flavour: they are only numbered by it.
     pub(crate) objects_made: AtomicU64,
     hook: Option<Hook>,
+    bug: history::Chosen,
     /// Chains are kept short.
     collapses: AtomicBool,
     /// What programs must not know: with it they could make trees of entries as deep as they like.
@@ -169,6 +172,7 @@ impl Vm {
             transfers: Slab::new(source),
             objects_made: AtomicU64::new(0),
             hook,
+            bug: history::Chosen::default(),
             collapses: AtomicBool::new(true),
             secret: AtomicU64::new(secret),
         }

@@ -93,7 +93,7 @@ fn killed_while_a_page_is_read_back(run: &mut Run<'_>) -> Outcome {
 /// Two hogs that together want more than there is of memory and swap space: somebody has to go, and is the one to blame;
 /// who is left has all that it has written.
 pub fn swap_space_runs_out_and_comes_back(run: &mut Run<'_>) -> Outcome {
-    const COMMAND: &str = "stress_memory overfill 2 1";
+    const COMMAND: &str = "stress_memory overfill 2 67 3";
     fn once(run: &mut Run<'_>) -> Outcome {
         let victims = Vm::current().census.victims.get();
         let pressure = Pressure::new(run, SPARE)?;
@@ -105,6 +105,46 @@ pub fn swap_space_runs_out_and_comes_back(run: &mut Run<'_>) -> Outcome {
         let victims = Vm::current().census.victims.get() - victims;
         ensure!(victims == 1, "{victims} programs had to go");
         ensure_came_to(COMMAND, outcome, Ended::Exited(16))
+    }
+    twice(run, once)
+}
+
+/// Two hogs that each want more than there is: both have to go, one after the other. The second is chosen when the
+/// memory of the first is back, and used up again.
+pub fn victims_go_one_at_a_time(run: &mut Run<'_>) -> Outcome {
+    const COMMAND: &str = "stress_memory overfill 2 130 1";
+    fn disturb(scene: &Scene, may_fault: &mut MayFault) -> Outcome {
+        const APART: u64 = 1_000_000;
+        let vm = Vm::current();
+        let before = vm.census.victims.get();
+        let (mut at_a_time, mut back) = (0, 0);
+        while !scene.is_over() {
+            let victims = vm.census.victims.get() - before;
+            // The scene's other thread would see its own processes die when it is over: of the two hogs' time.
+            if victims < 2 {
+                at_a_time = at_a_time.max(process::dying(may_fault));
+            }
+            if victims == 1 {
+                back = back.max(vm.swap.counts().free);
+            }
+            pause(APART, may_fault);
+        }
+        let slots = vm.swap.counts().slots;
+        ensure!(at_a_time <= 1, "{at_a_time} processes had to go at a time");
+        ensure!(back > slots / 4, "{back} of {slots} slots were free before the second had to go");
+        Ok(())
+    }
+    fn once(run: &mut Run<'_>) -> Outcome {
+        let victims = Vm::current().census.victims.get();
+        let pressure = Pressure::new(run, SPARE)?;
+        threads::set_tick(run.kernel, tick::INTERVAL);
+        let outcome = Scene::play(run, COMMAND, disturb);
+        threads::set_tick(run.kernel, 0);
+        drop(pressure);
+        ensure_came_to(COMMAND, outcome?, Ended::Exited(32))?;
+        let victims = Vm::current().census.victims.get() - victims;
+        ensure!(victims == 2, "{victims} programs had to go");
+        Ok(())
     }
     twice(run, once)
 }

@@ -1,18 +1,34 @@
 //! Checks of virtual memory under adversity: disks that fail and hang, programs that are killed at a bad moment, swap
 //! space that is used up. Nothing is lost, everybody who has nothing to do with it goes on, and afterwards everything
-//! is back.
+//! is back. And the histories of copy-on-write, in the order of events that they had.
+//!
+//! | file | subject |
+//! |---|---|
+//! | [`errors`] | disks that fail |
+//! | [`frozen`] | a disk that hangs |
+//! | [`killed`] | kills during a page-in; neither memory nor swap space left |
+//! | [`schedules`] | the histories |
+//! | [`stage`] | threads that stop at schedule points, and a director |
+//! | [`spaces`] | address spaces of the checks' own |
+//! | [`pressure`] | making memory short, and counting what must come back |
 
 mod caches;
 mod errors;
 mod frozen;
 mod killed;
 mod pressure;
+mod schedules;
 mod spaces;
+mod stage;
 
 pub use caches::frames_in_caches_are_found;
 pub use errors::{page_in_errors_reach_who_asked, page_out_errors_lose_nothing};
 pub use frozen::{a_frozen_swap_disk_stops_nobody, programs_outlast_a_frozen_swap_disk};
-pub use killed::{page_in_sleeps_can_be_killed, swap_space_runs_out_and_comes_back};
+pub use killed::{
+    page_in_sleeps_can_be_killed, swap_space_runs_out_and_comes_back, victims_go_one_at_a_time,
+};
+pub use schedules::{history_cow_2019, history_cow_d23155, history_cow_restart, history_cow_tlb};
+pub use stage::{CurrentStage, at_schedule_point};
 
 use super::dispatcher::run_threads;
 use super::{Outcome, Run, ensure};

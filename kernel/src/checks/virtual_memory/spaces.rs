@@ -5,7 +5,7 @@
 //! Such a thread is no process: the kernel's handler finds none and lets the copy fail, and the thread then calls the
 //! fault itself, as the handler would.
 
-use crate::checks::Wrong;
+use crate::checks::{Outcome, Wrong};
 use crate::kernel_space::TableFrames;
 use dispatch::kernel_thread::Attributes;
 use dispatch::{Thread, ThreadOwner};
@@ -31,7 +31,12 @@ pub struct Inside(&'static Program);
 impl Inside {
     /// The attributes of one.
     pub fn thread(self) -> Attributes {
-        Attributes { owner: Some(self.0), ..Attributes::system("check") }
+        self.with(Attributes::system("check"))
+    }
+
+    /// The same with these attributes.
+    pub fn with(self, attributes: Attributes) -> Attributes {
+        Attributes { owner: Some(self.0), ..attributes }
     }
 }
 
@@ -66,6 +71,28 @@ impl Program {
                 Err(no_memory(error))
             }
         }
+    }
+
+    /// A child.
+    pub fn fork(&self, may_fault: &mut MayFault) -> Result<Program, Wrong> {
+        let space = self.space.fork(&TableFrames, may_fault).map_err(no_memory)?;
+        Ok(Program { space })
+    }
+
+    /// What a child gets of the first pages.
+    pub fn inherit(
+        &self,
+        pages: u64,
+        inheritance: Inheritance,
+        may_fault: &mut MayFault,
+    ) -> Outcome {
+        let changed = self.space.inherit(address(0)..address(pages), inheritance, may_fault);
+        changed.map_err(|error| Wrong::new(format_args!("inheritance: {error}")))
+    }
+
+    /// Unmaps everything, while others may still know the program.
+    pub fn clear(&self, may_fault: &mut MayFault) {
+        self.space.clear(may_fault);
     }
 
     /// Unmaps everything. Nobody runs in it.
@@ -106,6 +133,11 @@ impl Program {
         self.access(page, Rights::READ | Rights::WRITE, may_fault, |may_fault| {
             user_copy::copy_out(address(page), &word.to_le_bytes(), may_fault)
         })
+    }
+
+    /// Makes a page writable, as a write would, and leaves what is in it.
+    pub fn touch(&self, page: u64, may_fault: &mut MayFault) -> Result<(), FaultError> {
+        vm::fault(&self.space, address(page), Rights::READ | Rights::WRITE, may_fault)
     }
 
     fn access(

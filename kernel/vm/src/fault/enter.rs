@@ -7,6 +7,7 @@
 
 use super::{Fault, Outcome, Target, read_only};
 use crate::Vm;
+use crate::history::{self, Bug};
 use crate::page::{Held, PAGE_SIZE, Page};
 use crate::reverse_map::{Room, harvest};
 use crate::schedule::{Point, point};
@@ -73,7 +74,7 @@ fn enter(
     }
     add_mapping(page, pmap, address, wired)?;
     let replaces = before.is_some();
-    let first = if replaces && !cfg!(feature = "bug-cow-tlb") { read_only(rights) } else { rights };
+    let first = if replaces && !history::has(Bug::CowTlb) { read_only(rights) } else { rights };
     let exchange = || place.exchange(Some(Translation::new(frame, first)));
     let managed = before.map(|before| FrameNumber::containing(before.frame));
     let old = match managed.filter(|frame| Vm::current().pages.is_managed(*frame)) {

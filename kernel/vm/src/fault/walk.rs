@@ -7,6 +7,7 @@
 use super::{Fault, Outcome, Target, claim, read_only};
 use crate::Vm;
 use crate::bulk_copy;
+use crate::history::{self, Bug};
 use crate::index::Content;
 use crate::map::Map;
 use crate::object::{Locked, Mapped, ObjectRef};
@@ -167,11 +168,11 @@ impl<'f, 's> Walk<'f, 's> {
             self.map = None;
         }
         bulk_copy::copy(&source, copy);
-        if cfg!(feature = "bug-cow-restart") {
+        if history::has(Bug::CowRestart) {
             copy.set_valid();
         }
         let mut source = Some(source);
-        if cfg!(feature = "bug-cow-2019") {
+        if history::has(Bug::Cow2019) {
             // The copy is there: what would one still need the source for?
             copy.set_valid();
             source = None;
@@ -184,7 +185,7 @@ impl<'f, 's> Walk<'f, 's> {
         let others_may_map_it = self.first.mapped() == Mapped::Often;
         if let Some(source) = &source
             && others_may_map_it
-            && !cfg!(feature = "bug-cow-d23155")
+            && !history::has(Bug::CowD23155)
         {
             unmap_all(source);
         }

@@ -47,11 +47,11 @@ fn run_several(count: u64, pages: u64, rounds: u64) -> i32 {
     status
 }
 
-/// As many hogs that each want two thirds of what is free of memory and swap space together; the status is that of
+/// As many hogs that each want `percent` of what is free of memory and swap space together; the status is that of
 /// [`several`].
-pub fn overfill(count: u64, rounds: u64) -> i32 {
+pub fn overfill(count: u64, percent: u64, rounds: u64) -> i32 {
     let all = system::counter(Counter::FreeFrames) + system::counter(Counter::FreeSwapSlots);
-    run_several(count, all * 2 / 3, rounds)
+    run_several(count, all * percent / 100, rounds)
 }
 
 fn share(percent: u64) -> u64 {

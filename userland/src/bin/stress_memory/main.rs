@@ -6,7 +6,7 @@
 //! stress_memory hog PERCENT ROUNDS              so much of the memory that is free, again and again
 //! stress_memory stacks COUNT USED ROUNDS SEED  an array of stacks, a few of them in use
 //! stress_memory hogs COUNT PERCENT ROUNDS       several at the same time, so much for each
-//! stress_memory overfill COUNT ROUNDS           several that want two thirds of all memory and swap space each
+//! stress_memory overfill COUNT PERCENT ROUNDS   likewise, so much of memory and swap space together for each
 //! stress_memory both DEPTH WIDTH ROUNDS SEED PERCENT
 //! ```
 //!
@@ -45,7 +45,7 @@ fn main(arguments: Arguments) -> i32 {
         "hog" => hog::run(first, second),
         "stacks" => stacks::run(first.max(1), second, third, fourth),
         "hogs" => hog::several(first, second, third),
-        "overfill" => hog::overfill(first, second),
+        "overfill" => hog::overfill(first, second, third),
         "both" => both(&numbers, fifth),
         _ => wrong_use(what),
     }
