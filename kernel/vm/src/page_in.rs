@@ -13,6 +13,8 @@ use crate::object::{Kind, Locked, ObjectRef};
 use crate::page::Exclusive;
 use crate::store::{self, CLUSTER, Cluster, File, Store, StoreError, TransferBox};
 use machine::MayFault;
+use machine::tracing::emit;
+use trace::{EventId, Kind as EventKind};
 
 /// Where a page is to be had.
 #[derive(Clone, Copy)]
@@ -88,10 +90,16 @@ impl PageIn {
         Ok(PageIn { room, cluster, store, first })
     }
 
-    /// Asks the device, and waits for the page. No lock is held.
-    pub(crate) fn read(self, may_fault: &mut MayFault) -> Result<Exclusive, StoreError> {
+    /// Asks the device, and waits for the page. No lock is held. `cause` is the event behind it; returns the one that
+    /// it ended with, too.
+    pub(crate) fn read(
+        self,
+        cause: EventId,
+        may_fault: &mut MayFault,
+    ) -> (Result<Exclusive, StoreError>, EventId) {
         Vm::current().census.page_ins.add(self.cluster.len() as i64);
-        store::read(self.room, self.store, self.first, self.cluster, may_fault)
+        let event = emit(EventKind::PageIn, self.first, cause);
+        store::read(self.room, self.store, self.first, self.cluster, event, may_fault)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::schedule::{Point, point};
 use dispatch::RwReadGuard;
 use machine::MayFault;
 use machine::pmap::Rights;
+use trace::FaultEnd;
 
 /// A walk. See the module.
 pub(super) struct Walk<'f, 's> {
@@ -54,6 +55,7 @@ impl<'f, 's> Walk<'f, 's> {
         let (first, version) = (object.clone(), map.version());
         let map = Some(map);
         let claimed = None;
+        fault.how.set(FaultEnd::Below);
         Ok(Walk { fault, map, version, first, first_place, rights, reads_ahead, wired, claimed })
     }
 
@@ -82,7 +84,11 @@ impl<'f, 's> Walk<'f, 's> {
                 if page.is_valid() {
                     drop(here);
                     Vm::current().census.note_walk(depth);
-                    return Ok(if depth == 0 { Found::Own(page) } else { Found::Below(page) });
+                    if depth == 0 {
+                        self.fault.how.set(FaultEnd::Resident);
+                        return Ok(Found::Own(page));
+                    }
+                    return Ok(Found::Below(page));
                 }
                 // What a transfer that failed left behind.
                 content = content.with_page(None);
@@ -126,7 +132,13 @@ impl<'f, 's> Walk<'f, 's> {
         let page_in = PageIn::prepare(&here, place, content, source, self.reads_ahead)?;
         drop(here);
         self.map = None;
-        page_in.read(may_fault).map_err(|error| Outcome::Failed(error.into()))
+        let fault = self.fault;
+        fault.how.set(FaultEnd::Read);
+        fault.note_end(|| FaultEnd::WaitsForDevice);
+        let (read, event) = page_in.read(fault.event.get(), may_fault);
+        fault.event.set(event);
+        fault.note_begin();
+        read.map_err(|error| Outcome::Failed(error.into()))
     }
 
     /// The second half of F2, and F3 to F5.
@@ -142,6 +154,7 @@ impl<'f, 's> Walk<'f, 's> {
                 let Some(page) = self.claimed.take() else { return Outcome::Again };
                 clear(&page);
                 page.set_valid();
+                self.fault.how.set(FaultEnd::Zeros);
                 self.fault.enter(&Held::Exclusive(page), self.rights, self.wired, may_fault)
             }
             Found::Below(page) if self.fault.writes() => self.copy(page, may_fault),
@@ -191,6 +204,7 @@ impl<'f, 's> Walk<'f, 's> {
         copy.set_valid();
         copy.note_dirty();
         let held = Held::Exclusive(copy);
+        self.fault.how.set(FaultEnd::Copied);
         let outcome = self.fault.enter(&held, self.rights, self.wired, may_fault);
         if let Some(source) = &source
             && !matches!(outcome, Outcome::Done)
