@@ -121,6 +121,7 @@ impl<'f, 's> Walk<'f, 's> {
     }
 
     /// Reads the page in. The object's lock and the map's are let go of meanwhile.
+    #[cold]
     fn bring_in(
         &mut self,
         here: Locked,
