@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use report::Line;
 pub use trace::event::Phase;
-pub use trace::{Event, EventId, Groups, Kind};
+pub use trace::{Event, EventId, FaultEnd, Groups, Kind};
 
 use crate::report_log::ReportLog;
 

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value, json};
 
 use crate::reference::{self, Call};
-use crate::trace_log::{Event, EventId, Groups, Kind};
+use crate::trace_log::{Event, EventId, FaultEnd, Groups, Kind};
 
 static CALLS: LazyLock<Vec<Call>> = LazyLock::new(reference::calls);
 
@@ -18,6 +18,10 @@ pub fn title(event: &Event) -> String {
             format!("{} {}/{}", event.kind.text(), argument >> 4, argument & 15)
         }
         Kind::PokeSent => format!("poke-sent {argument}"),
+        Kind::FaultBegin => format!("fault {argument:#x}"),
+        Kind::Collapse | Kind::Bypass | Kind::PageInDone | Kind::PageOutDone => {
+            format!("{} {argument}", event.kind.text())
+        }
         Kind::Exception => format!("exception {argument}"),
         Kind::Dispatch | Kind::Wake | Kind::Preempt | Kind::Migrate => {
             format!("{} {argument}", event.kind.text())
@@ -35,7 +39,16 @@ pub fn argument(event: &Event) -> Map<String, Value> {
             json!({"level": argument >> 4, "line": argument & 15})
         }
         Kind::PokeSent => json!({"to": format!("cpu {argument}")}),
-        Kind::PageFault => json!({"address": address}),
+        Kind::PageFault | Kind::FaultBegin => json!({"address": address}),
+        Kind::FaultEnd => match FaultEnd::from_number(argument) {
+            Some(end) => json!({"outcome": end.text()}),
+            None => json!({"outcome": argument}),
+        },
+        Kind::PageIn | Kind::PageOut => json!({"first page on the device": argument}),
+        Kind::PageInDone | Kind::PageOutDone => json!({"pages": argument}),
+        Kind::Collapse | Kind::Bypass => json!({"object": argument}),
+        Kind::ShootDownBegin => json!({"processors": format!("{argument:#b}")}),
+        Kind::ShootDownDone => json!({"asked by": format!("cpu {argument}")}),
         Kind::Exception => json!({"vector": argument}),
         Kind::CallBegin => json!({"call": call_name(argument), "call number": argument}),
         // An error is a small negative number.
@@ -56,7 +69,7 @@ pub fn argument(event: &Event) -> Map<String, Value> {
         | Kind::Unbind => json!({"thread": argument}),
         Kind::Block => json!({"waits for": address}),
         Kind::OffLine | Kind::OnLine => json!({"processor": argument}),
-        Kind::PokeReceived | Kind::IdleBegin | Kind::IdleEnd => json!({}),
+        Kind::PokeReceived | Kind::IdleBegin | Kind::IdleEnd | Kind::ShootDownEnd => json!({}),
     };
     match named {
         Value::Object(map) => map,
@@ -97,6 +110,8 @@ mod tests {
         assert_eq!(said(Kind::CallEnd, (-14_i64).cast_unsigned()), json!({"result": -14}));
         assert_eq!(said(Kind::CallBegin, 1), json!({"call": "write", "call number": 1}));
         assert_eq!(said(Kind::PageFault, 0xffff_8000_0000_0000)["address"], "0xffff800000000000");
+        assert_eq!(said(Kind::FaultEnd, 8), json!({"outcome": "a copy"}));
+        assert_eq!(said(Kind::ShootDownBegin, 5), json!({"processors": "0b101"}));
         assert_eq!(said(Kind::ProgramEnd, 3), json!({"status": 3}));
         assert_eq!(said(Kind::ProgramEnd, 256 + 11), json!({"signal": 11}));
     }

@@ -19,9 +19,11 @@
 //! active set and the first read of the tables. So of the two one sees the other.
 
 use crate::pil::{self, Pil};
+use crate::tracing::{emit, emit_with};
 use crate::{Cpu, backend};
 use atomics::{AtomicU64, Ordering, fence};
 use core::ops::Range;
+use trace::{EventId, Kind};
 
 /// The level of the interrupt.
 pub const LEVEL: Pil = Pil::SHOOT_DOWN;
@@ -38,6 +40,8 @@ pub(crate) struct ShootDowns {
     end: AtomicU64,
     /// Bit `n` set: processor `n` has not answered it yet.
     waiting: AtomicU64,
+    /// The event that its request began with. Core's atomics: what is traced has no say in what happens.
+    event: core::sync::atomic::AtomicU64,
     /// How many processors it has asked (and not let off), and how many requests it has answered. Core's atomics in every
     /// flavour: only the processor itself writes them.
     sent: core::sync::atomic::AtomicU64,
@@ -56,6 +60,7 @@ impl ShootDowns {
             start: AtomicU64::new(0),
             end: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
+            event: core::sync::atomic::AtomicU64::new(0),
             sent: core::sync::atomic::AtomicU64::new(0),
             received: core::sync::atomic::AtomicU64::new(0),
         }
@@ -96,7 +101,10 @@ pub(crate) fn request(active_set: &AtomicU64, range: Range<u64>) {
     fence(Ordering::SeqCst);
     let active = active_set.load(Ordering::Acquire);
     let others = active & !own;
+    let mut event = EventId::NONE;
     if others != 0 {
+        event = emit(Kind::ShootDownBegin, others, EventId::NONE);
+        cpu.shoot_downs.event.store(event.to_bits(), Ordering::Relaxed);
         ask(cpu, others, &range);
     }
     if active & own != 0 {
@@ -104,6 +112,7 @@ pub(crate) fn request(active_set: &AtomicU64, range: Range<u64>) {
     }
     if others != 0 {
         wait(cpu, active_set);
+        emit(Kind::ShootDownEnd, 0, event);
     }
 }
 
@@ -159,6 +168,10 @@ pub(crate) fn received(cpu: &Cpu) {
         let end = request.end.load(Ordering::Relaxed);
         backend::pmap::forget(cpu, &(start..end));
         add(&cpu.shoot_downs.received, 1);
+        emit_with(Kind::ShootDownDone, || {
+            let asked = EventId::from_bits(request.event.load(Ordering::Relaxed));
+            (other.index() as u64, asked)
+        });
         request.waiting.fetch_and(!(1 << cpu.index()), Ordering::AcqRel);
     }
 }

@@ -38,6 +38,12 @@ impl Tracing {
     }
 }
 
+/// Whether a group is on, on the current processor.
+#[inline]
+pub fn is_on(group: Groups) -> bool {
+    backend::trace_groups() & group.to_bits() != 0
+}
+
 /// Notes an event of the current processor's, if its group is on. Returns its name, for the events
 /// that it causes.
 #[inline]

@@ -102,6 +102,8 @@ groups! {
     DISPATCH = 7, "dispatch";
     /// Bindings of threads, and processors that go off and on line.
     BIND = 8, "bind";
+    /// Virtual memory: faults being helped, pages read and written, chains taken apart, translations forgotten.
+    MEMORY = 9, "memory";
 }
 
 impl Groups {
@@ -235,6 +237,17 @@ kinds! {
     Unbind = 23, BIND, Moment, "unbind", "the thread";
     OffLine = 24, BIND, Moment, "off-line", "the processor";
     OnLine = 25, BIND, Moment, "on-line", "the processor";
+    FaultBegin = 26, MEMORY, Begin, "fault", "the address of the page";
+    FaultEnd = 27, MEMORY, End, "fault-end", "what it came to: see `FaultEnd`";
+    PageIn = 28, MEMORY, Moment, "page-in", "the first page's place on the device";
+    PageInDone = 29, MEMORY, Moment, "page-in-done", "how many pages have been read; 0 if the device failed";
+    PageOut = 30, MEMORY, Moment, "page-out", "the first page's slot of swap space";
+    PageOutDone = 31, MEMORY, Moment, "page-out-done", "how many pages have been written; 0 if the device failed";
+    Collapse = 32, MEMORY, Moment, "collapse", "the number of the object that is merged into its shadow";
+    Bypass = 33, MEMORY, Moment, "bypass", "the number of the object that a shadow looks past";
+    ShootDownBegin = 34, MEMORY, Begin, "shoot-down", "the processors that are asked: a bit for each";
+    ShootDownEnd = 35, MEMORY, End, "shoot-down-end", "nothing";
+    ShootDownDone = 36, MEMORY, Moment, "shoot-down-done", "the processor that has asked";
 }
 
 impl Kind {
@@ -244,9 +257,53 @@ impl Kind {
     }
 }
 
+macro_rules! fault_ends {
+    ($($name:ident = $number:literal, $text:literal;)*) => {
+        /// What an attempt to help a fault came to: the argument of [`Kind::FaultEnd`]. An attempt that has to wait
+        /// ends, and another one begins after the wait.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum FaultEnd {
+            $(#[doc = concat!("`", $text, "`.")] $name = $number,)*
+        }
+
+        impl FaultEnd {
+            /// All of them.
+            pub const ALL: &'static [FaultEnd] = &[$(FaultEnd::$name),*];
+
+            /// In words.
+            pub const fn text(self) -> &'static str {
+                match self {
+                    $(FaultEnd::$name => $text,)*
+                }
+            }
+
+            /// The one with this number.
+            pub fn from_number(number: u64) -> Option<FaultEnd> {
+                Self::ALL.iter().copied().find(|end| *end as u64 == number)
+            }
+        }
+    };
+}
+
+fault_ends! {
+    Failed = 0, "cannot be helped";
+    Again = 1, "begins again";
+    WaitsForPage = 2, "waits for a busy page";
+    WaitsForMemory = 3, "waits for memory";
+    WaitsForDevice = 4, "waits for a device";
+    Resident = 5, "the page was there";
+    File = 6, "the file's page was there";
+    Zeros = 7, "a page of zeros";
+    Copied = 8, "a copy";
+    Below = 9, "the page of a backing object, to be read";
+    Read = 10, "the page has been read";
+    Frame = 11, "a device's frame";
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{EventId, Groups, Kind};
+    use super::{EventId, FaultEnd, Groups, Kind};
 
     #[test]
     fn names_and_numbers_lead_back_to_their_kind() {
@@ -255,6 +312,10 @@ mod tests {
             assert_eq!(Kind::from_text(kind.text()), Some(kind), "{kind:?}");
         }
         assert_eq!(Kind::from_number(0), None, "0 is an empty slot");
+        for &end in FaultEnd::ALL {
+            assert_eq!(FaultEnd::from_number(end as u64), Some(end));
+        }
+        assert_eq!(FaultEnd::from_number(99), None);
     }
 
     #[test]

@@ -17,5 +17,5 @@
 pub mod event;
 pub mod ring;
 
-pub use event::{Event, EventId, Groups, Kind};
+pub use event::{Event, EventId, FaultEnd, Groups, Kind};
 pub use ring::{Ring, Slot};

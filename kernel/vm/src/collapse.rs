@@ -48,6 +48,8 @@ use crate::shadow::{add_shadow, remove_shadow, sole_shadow};
 use atomics::cell::SharedCell;
 use atomics::{AtomicBool, Ordering};
 use machine::MayFault;
+use machine::tracing::emit;
+use trace::{EventId, Kind as EventKind};
 
 /// How many places are looked at before the locks are let go of once, for others to get through.
 const BATCH: u32 = 128;
@@ -89,6 +91,7 @@ fn step(upper: &ObjectRef, list: &mut CollapseList, may_fault: &mut MayFault) ->
         if !is_shadowed(upper, &above, &lower) {
             return false;
         }
+        emit(EventKind::Bypass, lower.number(), EventId::NONE);
         bypass(upper, &mut above, &mut below, may_fault);
         Vm::current().census.bypasses.add(1);
         if let Some(sole) = sole_shadow(&below) {
@@ -101,7 +104,10 @@ fn step(upper: &ObjectRef, list: &mut CollapseList, may_fault: &mut MayFault) ->
     drop(below);
     drop(above);
     let merged = merge(upper, &lower, may_fault);
-    Vm::current().census.collapses.add(u64::from(merged) as i64);
+    if merged {
+        emit(EventKind::Collapse, lower.number(), EventId::NONE);
+        Vm::current().census.collapses.add(1);
+    }
     merged
 }
 

@@ -13,6 +13,8 @@ use crate::object::{Kind, Locked, ObjectRef};
 use crate::page::Exclusive;
 use crate::store::{self, CLUSTER, Cluster, File, Store, StoreError, TransferBox};
 use machine::MayFault;
+use machine::tracing::emit;
+use trace::{EventId, Kind as EventKind};
 
 /// Where a page is to be had.
 #[derive(Clone, Copy)]
@@ -88,16 +90,23 @@ impl PageIn {
         Ok(PageIn { room, cluster, store, first })
     }
 
-    /// Asks the device, and waits for the page. No lock is held.
-    pub(crate) fn read(self, may_fault: &mut MayFault) -> Result<Exclusive, Outcome> {
-        let count = self.cluster.len();
+    /// Asks the device, and waits for the page. No lock is held. `cause` is the event behind it; returns the one that
+    /// it ended with, too.
+    pub(crate) fn read(
+        self,
+        cause: EventId,
+        may_fault: &mut MayFault,
+    ) -> (Result<Exclusive, Outcome>, EventId) {
+        let PageIn { room, cluster, store, first } = self;
+        let count = cluster.len();
         Vm::current().census.page_ins.add(count as i64);
-        store::read(self.room, self.store, self.first, self.cluster, may_fault).map_err(|error| {
-            match error {
-                StoreError::Device if count > 1 => Outcome::NeedsToBeAlone,
-                error => Outcome::Failed(error.into()),
-            }
-        })
+        let event = emit(EventKind::PageIn, first, cause);
+        let (read, event) = store::read(room, store, first, cluster, event, may_fault);
+        let read = read.map_err(|error| match error {
+            StoreError::Device if count > 1 => Outcome::NeedsToBeAlone,
+            error => Outcome::Failed(error.into()),
+        });
+        (read, event)
     }
 }
 

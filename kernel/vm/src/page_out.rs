@@ -21,6 +21,8 @@ use atomics::{AtomicU8, Ordering};
 use core::ptr::NonNull;
 use dispatch::WaitChannel;
 use machine::MayFault;
+use machine::tracing::emit;
+use trace::{EventId, Kind as EventKind};
 
 /// The device has the pages.
 const UNDER_WAY: u8 = 0;
@@ -114,8 +116,10 @@ pub(crate) fn launder(may_fault: &mut MayFault) -> Laundered {
         *frame = page.page().address();
     }
     let answer = vm.page_out.answer();
+    let event = emit(EventKind::PageOut, u64::from(run.start), EventId::NONE);
     store.submit(Direction::Write, u64::from(run.start), &frames[..written], answer, may_fault);
     let is_written = vm.page_out.wait(may_fault);
+    emit(EventKind::PageOutDone, if is_written { written as u64 } else { 0 }, event);
     for (page, slot) in pages.into_iter().flatten().zip(run) {
         let slot = Slot(slot);
         if is_written {

@@ -12,6 +12,7 @@ use crate::page::{Exclusive, PAGE_SHIFT, PAGE_SIZE};
 use crate::page_in::{self, PageIn};
 use dispatch::Woken;
 use machine::MayFault;
+use trace::EventId;
 
 /// How far to go for a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,5 +124,5 @@ fn attempt(
     let ahead = reach == Reach::DeviceAndAhead;
     let page_in = PageIn::prepare(&here, place, content, source, ahead)?;
     drop(here);
-    page_in.read(may_fault)
+    page_in.read(EventId::NONE, may_fault).0
 }

@@ -19,9 +19,12 @@ use crate::page::{Exclusive, PAGE_SIZE, Page};
 use crate::page_queue::Queue;
 use atomics::{AtomicU8, Ordering};
 use core::ptr::NonNull;
+use core::sync::atomic::AtomicU64;
 use dispatch::Woken;
 use machine::MayFault;
+use machine::tracing::emit;
 use memory::{OutOfMemory, SlabBox};
+use trace::{EventId, Kind as EventKind};
 
 /// Most pages of one transfer.
 pub const CLUSTER: usize = 16;
@@ -149,6 +152,9 @@ pub(crate) struct Transfer {
     pages: [Option<&'static Page>; CLUSTER],
     /// The file, if it is one's, for what lies behind its end.
     file: Option<&'static File>,
+    /// The event that it began with, then the one that it ended with. Core's atomics in every flavour: what is traced
+    /// has no say in what happens.
+    event: AtomicU64,
 }
 
 /// Pages that are to be read, the wanted one first.
@@ -192,19 +198,22 @@ impl TransferBox {
             object: object.clone(),
             pages,
             file,
+            event: AtomicU64::new(0),
         };
         Vm::current().transfers.allocate_with(transfer).map(TransferBox)
     }
 }
 
-/// Reads pages, and waits until the wanted one is there.
+/// Reads pages, and waits until the wanted one is there. `event` is what the transfer begins with in the trace; returns
+/// what it ends with, too.
 pub(crate) fn read(
     mut room: TransferBox,
     store: &dyn Store,
     first: u64,
     cluster: Cluster,
+    event: EventId,
     may_fault: &mut MayFault,
-) -> Result<Exclusive, StoreError> {
+) -> (Result<Exclusive, StoreError>, EventId) {
     let mut frames = [0; CLUSTER];
     let count = cluster.len();
     let places = room.0.pages.iter_mut().zip(&mut frames);
@@ -212,7 +221,8 @@ pub(crate) fn read(
         *frame = page.page().address();
         *place = Some(page.hand_over());
     }
-    let Some(wanted) = room.0.pages[0] else { return Err(StoreError::Device) };
+    let Some(wanted) = room.0.pages[0] else { return (Err(StoreError::Device), event) };
+    room.0.event.store(event.to_bits(), Ordering::Relaxed);
     room.0.object.begin_paging();
     let transfer = room.0.into_raw();
     let answer = Answer::new(transfer.cast());
@@ -225,9 +235,9 @@ fn wait(
     transfer: NonNull<Transfer>,
     wanted: &'static Page,
     may_fault: &mut MayFault,
-) -> Result<Exclusive, StoreError> {
+) -> (Result<Exclusive, StoreError>, EventId) {
     // SAFETY: the transfer stays until both sides have had it, and this one has not.
-    let state = &unsafe { transfer.as_ref() }.state;
+    let Transfer { state, event, .. } = unsafe { transfer.as_ref() };
     let channel = Vm::current().busy.of(wanted.busy());
     let is_waited_for = || state.load(Ordering::Acquire) == WAITED_FOR;
     while is_waited_for() {
@@ -236,15 +246,16 @@ fn wait(
         if woken == Woken::BySignal
             && state.compare_exchange(WAITED_FOR, ABANDONED, success, failure).is_ok()
         {
-            return Err(StoreError::Interrupted);
+            return (Err(StoreError::Interrupted), EventId::NONE);
         }
     }
     let is_read = state.load(Ordering::Acquire) == READ;
+    let event = EventId::from_bits(event.load(Ordering::Relaxed));
     // SAFETY: the other side has had it: it said how it went, and does not look at it after that.
     drop(unsafe { SlabBox::from_raw(transfer) });
     // Handed over by the transfer with its state.
     let page = Exclusive::take_over(wanted);
-    if is_read { Ok(page) } else { Err(StoreError::Device) }
+    (if is_read { Ok(page) } else { Err(StoreError::Device) }, event)
 }
 
 /// A transfer is over.
@@ -270,6 +281,10 @@ fn done(transfer: NonNull<Transfer>, result: Result<(), DeviceError>) {
         // The others are let go of here.
     }
     this.object.end_paging();
+    let pages = if is_read { this.pages.iter().flatten().count() as u64 } else { 0 };
+    let began = EventId::from_bits(this.event.load(Ordering::Relaxed));
+    let ended = emit(EventKind::PageInDone, pages, began);
+    this.event.store(ended.to_bits(), Ordering::Relaxed);
     let Some(wanted) = wanted.map(Exclusive::hand_over) else { return };
     let end = if is_read { READ } else { FAILED };
     let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);

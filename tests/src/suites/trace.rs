@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use abi::ending::Ending;
 use boot::report_log::ReportLog;
-use boot::trace_log::{Event, Kind, Phase, Trace, missing};
+use boot::trace_log::{Event, FaultEnd, Kind, Phase, Trace, missing};
 
 use crate::scenario::{Scenario, Want};
 
@@ -47,6 +47,11 @@ pub fn scenarios() -> Vec<Scenario> {
         checked("off-line", "processors-go-off-and-on-line", "bind", DISPATCH_CPUS)
             .wants(Want::Report(processors_go_and_come)),
         traced("calls", &["hello"], "call,program").cpus(1).wants(Want::Report(calls_are_in_order)),
+        traced("faults", &["maps", "chain"], "memory")
+            .counted()
+            .wants(Want::Report(faults_are_helped)),
+        checked("shoot-downs", "shoot-downs-cross", "memory", CPUS)
+            .wants(Want::Report(shoot_downs_are_answered)),
     ]
 }
 
@@ -243,6 +248,97 @@ fn calls_are_in_order(report: &ReportLog) -> Result<(), String> {
     }
 }
 
+/// Each attempt to help a fault ends, and says how; what a fault waits for ends too, and is what it goes on after. The
+/// demonstration of chains has most kinds of faults, and in the end its chains are taken apart.
+fn faults_are_helped(report: &ReportLog) -> Result<(), String> {
+    let trace = read(report, 1)?;
+    if trace.lanes().any(|(_, lane)| missing(lane) > 0) {
+        return Err("the first events are missing".to_owned());
+    }
+    let mut outcomes = BTreeMap::<u64, u32>::new();
+    let (mut open, mut done) = (0, 0);
+    for event in trace.events() {
+        let cause = trace.find(event.cause);
+        let is_caused_by = |kind| cause.is_some_and(|cause| cause.kind == kind);
+        let waits = |cause: &Event| {
+            cause.kind == Kind::FaultEnd && cause.argument == FaultEnd::WaitsForDevice as u64
+        };
+        let fits = match event.kind {
+            Kind::FaultBegin => {
+                open += 1;
+                // It goes on after a page-in, or after an attempt that did not wait for one.
+                cause.is_none_or(|cause| {
+                    let went_on = cause.kind == Kind::FaultEnd && !waits(cause);
+                    went_on || cause.kind == Kind::PageInDone
+                })
+            }
+            Kind::FaultEnd => {
+                open -= 1;
+                *outcomes.entry(event.argument).or_default() += 1;
+                is_caused_by(Kind::FaultBegin)
+            }
+            Kind::PageIn => cause.is_some_and(waits),
+            Kind::PageInDone => {
+                done += 1;
+                is_caused_by(Kind::PageIn) && event.argument > 0
+            }
+            Kind::Collapse | Kind::Bypass => cause.is_none(),
+            _ => false,
+        };
+        if !fits || !(0..=1).contains(&open) {
+            return Err(format!("this does not fit: {event:?}, caused by {cause:?}"));
+        }
+    }
+    let of = |end: FaultEnd| outcomes.get(&(end as u64)).copied().unwrap_or(0);
+    let wanted = [FaultEnd::Zeros, FaultEnd::Copied, FaultEnd::Read, FaultEnd::File];
+    if let Some(never) = wanted.into_iter().find(|end| of(*end) == 0) {
+        return Err(format!("no fault came to this: {}; there are {outcomes:?}", never.text()));
+    }
+    let collapses = trace.events().filter(|event| event.kind == Kind::Collapse).count();
+    if open != 0
+        || done != of(FaultEnd::WaitsForDevice)
+        || of(FaultEnd::Failed) != 0
+        || collapses < 2
+    {
+        return Err(format!(
+            "{open} attempts did not end; {done} pages were read; {collapses} collapses; {outcomes:?}"
+        ));
+    }
+    Ok(())
+}
+
+/// Who asks others to forget waits until each of them has: their answers lie between the request's beginning and end.
+fn shoot_downs_are_answered(report: &ReportLog) -> Result<(), String> {
+    let trace = read(report, CPUS)?;
+    // From here on no processor's events are lost.
+    let begin = trace.lanes().filter_map(|(_, lane)| lane.first()).map(|event| event.stamp).max();
+    let begin = begin.ok_or("nothing was traced")?;
+    let of = |kind| trace.events().filter(move |event| event.kind == kind && event.stamp >= begin);
+    let mut whole = 0;
+    for end in of(Kind::ShootDownEnd) {
+        let Some(asked) = trace.find(end.cause) else { continue };
+        if asked.kind != Kind::ShootDownBegin || asked.stamp < begin {
+            continue;
+        }
+        let answers = of(Kind::ShootDownDone).filter(|done| done.cause == asked.id);
+        let mut answered = 0;
+        for done in answers {
+            let bit = 1 << done.id.processor();
+            let is_in_time = (asked.stamp..=end.stamp).contains(&done.stamp);
+            let by = u64::from(asked.id.processor());
+            if asked.argument & bit == 0 || !is_in_time || done.argument != by {
+                return Err(format!(
+                    "{done:?} does not answer {asked:?}, which ended with {end:?}"
+                ));
+            }
+            answered |= bit;
+        }
+        // From a processor that has left the address space meanwhile the request was taken back.
+        whole += u32::from(answered == asked.argument);
+    }
+    if whole < 5 { Err(format!("{whole} requests were answered by all")) } else { Ok(()) }
+}
+
 /// The trace, in which no number may be missing between two others, and time passes.
 fn read(report: &ReportLog, processors: u32) -> Result<Trace, String> {
     let trace = Trace::read(report, processors).map_err(|error| format!("{error:#}"))?;
@@ -260,8 +356,9 @@ fn read(report: &ReportLog, processors: u32) -> Result<Trace, String> {
 #[cfg(test)]
 mod tests {
     use super::{
-        calls_are_in_order, pokes_have_causes, preemptions_make_way, processors_go_and_come,
-        wake_ups_are_causes, who_moves_was_elsewhere,
+        calls_are_in_order, faults_are_helped, pokes_have_causes, preemptions_make_way,
+        processors_go_and_come, shoot_downs_are_answered, wake_ups_are_causes,
+        who_moves_was_elsewhere,
     };
     use boot::report_log::ReportLog;
 
@@ -365,6 +462,76 @@ mod tests {
         ] {
             assert!(judge(word, other).is_err(), "{other} for {word}");
         }
+    }
+
+    #[test]
+    fn faults_that_are_not_helped_are_noticed() {
+        let good = [
+            "fault 4096 0 0",
+            "fault-end 4 0 1",
+            "page-in 7 0 2",
+            "page-in-done 2 0 3",
+            "fault 4096 0 4",
+            "fault-end 10 0 5",
+            "fault 8192 0 0",
+            "fault-end 1 0 7",
+            "fault 8192 0 8",
+            "fault-end 7 0 9",
+            "fault 8192 0 0",
+            "fault-end 8 0 11",
+            "fault 8192 0 0",
+            "fault-end 9 0 13",
+            "fault 8192 0 0",
+            "fault-end 6 0 15",
+            "collapse 3 0 0",
+            "collapse 4 0 0",
+        ];
+        let judge = |events: &[&str]| {
+            let events: Vec<_> = events.iter().map(|what| (0, *what)).collect();
+            faults_are_helped(&report(&events))
+        };
+        assert_eq!(judge(&good), Ok(()));
+        for (place, wrong) in [
+            (1, "fault-end 4 0 0"),
+            (2, "page-in 7 0 0"),
+            (3, "page-in-done 0 0 3"),
+            (4, "fault 4096 0 2"),
+            (5, "fault-end 8 0 5"),
+            (7, "fault-end 0 0 7"),
+            (9, "collapse 1 0 0"),
+            (17, "idle 0 0 0"),
+            (17, "fault 4096 0 0"),
+        ] {
+            let mut events = good;
+            events[place] = wrong;
+            assert!(judge(&events).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn shoot_downs_without_answers_are_noticed() {
+        // Processor 0 asks 1 and 2.
+        let round = |round: usize, answer: &str| {
+            let (begin, end) = (2 * round + 2, 2 * round + 2);
+            [
+                (0, "shoot-down 6 0 0".to_owned()),
+                (1, format!("{answer} {begin}")),
+                (2, format!("shoot-down-done 0 0 {begin}")),
+                (0, format!("shoot-down-end 0 0 {end}")),
+            ]
+        };
+        let judge = |rounds: usize, answer: &str| {
+            let first = (0..4).map(|processor| (processor, "fault 0 0 0".to_owned()));
+            let rounds = (0..rounds).flat_map(|number| round(number, answer));
+            let events: Vec<_> = first.chain(rounds).collect();
+            let events: Vec<_> =
+                events.iter().map(|(processor, what)| (*processor, &what[..])).collect();
+            shoot_downs_are_answered(&report(&events))
+        };
+        assert_eq!(judge(5, "shoot-down-done 0 0"), Ok(()));
+        assert!(judge(4, "shoot-down-done 0 0").is_err());
+        assert!(judge(5, "shoot-down-done 3 0").is_err());
+        assert!(judge(5, "fault 3 0").is_err());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use core::ops::ControlFlow;
 use machine::MayFault;
 use machine::pmap::{Pmap, Rights, Translation};
 use memory::{FrameNumber, OutOfMemory};
+use trace::FaultEnd;
 
 impl Fault<'_> {
     /// Enters a valid page, which the caller has busy, with the map's lock held.
@@ -50,6 +51,7 @@ impl Fault<'_> {
         let frame = FrameNumber::new(first.number() + target.place).address();
         // What was there can only be the same: a device's frames never change.
         place.exchange(Some(Translation::new(frame, target.rights)));
+        self.how.set(FaultEnd::Frame);
         Outcome::Done
     }
 }

@@ -50,11 +50,14 @@ use crate::page::{Exclusive, Held, PAGE_SIZE, Page};
 use crate::schedule::{Point, point};
 use crate::space::Space;
 use crate::store::StoreError;
+use core::cell::Cell;
 use core::fmt;
 use dispatch::{RwReadGuard, Woken};
 use machine::MayFault;
 use machine::pmap::Rights;
+use machine::tracing::{emit, is_on};
 use memory::OutOfMemory;
+use trace::{EventId, FaultEnd, Groups, Kind as EventKind};
 use walk::Walk;
 
 pub(crate) use enter::remove;
@@ -137,6 +140,10 @@ struct Fault<'a> {
     claim: bool,
     /// Nothing is to be read along with the page.
     alone: bool,
+    /// The event that the attempt under way began with, if it was noted, or the one that was noted last.
+    event: Cell<EventId>,
+    /// How the page was got; for the trace.
+    how: Cell<FaultEnd>,
 }
 
 /// Makes an address accessible for `access`, or says why that cannot be. Sleeps where it has to; the caller holds
@@ -149,9 +156,13 @@ pub fn fault(
 ) -> Result<(), FaultError> {
     let writes = access.contains(Rights::WRITE);
     let address = address & !(PAGE_SIZE - 1);
-    let mut fault = Fault { space, address, access, claim: writes, alone: false };
+    let (event, how) = (Cell::default(), Cell::new(FaultEnd::Resident));
+    let mut fault = Fault { space, address, access, claim: writes, alone: false, event, how };
     loop {
-        let woken = match fault.attempt(may_fault) {
+        fault.note_begin();
+        let outcome = fault.attempt(may_fault);
+        fault.note_end(|| fault.came_to(&outcome));
+        let woken = match outcome {
             Outcome::Done => return Ok(()),
             Outcome::Again => Woken::ByEvent,
             Outcome::Busy(page) => page.busy().wait_interruptible(may_fault),
@@ -189,6 +200,45 @@ struct Target<'e> {
 }
 
 impl Fault<'_> {
+    /// An attempt begins, or goes on after it has slept. What was noted last is the cause: the end of the attempt
+    /// before, or of the sleep.
+    #[inline]
+    fn note_begin(&self) {
+        #[cold]
+        fn note(event: &Cell<EventId>, address: u64) {
+            event.set(emit(EventKind::FaultBegin, address, event.get()));
+        }
+        if is_on(Groups::MEMORY) {
+            note(&self.event, self.address);
+        }
+    }
+
+    /// It is over, or sleeps; `how` is asked only if the beginning was noted.
+    #[inline]
+    fn note_end(&self, how: impl FnOnce() -> FaultEnd) {
+        #[cold]
+        fn note(event: &Cell<EventId>, how: FaultEnd) {
+            event.set(emit(EventKind::FaultEnd, how as u64, event.get()));
+        }
+        if !self.event.get().is_none() {
+            note(&self.event, how());
+        }
+    }
+
+    /// What an attempt came to, as the trace says it.
+    fn came_to(&self, outcome: &Outcome) -> FaultEnd {
+        match outcome {
+            Outcome::Done => self.how.get(),
+            Outcome::Again
+            | Outcome::NeedsObject
+            | Outcome::NeedsClaim
+            | Outcome::NeedsToBeAlone => FaultEnd::Again,
+            Outcome::Busy(_) => FaultEnd::WaitsForPage,
+            Outcome::OutOfMemory => FaultEnd::WaitsForMemory,
+            Outcome::Failed(_) => FaultEnd::Failed,
+        }
+    }
+
     fn writes(&self) -> bool {
         self.access.contains(Rights::WRITE)
     }
@@ -220,9 +270,11 @@ impl Fault<'_> {
             Ok(target) => target,
             Err(outcome) => return outcome,
         };
-        if let Kind::Device(first) = target.object.kind() {
-            return self.enter_device(first, &target);
-        }
+        self.how.set(match target.object.kind() {
+            Kind::Device(first) => return self.enter_device(first, &target),
+            Kind::File(_) => FaultEnd::File,
+            Kind::Anonymous => FaultEnd::Resident,
+        });
         point(Point::FaultLooks, may_fault);
         match self.at_once(&target, may_fault) {
             Some(outcome) => outcome,
@@ -259,6 +311,7 @@ impl Fault<'_> {
         drop(shape);
         bulk_copy::clear(&page);
         page.set_valid();
+        self.how.set(FaultEnd::Zeros);
         Some(self.enter(&Held::Exclusive(page), target.rights, target.wired, may_fault))
     }
 

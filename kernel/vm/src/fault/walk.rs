@@ -18,6 +18,7 @@ use crate::schedule::{Point, point};
 use dispatch::RwReadGuard;
 use machine::MayFault;
 use machine::pmap::Rights;
+use trace::FaultEnd;
 
 /// A walk. See the module.
 pub(super) struct Walk<'f, 's> {
@@ -56,6 +57,7 @@ impl<'f, 's> Walk<'f, 's> {
         let (first, version) = (object.clone(), map.version());
         let map = Some(map);
         let claimed = None;
+        fault.how.set(FaultEnd::Below);
         Ok(Walk { fault, map, version, first, first_place, rights, reads_ahead, wired, claimed })
     }
 
@@ -84,7 +86,11 @@ impl<'f, 's> Walk<'f, 's> {
                 if page.is_valid() {
                     drop(here);
                     Vm::current().census.note_walk(depth);
-                    return Ok(if depth == 0 { Found::Own(page) } else { Found::Below(page) });
+                    if depth == 0 {
+                        self.fault.how.set(FaultEnd::Resident);
+                        return Ok(Found::Own(page));
+                    }
+                    return Ok(Found::Below(page));
                 }
                 // What a transfer that failed left behind.
                 content = content.with_page(None);
@@ -117,6 +123,7 @@ impl<'f, 's> Walk<'f, 's> {
     }
 
     /// Reads the page in. The object's lock and the map's are let go of meanwhile.
+    #[cold]
     fn bring_in(
         &mut self,
         here: Locked,
@@ -128,7 +135,13 @@ impl<'f, 's> Walk<'f, 's> {
         let page_in = PageIn::prepare(&here, place, content, source, self.reads_ahead)?;
         drop(here);
         self.map = None;
-        page_in.read(may_fault)
+        let fault = self.fault;
+        fault.how.set(FaultEnd::Read);
+        fault.note_end(|| FaultEnd::WaitsForDevice);
+        let (read, event) = page_in.read(fault.event.get(), may_fault);
+        fault.event.set(event);
+        fault.note_begin();
+        read
     }
 
     /// The second half of F2, and F3 to F5.
@@ -144,6 +157,7 @@ impl<'f, 's> Walk<'f, 's> {
                 let Some(page) = self.claimed.take() else { return Outcome::Again };
                 bulk_copy::clear(&page);
                 page.set_valid();
+                self.fault.how.set(FaultEnd::Zeros);
                 self.fault.enter(&Held::Exclusive(page), self.rights, self.wired, may_fault)
             }
             Found::Below(page) if self.fault.writes() => self.copy(page, may_fault),
@@ -193,6 +207,7 @@ impl<'f, 's> Walk<'f, 's> {
         copy.set_valid();
         copy.note_dirty();
         let held = Held::Exclusive(copy);
+        self.fault.how.set(FaultEnd::Copied);
         let outcome = self.fault.enter(&held, self.rights, self.wired, may_fault);
         if let Some(source) = &source
             && !matches!(outcome, Outcome::Done)
