@@ -142,11 +142,40 @@ const READ: u8 = 2;
 /// It is not coming.
 const FAILED: u8 = 3;
 
+/// Which of the two sides of a transfer has had it: who waits, and who answers. The other one frees it.
+pub(crate) struct Ending(AtomicU8);
+
+impl Ending {
+    fn new() -> Ending {
+        Ending(AtomicU8::new(WAITED_FOR))
+    }
+
+    fn is_waited_for(&self) -> bool {
+        self.0.load(Ordering::Acquire) == WAITED_FOR
+    }
+
+    /// Who waits does so no longer. If true, the other side frees it; if not, it has ended already.
+    fn abandon(&self) -> bool {
+        self.0.compare_exchange(WAITED_FOR, ABANDONED, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// It is over. If true, who waits has it now, and may have freed it; if not, nobody waits, and the caller frees it.
+    fn end(&self, is_read: bool) -> bool {
+        let end = if is_read { READ } else { FAILED };
+        self.0.compare_exchange(WAITED_FOR, end, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Whether it has ended well.
+    fn is_read(&self) -> bool {
+        self.0.load(Ordering::Acquire) == READ
+    }
+}
+
 /// Pages on their way from a store, consecutive places of one object. See the module.
 #[repr(C)]
 pub(crate) struct Transfer {
     head: Head,
-    state: AtomicU8,
+    ending: Ending,
     object: ObjectRef,
     /// The wanted page is the first.
     pages: [Option<&'static Page>; CLUSTER],
@@ -194,7 +223,7 @@ impl TransferBox {
         let pages = [None; CLUSTER];
         let transfer = || Transfer {
             head: Head::new(|transfer, result| done(transfer.cast(), result)),
-            state: AtomicU8::new(WAITED_FOR),
+            ending: Ending::new(),
             object: object.clone(),
             pages,
             file,
@@ -237,19 +266,15 @@ fn wait(
     may_fault: &mut MayFault,
 ) -> (Result<Exclusive, StoreError>, EventId) {
     // SAFETY: the transfer stays until both sides have had it, and this one has not.
-    let Transfer { state, event, .. } = unsafe { transfer.as_ref() };
+    let Transfer { ending, event, .. } = unsafe { transfer.as_ref() };
     let channel = Vm::current().busy.of(wanted.busy());
-    let is_waited_for = || state.load(Ordering::Acquire) == WAITED_FOR;
-    while is_waited_for() {
-        let woken = channel.sleep_while_interruptible(is_waited_for, may_fault);
-        let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
-        if woken == Woken::BySignal
-            && state.compare_exchange(WAITED_FOR, ABANDONED, success, failure).is_ok()
-        {
+    while ending.is_waited_for() {
+        let woken = channel.sleep_while_interruptible(|| ending.is_waited_for(), may_fault);
+        if woken == Woken::BySignal && ending.abandon() {
             return (Err(StoreError::Interrupted), EventId::NONE);
         }
     }
-    let is_read = state.load(Ordering::Acquire) == READ;
+    let is_read = ending.is_read();
     let event = EventId::from_bits(event.load(Ordering::Relaxed));
     // SAFETY: the other side has had it: it said how it went, and does not look at it after that.
     drop(unsafe { SlabBox::from_raw(transfer) });
@@ -286,18 +311,13 @@ fn done(transfer: NonNull<Transfer>, result: Result<(), DeviceError>) {
     let ended = emit(EventKind::PageInDone, pages, began);
     this.event.store(ended.to_bits(), Ordering::Relaxed);
     let Some(wanted) = wanted.map(Exclusive::hand_over) else { return };
-    let end = if is_read { READ } else { FAILED };
-    let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
-    match this.state.compare_exchange(WAITED_FOR, end, success, failure) {
-        Ok(_) => {
-            // The waiter may have freed the transfer by now; the channel stays.
-            Vm::current().busy.of(wanted.busy()).wake_all();
-        }
-        Err(_) => {
-            // SAFETY: the waiter has abandoned it.
-            drop(unsafe { SlabBox::from_raw(transfer) });
-            drop(Exclusive::take_over(wanted));
-        }
+    if this.ending.end(is_read) {
+        // The waiter may have freed the transfer by now; the channel stays.
+        Vm::current().busy.of(wanted.busy()).wake_all();
+    } else {
+        // SAFETY: the waiter has abandoned it.
+        drop(unsafe { SlabBox::from_raw(transfer) });
+        drop(Exclusive::take_over(wanted));
     }
 }
 
@@ -310,3 +330,7 @@ fn clear_behind(file: &File, page: &Exclusive) {
         unsafe { machine::content::clear_from(page.page().address(), rest) };
     }
 }
+
+#[cfg(test)]
+#[path = "tests/store.rs"]
+mod tests;
