@@ -38,7 +38,7 @@ pub enum Damage {
     RandomArchive,
     /// It ends in the middle of the first program.
     TruncatedArchive,
-    /// A bit of the header of the first program is wrong.
+    /// A bit of the name of the first program is wrong.
     DamagedArchive,
 }
 
@@ -96,7 +96,7 @@ impl Damage {
             }
             Damage::DamagedArchive => {
                 let mut archive = image::archive(&entries)?;
-                archive[PAGE - BLOCK + 130] ^= 1;
+                archive[PAGE - BLOCK] ^= 1;
                 return Ok(archive);
             }
             Damage::TruncatedTar => {
