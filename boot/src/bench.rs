@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::bench_table::{self, BYTES, INSTRUCTIONS};
 use crate::command_line::CommandLine;
+use crate::image::Image;
 use crate::outcome::Conclusion;
 use crate::qemu::{Machine, Pace};
 use crate::report_log::ReportLog;
@@ -42,7 +43,7 @@ pub struct Measured {
 const KERNEL_GROUPS: [(&str, u32); 2] = [("disp", 1), ("smp", 2)];
 
 /// Boots what measures, all of it or one group: one machine after the other.
-pub fn measure(build: &Build, image: &Path, group: Option<&str>) -> Result<Vec<Run>> {
+pub fn measure(build: &Build, image: &Image, group: Option<&str>) -> Result<Vec<Run>> {
     let boot = |cpus, kernel: Option<&str>, program: &[&str]| {
         let machine = Machine { cpus, pace: Pace::Counted, ..Machine::default() };
         let options = kernel.map(|group| format!("bench={group}"));
@@ -65,14 +66,14 @@ pub fn measure(build: &Build, image: &Path, group: Option<&str>) -> Result<Vec<R
 }
 
 /// Boots `hello` on four processors at full speed; the answer is how long it took.
-pub fn wall(build: &Build, image: &Path) -> Result<Duration> {
+pub fn wall(build: &Build, image: &Image) -> Result<Duration> {
     let run = boot(build, image, Machine::default(), Vec::new(), vec!["hello".to_owned()])?;
     Ok(run.wall)
 }
 
 fn boot(
     build: &Build,
-    image: &Path,
+    image: &Image,
     machine: Machine,
     options: Vec<String>,
     program: Vec<String>,

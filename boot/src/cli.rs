@@ -31,10 +31,10 @@ pub(crate) enum Commands {
     Trace(TraceOptions),
     /// Boot, run a demonstration of the program `maps`, and draw what memory is made of.
     Maps(MapsOptions),
-    /// Build the image only.
+    /// Build the image only: the ramdisk with the kernel, and the disk with the programs.
     Image {
-        /// Where to put it.
-        #[arg(long, value_name = "FILE")]
+        /// The folder to put them in.
+        #[arg(long, value_name = "FOLDER")]
         output: Option<PathBuf>,
         /// Which build.
         #[arg(long, value_enum, default_value = "release")]

@@ -273,14 +273,11 @@ fn demonstrate(name: &str) -> Result<Vec<(String, String)>> {
 fn make_image(output: Option<PathBuf>, profile: Profile) -> Result<u8> {
     doctor::ensure_ready()?;
     let build = workspace::build(profile)?;
-    let path = match output {
-        Some(path) => {
-            workspace::write_whole(&path, &image::pack(&image::entries(&build)?)?)?;
-            path
-        }
-        None => image::make(&build)?,
-    };
-    println!("{}", path.display());
+    let folder = output.unwrap_or_else(|| workspace::output_folder().join(build.profile.name()));
+    let image = image::make(&build, &folder)?;
+    for path in image.ramdisk.iter().chain(&image.archive) {
+        println!("{}", path.display());
+    }
     Ok(0)
 }
 

@@ -45,7 +45,7 @@ pub(crate) struct Disk<'a> {
 }
 
 impl Disk<'_> {
-    /// With the programs, in the form in which the ramdisk has them.
+    /// With the programs.
     pub(crate) fn archive(path: &Path) -> Disk<'_> {
         Disk { name: "archive", slot: 2, path, writable: false }
     }

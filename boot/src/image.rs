@@ -1,4 +1,5 @@
-//! The image: one tar archive with the kernel and the programs, which QEMU passes as the ramdisk.
+//! The image: two tar archives. One holds the kernel, and QEMU passes it as the ramdisk; the other holds the programs, and
+//! is a disk.
 //!
 //! ELF files lose their DWARF on the way, because loading costs time and memory, but keep their
 //! symbol tables, because the kernel names the functions in its own backtraces. What is loaded into
@@ -7,7 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use abi::boot::{FILLING_FILE, KERNEL_FILE, PROGRAM_FOLDER};
+use abi::boot::{self, CHECKSUM_FILE, FILLING_FILE, KERNEL_FILE, PROGRAM_FOLDER};
 use anyhow::{Context, Result};
 use object::build::elf::Builder;
 use object::elf::SHF_ALLOC;
@@ -24,11 +25,20 @@ pub struct Entry {
     pub content: Vec<u8>,
 }
 
+/// What a machine boots from, as files. In a test one of them may be missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Image {
+    /// With the kernel; QEMU passes it as the ramdisk.
+    pub ramdisk: Option<PathBuf>,
+    /// With the programs; a disk.
+    pub archive: Option<PathBuf>,
+}
+
 /// Everything that a boot needs: gets what is missing, builds, and packs.
-pub fn prepare(profile: Profile) -> Result<(Build, PathBuf)> {
+pub fn prepare(profile: Profile) -> Result<(Build, Image)> {
     doctor::ensure_ready()?;
     let build = workspace::build(profile)?;
-    let image = make(&build)?;
+    let image = make(&build, &workspace::output_folder().join(build.profile.name()))?;
     Ok((build, image))
 }
 
@@ -46,15 +56,42 @@ pub fn entries(build: &Build) -> Result<Vec<Entry>> {
     Ok(all)
 }
 
-/// The archive is a disk too, which is read in pages: it is filled up with zeros to a whole one.
+/// The ramdisk: what the loader needs, which is the kernel.
+pub fn ramdisk(entries: &[Entry]) -> Result<Vec<u8>> {
+    Ok(pack(entries.iter().filter(|entry| !is_program(entry)))?.bytes)
+}
+
+/// The archive: the programs, and a checksum behind them.
+pub fn archive(entries: &[Entry]) -> Result<Vec<u8>> {
+    let number = |sum: u64| format!("{sum:016x}").into_bytes();
+    let checksum = Entry { name: CHECKSUM_FILE.to_owned(), content: number(0) };
+    let programs = entries.iter().filter(|entry| is_program(entry));
+    let Packed { mut bytes, last } = pack(programs.chain([&checksum]))?;
+    let sum = number(boot::checksum(boot::CHECKSUM_START, &bytes[..last]));
+    bytes[last..last + sum.len()].copy_from_slice(&sum);
+    Ok(bytes)
+}
+
+fn is_program(entry: &Entry) -> bool {
+    entry.name.starts_with(PROGRAM_FOLDER)
+}
+
+/// Disks are read in pages: an archive is filled up with zeros to a whole one.
 const PAGE: usize = 4096;
 
 /// What a header takes, and a multiple of what content takes.
 const BLOCK: usize = 512;
 
-/// The archive. Every content begins with a page, so that it can be mapped: in front of it is an entry of zeros
-/// that fills the page before, together with the two headers.
-pub fn pack(entries: &[Entry]) -> Result<Vec<u8>> {
+/// A tar archive.
+struct Packed {
+    bytes: Vec<u8>,
+    /// Where the content of the last entry begins.
+    last: usize,
+}
+
+/// Every content begins with a page, so that it can be mapped: in front of it is an entry of zeros that fills the page
+/// before, together with the two headers.
+fn pack<'a>(entries: impl Iterator<Item = &'a Entry>) -> Result<Packed> {
     let mut archive = tar::Builder::new(Vec::new());
     let mut append = |name: &str, content: &[u8]| {
         let mut header = tar::Header::new_ustar();
@@ -63,23 +100,30 @@ pub fn pack(entries: &[Entry]) -> Result<Vec<u8>> {
         header.set_mtime(0);
         archive.append_data(&mut header, name, content)
     };
-    let mut length = 0;
+    let (mut length, mut last) = (0, 0);
     for entry in entries {
-        let filling = (length + 2 * BLOCK).next_multiple_of(PAGE) - (length + 2 * BLOCK);
-        append(FILLING_FILE, &vec![0; filling])?;
+        last = (length + 2 * BLOCK).next_multiple_of(PAGE);
+        append(FILLING_FILE, &vec![0; last - (length + 2 * BLOCK)])?;
         append(&entry.name, &entry.content)?;
-        length += 2 * BLOCK + filling + entry.content.len().next_multiple_of(BLOCK);
+        length = last + entry.content.len().next_multiple_of(BLOCK);
     }
-    let mut archive = archive.into_inner()?;
-    archive.resize(archive.len().next_multiple_of(PAGE), 0);
-    Ok(archive)
+    let mut bytes = archive.into_inner()?;
+    bytes.resize(bytes.len().next_multiple_of(PAGE), 0);
+    Ok(Packed { bytes, last })
 }
 
-/// Writes the archive of a build to its usual place.
-pub fn make(build: &Build) -> Result<PathBuf> {
-    let path = workspace::output_folder().join(build.profile.name()).join("image.tar");
-    workspace::write_whole(&path, &pack(&entries(build)?)?)?;
-    Ok(path)
+/// Writes the image of a build to a folder.
+pub fn make(build: &Build, folder: &Path) -> Result<Image> {
+    let entries = entries(build)?;
+    let write = |name: &str, bytes: &[u8]| -> Result<PathBuf> {
+        let path = folder.join(name);
+        workspace::write_whole(&path, bytes)?;
+        Ok(path)
+    };
+    Ok(Image {
+        ramdisk: Some(write("kernel.tar", &ramdisk(&entries)?)?),
+        archive: Some(write("archive.tar", &archive(&entries)?)?),
+    })
 }
 
 fn stripped_file(path: &Path) -> Result<Vec<u8>> {
@@ -103,7 +147,8 @@ pub fn strip(elf: &[u8]) -> Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, pack, strip};
+    use super::{Entry, archive, ramdisk, strip};
+    use abi::boot;
     use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol};
     use std::io::Read;
 
@@ -142,23 +187,48 @@ mod tests {
         assert!(names(&before) == names(&after));
     }
 
-    #[test]
-    fn the_archive_can_be_read_back_and_is_reproducible() {
-        let entries = [
-            Entry { name: "kernel".into(), content: vec![7; 1000] },
-            Entry { name: "bin/hello".into(), content: vec![] },
-        ];
-        let packed = pack(&entries).unwrap();
-        assert_eq!(packed.len() % 4096, 0);
-        assert_eq!(&packed[257..263], b"ustar\0");
+    fn read_back(packed: &[u8]) -> Vec<Entry> {
         let mut read = Vec::new();
-        for file in tar::Archive::new(&packed[..]).entries().unwrap() {
+        for file in tar::Archive::new(packed).entries().unwrap() {
             let mut file = file.unwrap();
             let mut content = Vec::new();
+            assert!(
+                file.raw_file_position() % 4096 == 0 || file.path().unwrap().ends_with("filling")
+            );
             file.read_to_end(&mut content).unwrap();
             read.push(Entry { name: file.path().unwrap().display().to_string(), content });
         }
-        assert_eq!(read, entries);
-        assert_eq!(packed, pack(&entries).unwrap());
+        read.retain(|entry| entry.name != "filling");
+        read
+    }
+
+    #[test]
+    fn the_archives_can_be_read_back_and_are_reproducible() {
+        let entries = [
+            Entry { name: "kernel".into(), content: vec![7; 1000] },
+            Entry { name: "bin/hello".into(), content: vec![] },
+            Entry { name: "bin/fault".into(), content: vec![8; 5000] },
+        ];
+        let (kernel, programs) = (ramdisk(&entries).unwrap(), archive(&entries).unwrap());
+        for packed in [&kernel, &programs] {
+            assert_eq!(packed.len() % 4096, 0);
+            assert_eq!(&packed[257..263], b"ustar\0");
+        }
+        assert_eq!(read_back(&kernel), entries[..1]);
+        let mut read = read_back(&programs);
+        let checksum = read.pop().unwrap();
+        assert_eq!(read, entries[1..]);
+        assert_eq!(kernel, ramdisk(&entries).unwrap());
+        assert_eq!(programs, archive(&entries).unwrap());
+
+        // Any other byte makes another sum.
+        assert_eq!(checksum.name, "checksum");
+        let expected =
+            u64::from_str_radix(std::str::from_utf8(&checksum.content).unwrap(), 16).unwrap();
+        let mut before = programs[..programs.len() - 4096].to_vec();
+        assert_eq!(programs[before.len()..][..16], checksum.content[..]);
+        assert_eq!(boot::checksum(boot::CHECKSUM_START, &before), expected);
+        before[9000] ^= 1;
+        assert_ne!(boot::checksum(boot::CHECKSUM_START, &before), expected);
     }
 }

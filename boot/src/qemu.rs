@@ -14,6 +14,7 @@ use abi::ending::{DEBUG_EXIT_PORT, REPORT_PORT};
 use anyhow::{Context, Result, ensure};
 
 use crate::disks::{Disk, Swap};
+use crate::image::Image;
 
 /// Most processors that the system knows how to start.
 pub const PROCESSORS_MAX: u32 = 64;
@@ -115,8 +116,8 @@ impl Machine {
 pub struct Files {
     /// What QEMU starts.
     pub loader: PathBuf,
-    /// The ramdisk, if there is one; it is the archive disk's content too.
-    pub image: Option<PathBuf>,
+    /// The ramdisk, and the archive disk's content; either may be missing.
+    pub image: Image,
     /// The swap disk's content, if the machine has one.
     pub swap: Option<PathBuf>,
     /// Where everything that the system prints is kept.
@@ -143,10 +144,10 @@ pub fn command(
         command.args(["-bios", FAST_FIRMWARE]);
     }
     command.arg("-kernel").arg(&files.loader);
-    if let Some(image) = &files.image {
-        command.arg("-initrd").arg(image);
+    if let Some(ramdisk) = &files.image.ramdisk {
+        command.arg("-initrd").arg(ramdisk);
     }
-    let archive = files.image.iter().map(|path| Disk::archive(path));
+    let archive = files.image.archive.iter().map(|path| Disk::archive(path));
     for disk in archive.chain(files.swap.iter().map(|path| Disk::swap(path))) {
         command.args(disk.arguments(machine.pace)?);
     }

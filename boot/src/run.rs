@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use report::Line;
 
 use crate::command_line::{CommandLine, shell};
+use crate::image::Image;
 use crate::orphan;
 use crate::outcome::{Exit, Outcome};
 use crate::qemu::{self, Machine};
@@ -31,8 +32,8 @@ pub struct Boot {
     pub machine: Machine,
     /// What QEMU starts.
     pub loader: PathBuf,
-    /// The ramdisk; none for a machine without one.
-    pub image: Option<PathBuf>,
+    /// The kernel and the programs.
+    pub image: Image,
     /// What the kernel is told.
     pub line: CommandLine,
     /// The files that addresses in the log belong to.
@@ -41,16 +42,10 @@ pub struct Boot {
 
 impl Boot {
     /// A build, with its image, on a machine.
-    pub fn new(build: &Build, image: &Path, machine: Machine, line: CommandLine) -> Boot {
+    pub fn new(build: &Build, image: &Image, machine: Machine, line: CommandLine) -> Boot {
         let mut elf_files = vec![build.kernel.clone(), build.loader.clone()];
         elf_files.extend(build.programs.iter().cloned());
-        Boot {
-            machine,
-            loader: build.loader.clone(),
-            image: Some(image.to_owned()),
-            line,
-            elf_files,
-        }
+        Boot { machine, loader: build.loader.clone(), image: image.clone(), line, elf_files }
     }
 }
 

@@ -29,6 +29,8 @@ pub enum Profile {
     Release,
     /// Assertions and checks on: what the tests boot.
     Checked,
+    /// The same with historical bugs, of which a boot option brings one back.
+    History,
 }
 
 impl Profile {
@@ -37,6 +39,7 @@ impl Profile {
         match self {
             Profile::Release => "release",
             Profile::Checked => "checked",
+            Profile::History => "history",
         }
     }
 }
@@ -75,9 +78,14 @@ pub fn output_folder() -> PathBuf {
 /// Builds loader, kernel and programs.
 pub fn build(profile: Profile) -> Result<Build> {
     progress::step(format_args!("building the kernel and its loader ({})", profile.name()));
-    let mut files = executables(KERNEL_TARGET, &["-p", "kernel", "-p", "loader"], profile)?;
+    let kernel: &[&str] = match profile {
+        Profile::History => &["-p", "kernel", "-p", "loader", "--features", "kernel/history"],
+        Profile::Checked | Profile::Release => &["-p", "kernel", "-p", "loader"],
+    };
+    let mut files = executables(KERNEL_TARGET, kernel, profile)?;
+    let of_programs = if profile == Profile::History { Profile::Checked } else { profile };
     progress::step(format_args!("building the programs ({})", profile.name()));
-    let mut programs = executables(PROGRAM_TARGET, &["-p", "userland", "--bins"], profile)?;
+    let mut programs = executables(PROGRAM_TARGET, &["-p", "userland", "--bins"], of_programs)?;
     programs.sort();
     let mut take = |name: &str| -> Result<PathBuf> {
         let place = files.iter().position(|file| file.file_stem().is_some_and(|stem| stem == name));

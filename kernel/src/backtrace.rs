@@ -6,7 +6,7 @@
 //! in the half of the address space that it began in: a program may put anything into its frame
 //! pointer, and must not be shown the kernel's memory.
 
-use crate::symbols;
+use crate::symbols::{self, Source};
 use core::fmt;
 use machine::System;
 use machine::x86_64::paging;
@@ -54,7 +54,12 @@ fn read(system: &System, address: u64) -> Option<u64> {
 
 /// Shows the functions from `start` outwards, one line each; a recursion is one line with a count.
 /// `file` is the ELF file of the kernel or of the program, for names.
-pub fn show(system: &System, start: Start, file: &[u8], write: &mut dyn FnMut(fmt::Arguments<'_>)) {
+pub fn show(
+    system: &System,
+    start: Start,
+    file: &mut dyn Source,
+    write: &mut dyn FnMut(fmt::Arguments<'_>),
+) {
     let mut here = start;
     let mut lines = 0;
     let mut repeated = 0;
@@ -62,7 +67,8 @@ pub fn show(system: &System, start: Start, file: &[u8], write: &mut dyn FnMut(fm
         if repeated == 0 {
             // A return address points behind its call, which may be the next function's first byte.
             let inside = if depth == 0 { here.rip } else { here.rip.wrapping_sub(1) };
-            match symbols::find(file, inside) {
+            let mut room = symbols::Room::new();
+            match symbols::find(file, inside, &mut room) {
                 Some(symbol) => write(format_args!("  #{depth:<2} {:#018x} {symbol}\n", here.rip)),
                 None => write(format_args!("  #{depth:<2} {:#018x} ?\n", here.rip)),
             }

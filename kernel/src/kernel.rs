@@ -9,7 +9,7 @@ use crate::options::Options;
 use crate::process::Process;
 use crate::process::table::Table;
 use crate::virtual_memory::Reserves;
-use crate::virtual_memory::archive::Archive;
+use crate::virtual_memory::archive::{Archive, NoArchive};
 use crate::virtual_memory::stores::Stores;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use dispatch::{DispLock, Semaphore, Thread};
@@ -26,8 +26,6 @@ pub struct Kernel {
     pub system: &'static System,
     /// The boot options.
     pub options: Options,
-    /// The ramdisk: a tar archive.
-    pub ramdisk: &'static [u8],
     /// The kernel's own ELF file, for its symbols.
     pub image: &'static [u8],
     /// The time-stamp counter at the kernel's first instruction.
@@ -52,8 +50,8 @@ pub struct Kernel {
     pub process_objects: Slab<Process>,
     /// Which processes there are.
     pub processes_table: Table,
-    /// The programs of the archive.
-    pub archive: Once<Archive>,
+    /// The programs of the archive, or why there are none.
+    pub archive: Once<Result<Archive, NoArchive>>,
     /// Where their files' descriptions come from.
     pub files: Slab<vm::store::File>,
     /// What must be left free for whom.

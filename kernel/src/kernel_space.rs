@@ -19,7 +19,7 @@ use machine::System;
 use machine::pmap::TableMemory;
 use machine::x86_64::paging::{self, Flags, MapError, Tables};
 use machine::x86_64::stack::{PAGE, Stack};
-use memory::{FrameNumber, Memory, OutOfMemory, Page, PageSource};
+use memory::{Class, FrameNumber, Memory, OutOfMemory, Page, PageSource};
 use x86_64::PhysAddr;
 use x86_64::structures::paging::{FrameAllocator, PhysFrame, Size4KiB};
 
@@ -87,7 +87,12 @@ unsafe impl PageSource for SlabPages {
 
 /// A zeroed frame's physical address.
 pub fn zeroed_frame() -> Result<u64, OutOfMemory> {
-    let address = Memory::current().frames.allocate_anywhere()?.address();
+    zeroed_frame_as(Class::Ordinary)
+}
+
+/// The same for a class.
+pub fn zeroed_frame_as(class: Class) -> Result<u64, OutOfMemory> {
+    let address = Memory::current().frames.allocate_as(class)?.address();
     // SAFETY: fresh from the pool.
     unsafe { paging::clear_frame(System::current(), address) };
     Ok(address)

@@ -14,7 +14,7 @@
 //! | [`program`] | programs: loading, running, ending |
 //! | [`console`], [`logger`], [`report_channel`] | the serial port, the log, the lines for the harness |
 //! | [`pci`], [`disk`] | devices and their interrupts; disks |
-//! | [`menu`], [`ramdisk`] | the boot menu; where programs come from |
+//! | [`menu`] | the boot menu |
 //! | [`mod@panic`], [`backtrace`], [`symbols`] | the last report |
 //! | [`timeline`] | the rings of events: making them, showing them |
 //! | [`ending`] | how a run ends, as seen from outside |
@@ -44,7 +44,6 @@ mod panic_kinds;
 mod pci;
 mod process;
 mod processors;
-mod ramdisk;
 mod report_channel;
 mod symbols;
 mod system_call;
@@ -142,7 +141,6 @@ fn start(info: &'static mut BootInfo) -> ! {
     let kernel: &'static Kernel = memory.keep(Kernel {
         system,
         options,
-        ramdisk: ramdisk(info),
         image: kernel_image(info),
         start,
         root: paging::current_root(),
@@ -175,6 +173,12 @@ fn start(info: &'static mut BootInfo) -> ! {
     let pages = memory.make_pages();
     let virtual_memory: &'static Vm = memory.keep(virtual_memory::make(pages));
     virtual_memory.install(system);
+    if let Some(bug) = options.bug {
+        virtual_memory.bring_back(bug);
+    }
+    if !options.collapse {
+        virtual_memory.leave_chains();
+    }
     memory.into_frames().install(system);
     let start_page = processors::take_start_page().unwrap_or_else(|_| {
         refuse(Ending::TooLittleMemory, format_args!("none below 1 MiB to start processors in"))
@@ -252,15 +256,6 @@ fn read_options(info: &BootInfo, memory: &mut BootMemory<'_>) -> Options {
         .map_err(|_| BadOption::NotText)
         .and_then(Options::parse)
         .unwrap_or_else(|error| refuse(Ending::BadOption, format_args!("{error}")))
-}
-
-/// The ramdisk, which stays mapped for ever.
-fn ramdisk(info: &BootInfo) -> &'static [u8] {
-    let Some(&start) = info.ramdisk_addr.as_ref() else {
-        refuse(Ending::NoRamdisk, format_args!("the loader passed none"));
-    };
-    // SAFETY: the loader mapped the ramdisk there, and nobody writes to it.
-    unsafe { core::slice::from_raw_parts(start as *const u8, info.ramdisk_len as usize) }
 }
 
 /// The kernel's own ELF file, which stays in memory for ever.
@@ -344,7 +339,10 @@ fn serve(kernel: &'static Kernel, may_fault: &mut MayFault) -> Ending {
     if options.command.is_empty() {
         match options.bench {
             Some(group) => bench::run(group, may_fault),
-            None => menu::run(kernel, may_fault),
+            None => match virtual_memory::archive::get(kernel) {
+                Ok(archive) => menu::run(kernel, archive, may_fault),
+                Err(why) => refuse(Ending::NoArchive, format_args!("{why}")),
+            },
         }
         return Ending::PoweredOff;
     }
@@ -357,6 +355,7 @@ fn serve(kernel: &'static Kernel, may_fault: &mut MayFault) -> Ending {
         }
         Err(error) => {
             let ending = match error {
+                CannotRun::NoArchive(why) => refuse(Ending::NoArchive, format_args!("{why}")),
                 CannotRun::NotFound => Ending::NoSuchProgram,
                 CannotRun::Unsuitable(_) => Ending::BadProgram,
                 CannotRun::OutOfMemory => Ending::TooLittleMemory,

@@ -3,8 +3,8 @@
 use crate::console::{print, read_byte};
 use crate::kernel::Kernel;
 use crate::process::{self, Outcome};
-use crate::ramdisk;
 use crate::traps::signal;
+use crate::virtual_memory::archive::Archive;
 use core::fmt::{self, Write};
 use machine::MayFault;
 
@@ -12,13 +12,11 @@ use machine::MayFault;
 const LINE_MAX: usize = 128;
 
 /// Asks and starts, again and again. Returns when asked to switch off.
-pub fn run(kernel: &'static Kernel, may_fault: &mut MayFault) {
+pub fn run(kernel: &'static Kernel, archive: &Archive, may_fault: &mut MayFault) {
     print(format_args!("\nPrograms:\n"));
-    let mut count = 0;
-    ramdisk::for_each_program(kernel.ramdisk, |name| {
-        count += 1;
-        print(format_args!("  {count:2}  {name}\n"));
-    });
+    for (number, program) in (1..).zip(archive.programs()) {
+        print(format_args!("  {number:2}  {}\n", program.name));
+    }
     print(format_args!("Arguments may follow. Ctrl-C ends a program, Ctrl-A X leaves QEMU.\n"));
     loop {
         print(format_args!("Program (name or number), or off: "));
@@ -30,23 +28,19 @@ pub fn run(kernel: &'static Kernel, may_fault: &mut MayFault) {
             "off" => return,
             _ => {}
         }
-        start(kernel, command, may_fault);
+        start(kernel, archive, command, may_fault);
     }
 }
 
 /// Starts what was typed; a number in the first place stands for the name in the list.
-fn start(kernel: &'static Kernel, typed: &str, may_fault: &mut MayFault) {
+fn start(kernel: &'static Kernel, archive: &Archive, typed: &str, may_fault: &mut MayFault) {
     let (first, arguments) = typed.split_once(' ').unwrap_or((typed, ""));
     let mut command = Command { bytes: [0; 2 * LINE_MAX], length: 0 };
-    if let Ok(number) = first.parse::<usize>() {
-        let mut count = 0;
-        ramdisk::for_each_program(kernel.ramdisk, |name| {
-            count += 1;
-            if count == number {
-                // One that does not fit is not found under its cut name.
-                let _ = write!(command, "{name} {arguments}");
-            }
-        });
+    if let Some(place) = first.parse::<usize>().ok().and_then(|number| number.checked_sub(1))
+        && let Some(program) = archive.programs().nth(place)
+    {
+        // One that does not fit is not found under its cut name.
+        let _ = write!(command, "{} {arguments}", program.name);
     }
     let command = if command.length > 0 { command.text() } else { typed };
     match process::run(kernel, command, may_fault) {

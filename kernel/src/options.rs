@@ -7,6 +7,7 @@ use crate::{bench, checks};
 use core::fmt;
 use log::LevelFilter;
 use trace::Groups;
+use vm::history::Bug;
 
 /// What the command line asks for.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +28,10 @@ pub struct Options {
     pub trace_dump: bool,
     /// `maps=1`: when a process ends, print what its memory was made of.
     pub maps: bool,
+    /// `bug=NAME`: the historical bug to bring back, in a build that has it.
+    pub bug: Option<Bug>,
+    /// `collapse=on|off`: whether chains of shadows are kept short.
+    pub collapse: bool,
     /// `panic=KIND`: panic in this way, to see the report.
     pub panic: Option<PanicKind>,
     /// `cpus=N`: start no more processors than this.
@@ -58,7 +63,7 @@ impl fmt::Display for BadOption {
                 write!(
                     f,
                     "'{word}' is not known; there are log=, check=, scale=, counted=, bench=, panic=, cpus=, maps=, \
-                     trace=, trace-dump="
+                     collapse=, bug=, trace=, trace-dump="
                 )
             }
             BadOption::Value { word, expected } => write!(f, "'{word}': expected {expected}"),
@@ -87,6 +92,8 @@ impl Options {
             trace: TRACED,
             trace_dump: false,
             maps: false,
+            bug: None,
+            collapse: true,
             panic: None,
             cpus: machine::system::CPU_MAX,
             command: "",
@@ -157,6 +164,18 @@ impl Options {
                     "0" => false,
                     "1" => true,
                     _ => return Err(bad("maps=0 or maps=1")),
+                };
+            }
+            "bug" => {
+                self.bug = Some(Bug::find(value).ok_or(bad(
+                    "bug=cow-2019, bug=cow-d23155, bug=cow-restart or bug=cow-tlb, and a build with them: --profile history",
+                ))?);
+            }
+            "collapse" => {
+                self.collapse = match value {
+                    "on" => true,
+                    "off" => false,
+                    _ => return Err(bad("collapse=on or collapse=off")),
                 };
             }
             "panic" => {

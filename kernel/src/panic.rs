@@ -149,7 +149,8 @@ fn report(start: Start, describe: impl FnOnce(Write<'_>)) -> ! {
     if let Some(kernel) = Kernel::find() {
         if backtrace::is_kernel(start) {
             write(format_args!("backtrace:\n"));
-            backtrace::show(system, start, kernel.image, write);
+            let mut file = kernel.image;
+            backtrace::show(system, start, &mut file, write);
             process::show_own_backtrace(cpu, None, write);
         } else {
             process::show_own_backtrace(cpu, Some(start), write);

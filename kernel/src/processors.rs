@@ -1,7 +1,7 @@
 //! The processors: bringing them up.
 
 use crate::kernel::{Kernel, PerCpu};
-use crate::kernel_space::{NoSpace, SlabPages, free_frame, zeroed_frame};
+use crate::kernel_space::{NoSpace, SlabPages, free_frame, zeroed_frame_as};
 use crate::{system_call, threads};
 use core::sync::atomic::Ordering;
 use dispatch::{CpuDispatch, Dispatch};
@@ -13,7 +13,7 @@ use machine::x86_64::stack::{Reserve, Stack};
 use machine::x86_64::start::{self, StartTable};
 use machine::x86_64::state::CpuState;
 use machine::{Cpu, MayFault};
-use memory::{FrameNumber, Memory, Slab};
+use memory::{Class, FrameNumber, Memory, Slab};
 
 /// Pages of an entry stack: enough for the report of a panic.
 const ENTRY_STACK_PAGES: u64 = 4;
@@ -148,9 +148,10 @@ pub fn take_traps(kernel: &'static Kernel, cpu: &'static Cpu, stack: Stack) {
     unsafe { start::finish(cpu, stack, stacks, &kernel.interrupts, system_call::entry_address()) };
 }
 
-/// Tops up the current processor's reserve for holes in kernel stacks.
+/// Tops up the current processor's reserve for holes in kernel stacks: with the last frames that there are, if need be,
+/// as a hole can neither wait nor be done without.
 pub fn refill_reserve() {
     let guard = machine::preempt::disable_anywhere();
     // SAFETY: the frames come from the pool, for this alone.
-    unsafe { Reserve::refill(guard.atomic(), || zeroed_frame().ok()) };
+    unsafe { Reserve::refill(guard.atomic(), || zeroed_frame_as(Class::Interrupt).ok()) };
 }

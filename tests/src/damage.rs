@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use abi::boot::{KERNEL_FILE, PROGRAM_FOLDER};
 use anyhow::{Context, Result};
-use boot::image::{self, Entry};
+use boot::image::{self, Entry, Image};
 use boot::workspace;
 
 /// What is wrong with an image.
@@ -12,15 +12,15 @@ use boot::workspace;
 pub enum Damage {
     /// Nothing.
     None,
-    /// There is no image at all.
+    /// There is no ramdisk at all.
     NoImage,
-    /// It is no tar archive.
+    /// The ramdisk is no tar archive.
     RandomBytes,
     /// It ends in the middle of the kernel, between two blocks of the archive.
     TruncatedTar,
     /// It ends in the middle of a block.
     RaggedTar,
-    /// It holds programs only.
+    /// It holds something else than a kernel.
     NoKernel,
     /// The kernel's ELF file has lost its second half.
     HalfKernel,
@@ -32,6 +32,14 @@ pub enum Damage {
     TruncatedProgram,
     /// The ELF file of `hello` is for a 64-bit Arm.
     ArmProgram,
+    /// There is no disk with the programs.
+    NoArchive,
+    /// What is on it is no tar archive.
+    RandomArchive,
+    /// It ends in the middle of the first program.
+    TruncatedArchive,
+    /// A bit of the header of the first program is wrong.
+    DamagedArchive,
 }
 
 /// The program that is damaged.
@@ -39,35 +47,68 @@ pub const DAMAGED_PROGRAM: &str = "hello";
 
 /// Length of a block of a tar archive; a file's header fills one.
 const BLOCK: usize = 512;
+/// Every content begins with one.
+const PAGE: usize = 4096;
 
 /// Where an ELF file says which machine it is for, and the number for a 64-bit Arm.
 const ELF_MACHINE: (usize, u16) = (18, 183);
 
 impl Damage {
-    /// The image to boot: the good one, none, or a damaged one that is written to `folder`.
-    pub fn image(self, good: &Path, entries: &[Entry], folder: &Path) -> Result<Option<PathBuf>> {
-        let bytes = match self {
-            Damage::None => return Ok(Some(good.to_owned())),
-            Damage::NoImage => return Ok(None),
-            other => other.bytes(entries)?,
+    /// The image to boot: the good one, or one of which a part is missing or damaged, which is written to `folder`.
+    pub fn image(self, good: &Image, entries: &[Entry], folder: &Path) -> Result<Image> {
+        let damaged = || -> Result<Option<PathBuf>> {
+            let path = folder.join("damaged.tar");
+            workspace::write_whole(&path, &self.bytes(entries)?)?;
+            Ok(Some(path))
         };
-        let path = folder.join("image.tar");
-        workspace::write_whole(&path, &bytes)?;
-        Ok(Some(path))
+        let image = good.clone();
+        Ok(match self {
+            Damage::None => image,
+            Damage::NoImage => Image { ramdisk: None, ..image },
+            Damage::NoArchive => Image { archive: None, ..image },
+            _ if self.is_of_the_archive() => Image { archive: damaged()?, ..image },
+            _ => Image { ramdisk: damaged()?, ..image },
+        })
+    }
+
+    fn is_of_the_archive(self) -> bool {
+        matches!(
+            self,
+            Damage::TruncatedProgram
+                | Damage::ArmProgram
+                | Damage::NoArchive
+                | Damage::RandomArchive
+                | Damage::TruncatedArchive
+                | Damage::DamagedArchive
+        )
     }
 
     fn bytes(self, entries: &[Entry]) -> Result<Vec<u8>> {
         let mut entries = entries.to_vec();
         let program = format!("{PROGRAM_FOLDER}{DAMAGED_PROGRAM}");
         match self {
-            Damage::None | Damage::NoImage => {}
-            Damage::RandomBytes => return Ok(noise(256 << 10)),
+            Damage::None | Damage::NoImage | Damage::NoArchive => {}
+            Damage::RandomBytes | Damage::RandomArchive => return Ok(noise(256 << 10)),
+            Damage::TruncatedArchive => {
+                let mut archive = image::archive(&entries)?;
+                archive.truncate(2 * PAGE);
+                return Ok(archive);
+            }
+            Damage::DamagedArchive => {
+                let mut archive = image::archive(&entries)?;
+                archive[PAGE - BLOCK + 130] ^= 1;
+                return Ok(archive);
+            }
             Damage::TruncatedTar => {
                 let half = content(&mut entries, KERNEL_FILE)?.len() / 2;
                 return cut(&entries, BLOCK + half - half % BLOCK);
             }
             Damage::RaggedTar => return cut(&entries, BLOCK + 100),
-            Damage::NoKernel => entries.retain(|entry| entry.name != KERNEL_FILE),
+            Damage::NoKernel => {
+                for entry in entries.iter_mut().filter(|entry| entry.name == KERNEL_FILE) {
+                    entry.name = "no-kernel".to_owned();
+                }
+            }
             Damage::HalfKernel => {
                 let kernel = content(&mut entries, KERNEL_FILE)?;
                 kernel.truncate(kernel.len() / 2);
@@ -80,7 +121,7 @@ impl Damage {
             }
             Damage::ArmProgram => arm(content(&mut entries, &program)?),
         }
-        image::pack(&entries)
+        if self.is_of_the_archive() { image::archive(&entries) } else { image::ramdisk(&entries) }
     }
 }
 
@@ -89,9 +130,9 @@ fn content<'a>(entries: &'a mut [Entry], name: &str) -> Result<&'a mut Vec<u8>> 
     Ok(&mut entry.with_context(|| format!("the image has no `{name}`"))?.content)
 }
 
-/// The beginning of the archive.
+/// The beginning of the ramdisk.
 fn cut(entries: &[Entry], length: usize) -> Result<Vec<u8>> {
-    let mut archive = image::pack(entries)?;
+    let mut archive = image::ramdisk(entries)?;
     archive.truncate(length);
     Ok(archive)
 }
@@ -116,7 +157,7 @@ fn noise(length: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::{Damage, noise};
-    use boot::image::{Entry, pack};
+    use boot::image::{Entry, archive, ramdisk};
 
     fn entries() -> Vec<Entry> {
         let elf = [b"\x7fELF".as_slice(), &[0; 996]].concat();
@@ -126,20 +167,31 @@ mod tests {
 
     #[test]
     fn each_damage_does_what_it_says_and_no_more() {
-        let whole = pack(&entries()).unwrap();
+        let whole = ramdisk(&entries()).unwrap();
         let damaged = |damage: Damage| damage.bytes(&entries()).unwrap();
         assert_eq!(damaged(Damage::None), whole);
         assert_eq!(damaged(Damage::TruncatedTar), whole[..512]);
         assert_eq!(damaged(Damage::RaggedTar), whole[..612]);
-        assert!(!damaged(Damage::NoKernel).starts_with(b"kernel"));
-        // Header, then the file at offset 512: its machine is at 18.
-        assert_eq!(damaged(Damage::ArmKernel)[512 + 18..][..2], [183, 0]);
-        let program = 512 + 1024 + 512;
-        assert_eq!(damaged(Damage::ArmProgram)[program + 18..][..2], [183, 0]);
-        assert_eq!(damaged(Damage::HalfKernel).len(), whole.len() - 512);
-        assert_eq!(damaged(Damage::KernelStump(0)).len(), whole.len() - 1024);
+        // A filling, then the header, then the file with the second page: its machine is at 18.
+        let name = 4096 - 512;
+        assert!(whole[name..].starts_with(b"kernel\0"));
+        assert!(!damaged(Damage::NoKernel)[name..].starts_with(b"kernel"));
+        assert_eq!(damaged(Damage::ArmKernel)[4096 + 18..][..2], [183, 0]);
+        let size = |bytes: &[u8]| bytes[name + 124..name + 135].to_vec();
+        assert_eq!(size(&damaged(Damage::HalfKernel)), b"00000000764");
+        assert_eq!(size(&damaged(Damage::KernelStump(0))), b"00000000000");
         assert!(Damage::NoKernel.bytes(&[]).is_ok());
         assert!(Damage::ArmKernel.bytes(&[]).is_err());
+
+        let whole = archive(&entries()).unwrap();
+        assert!(whole[name..].starts_with(b"bin/hello\0"));
+        let arm = damaged(Damage::ArmProgram);
+        assert_eq!(arm[4096 + 18..][..2], [183, 0]);
+        assert_eq!(arm.len(), whole.len());
+        assert_eq!(size(&damaged(Damage::TruncatedProgram)), b"00000000764");
+        assert_eq!(damaged(Damage::TruncatedArchive), whole[..8192]);
+        let other = damaged(Damage::DamagedArchive);
+        assert_eq!(whole.iter().zip(&other).filter(|(one, other)| one != other).count(), 1);
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! Carrying a scenario out: building once, booting, judging, and saying what a person needs to know.
 
-use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use boot::image::Entry;
+use boot::image::{Entry, Image};
 use boot::qemu::Pace;
 use boot::run::{Boot, Console, Manner, Run};
 use boot::run_folder::RunFolder;
@@ -22,13 +21,14 @@ const TAIL: usize = 40;
 #[derive(Debug)]
 struct System {
     build: Build,
-    image: PathBuf,
+    image: Image,
     entries: Vec<Entry>,
 }
 
 /// Builds what there is to boot, once; or says why there is nothing.
 fn system(profile: Profile) -> Result<&'static System, String> {
     static CHECKED: OnceLock<Result<System, String>> = OnceLock::new();
+    static HISTORY: OnceLock<Result<System, String>> = OnceLock::new();
     static RELEASE: OnceLock<Result<System, String>> = OnceLock::new();
     let make = || {
         let (build, image) = image::prepare(profile)?;
@@ -37,6 +37,7 @@ fn system(profile: Profile) -> Result<&'static System, String> {
     };
     let place = match profile {
         Profile::Checked => &CHECKED,
+        Profile::History => &HISTORY,
         Profile::Release => &RELEASE,
     };
     let made = place.get_or_init(|| make().map_err(|error: anyhow::Error| format!("{error:#}")));

@@ -93,6 +93,12 @@ impl Scenario {
         self
     }
 
+    /// In the build with historical bugs.
+    pub fn with_history(mut self) -> Scenario {
+        self.profile = Profile::History;
+        self
+    }
+
     /// On so many processors.
     pub fn cpus(mut self, cpus: u32) -> Scenario {
         self.machine.cpus = cpus;

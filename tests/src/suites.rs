@@ -3,6 +3,7 @@
 mod boot_errors;
 mod console;
 mod faults;
+mod history;
 mod memory;
 mod panics;
 mod programs;
@@ -24,6 +25,7 @@ pub fn scenarios() -> Vec<Scenario> {
         boot_errors::scenarios(),
         trace::scenarios(),
         memory::scenarios(),
+        history::scenarios(),
     ]
     .concat()
 }

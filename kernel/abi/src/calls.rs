@@ -73,9 +73,14 @@ macro_rules! system_calls {
                 "Say what a child gets of a range: the same memory (0), a copy (1) or nothing (2).";
             0x1004 describe(process: u64, format: u32, cursor: *mut $crate::calls::DescribeCursor, buffer: *mut u8, length: usize) 0
                 "Describe a process's memory (0: one's own), as text (0) or JSON (1), piece by piece; returns the bytes of this piece.";
+            0x1005 stacks(count: u64, stride: u64, guard: u64) 0
+                "Map an array of stacks, each `stride` bytes long (64 KiB at most), of which the lowest `guard` bytes cannot be reached; returns the address. Memory comes when it is touched; `madvise` (4) gives a stack back.";
         }
     };
 }
+
+/// Longest stride of [`stacks`](crate::system_calls), in bytes.
+pub const STACK_STRIDE_MAX: u64 = 64 << 10;
 
 /// Linux's `struct timespec`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -157,6 +162,9 @@ pub enum Counter {
     Victims = 16,
     /// How far down a chain of shadows a fault has had to go at most; 15 and more are one.
     DeepestWalk = 17,
+    /// By how many there are more anonymous objects than chains of shadows may have at rest: 0 if there are not, or
+    /// if nothing can be said because a chain is being changed.
+    ObjectsTooMany = 18,
 }
 
 impl Counter {
@@ -180,6 +188,7 @@ impl Counter {
         Counter::FreeSwapSlots,
         Counter::Victims,
         Counter::DeepestWalk,
+        Counter::ObjectsTooMany,
     ];
 
     /// The counter with this number.

@@ -69,10 +69,12 @@ endings! {
     NoAcpi = 0x41, "no ACPI tables";
     /// The processor lacks something that the kernel cannot do without.
     UnsuitableProcessor = 0x42, "unsuitable processor";
-    /// The program that was asked for is not in the ramdisk.
+    /// The program that was asked for is not in the archive.
     NoSuchProgram = 0x43, "no such program";
     /// The program that was asked for is not an ELF file that this kernel can run.
     BadProgram = 0x44, "the program cannot be run";
+    /// There is no disk with programs, or nothing can be read from it.
+    NoArchive = 0x45, "no archive with programs";
 }
 
 impl Ending {

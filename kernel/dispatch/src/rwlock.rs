@@ -81,7 +81,18 @@ impl<T> RwLock<T> {
     /// caller itself writes.
     #[inline]
     pub fn read(&self, may_block: &mut impl MayBlock) -> RwReadGuard<'_, T> {
+        self.read_noting(|| {}, may_block)
+    }
+
+    /// [`RwLock::read`]; calls `waits` if it is not to be had at once: for who counts that.
+    #[inline]
+    pub fn read_noting(
+        &self,
+        waits: impl FnOnce(),
+        may_block: &mut impl MayBlock,
+    ) -> RwReadGuard<'_, T> {
         if !self.try_take(with_reader) {
+            waits();
             self.take_contended(Queue::Readers, with_reader, may_block);
         }
         self.read_guard()
@@ -91,9 +102,20 @@ impl<T> RwLock<T> {
     /// caller itself writes.
     #[inline]
     pub fn write(&self, may_block: &mut impl MayBlock) -> RwWriteGuard<'_, T> {
+        self.write_noting(|| {}, may_block)
+    }
+
+    /// [`RwLock::write`]; calls `waits` if it is not to be had at once.
+    #[inline]
+    pub fn write_noting(
+        &self,
+        waits: impl FnOnce(),
+        may_block: &mut impl MayBlock,
+    ) -> RwWriteGuard<'_, T> {
         let me = Thread::running();
         let with_me = |word| with_writer(word, me);
         if !self.try_take(with_me) {
+            waits();
             self.take_contended(Queue::Writers, with_me, may_block);
         }
         self.write_guard()

@@ -1,4 +1,5 @@
-//! What is in a frame: emptying one, copying one.
+//! What is in a frame: reading it, and emptying a part of it. What concerns whole frames is faster, and in
+//! [`crate::vector_unit`].
 //!
 //! Frames of user memory are reached here by their physical address, whether or not any address space
 //! maps them.
@@ -6,36 +7,24 @@
 use crate::pmap::PAGE;
 use crate::{System, backend};
 
-/// Fills a frame with zeros.
-///
-/// # Safety
-///
-/// The address is that of a frame of memory, and the frame is the caller's: nothing of the kernel's
-/// lives there.
-pub unsafe fn clear(frame: u64) {
-    // SAFETY: the caller's promise.
-    unsafe { backend::pmap::clear_frame(System::current(), frame) };
-}
-
-/// Copies a frame.
-///
-/// # Safety
-///
-/// Both are different frames of memory. Nobody writes `from` meanwhile; `to` is the caller's, and nothing
-/// of the kernel's lives there.
-pub unsafe fn copy(from: u64, to: u64) {
-    debug_assert!(from != to, "a frame is copied to itself");
-    // SAFETY: the caller's promise.
-    unsafe { backend::pmap::copy_frame(System::current(), from, to) };
-}
-
 /// Fills a frame with zeros from a byte on.
 ///
 /// # Safety
 ///
-/// As for [`clear`].
+/// The address is that of a frame of memory, and the frame is the caller's: nothing of the kernel's lives there.
 pub unsafe fn clear_from(frame: u64, byte: u64) {
     debug_assert!(byte <= PAGE, "a frame has no byte {byte}");
     // SAFETY: the caller's promise.
     unsafe { backend::pmap::clear_frame_from(System::current(), frame, byte) };
+}
+
+/// Copies bytes out of a frame, from a byte on.
+///
+/// # Safety
+///
+/// The address is that of a frame of memory. Whoever writes it meanwhile may be seen half way.
+pub unsafe fn read(frame: u64, byte: u64, to: &mut [u8]) {
+    debug_assert!(byte + to.len() as u64 <= PAGE, "a frame has no {} bytes at {byte}", to.len());
+    // SAFETY: the caller's promise.
+    unsafe { backend::pmap::read_frame(System::current(), frame + byte, to) };
 }

@@ -14,6 +14,7 @@ use crate::shoot_down::ShootDowns;
 use crate::slot::Slots;
 use crate::system::System;
 use crate::tracing::Tracing;
+use crate::vector_unit::VectorUnit;
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// A field that only its own processor touches. See the module.
@@ -74,6 +75,8 @@ pub struct Cpu {
     pub(crate) held_back: atomics::AtomicU64,
     /// What it asks others to forget, and they it.
     pub(crate) shoot_downs: ShootDowns,
+    /// Lent to who copies frames.
+    pub vector_unit: VectorUnit,
     /// What the backend keeps per processor.
     pub backend: backend::CpuState,
 }
@@ -93,6 +96,7 @@ impl Cpu {
             pokes: atomics::AtomicU64::new(0),
             held_back: atomics::AtomicU64::new(0),
             shoot_downs: ShootDowns::new(),
+            vector_unit: VectorUnit::new(),
             backend,
         }
     }

@@ -24,7 +24,8 @@
 //! | [`pmap`] | the physical map: page tables as a cache of what an address map says |
 //! | `page_table` | what an entry says, and where it is |
 //! | [`shoot_down`] | making other processors forget translations |
-//! | [`content`] | emptying and copying frames |
+//! | [`content`] | reading frames, and emptying parts of them |
+//! | [`vector_unit`] | copying and emptying whole frames |
 //! | [`idle`] | halting without losing a wake-up |
 //! | [`time`] | ticks, nanoseconds, the one-shot timer |
 //! | [`tracing`] | saying what happens, for the timeline |
@@ -61,6 +62,7 @@ pub mod switch;
 pub mod system;
 pub mod time;
 pub mod tracing;
+pub mod vector_unit;
 
 #[cfg(not(target_os = "none"))]
 pub mod sim;

@@ -4,6 +4,10 @@
 //! processor reads, and sets bits in, at any moment. The simulated processor reads the same format, so
 //! that what is tested on the host is what runs in the kernel.
 //!
+//! Of the higher levels: processors ignore the bits from 52 on of an entry that leads to a table. Eight of them say
+//! which eighths of that table have ever been used ([`part_of`]), so that who looks for what is mapped, or frees
+//! tables, reads those alone: most tables have a few entries, beside each other.
+//!
 //! Of the lowest level: an entry that is not 0 *maps* its frame, also where nobody may reach it. The
 //! processor knows only "present" (bit 0), which is here the right to read; that an entry maps a frame
 //! says bit 9, which it ignores.
@@ -35,6 +39,22 @@ const RIGHTS: u64 = PRESENT | WRITABLE | NO_EXECUTE;
 /// An entry that leads to a table: it grants everything, as the lowest level decides.
 pub(crate) const fn to_table(table: u64) -> u64 {
     table | PRESENT | WRITABLE | USER
+}
+
+/// Entries of a part of a table.
+pub(crate) const PART: usize = ENTRIES / 8;
+/// The lowest of the bits that say which parts of a table have been used.
+const PARTS_SHIFT: usize = 52;
+
+/// The bit, in the entry that leads to a table, for the part in which that table's entry of an address lies. It is set
+/// before anything is put there.
+pub(crate) const fn part_of(address: u64, level: u32) -> u64 {
+    1 << (PARTS_SHIFT + index(address, level) / PART)
+}
+
+/// Whether an entry's bits say that this part of the table that it leads to has been used.
+pub(crate) const fn is_used(entry: u64, part: usize) -> bool {
+    entry >> (PARTS_SHIFT + part) & 1 != 0
 }
 
 /// The frame that an entry leads to or maps.
@@ -100,37 +120,51 @@ pub(crate) const fn index(address: u64, level: u32) -> usize {
     (address / span(level)) as usize % ENTRIES
 }
 
-/// Finds the table of the lowest level for an address; or, where a table on the way is absent, how many
-/// bytes around the address share its absence.
+/// Finds the table of the lowest level for an address, as the entry that leads to it; or, where there is none, how many
+/// bytes around the address share its absence. `root` is the root with its parts, as if an entry led to it.
 ///
 /// # Safety
 ///
 /// The root is that of a tree of tables, which are not freed meanwhile.
 pub(crate) unsafe fn lowest_table(system: &System, root: u64, address: u64) -> Result<u64, u64> {
-    let mut table = root;
-    for level in (2..=LEVELS).rev() {
+    let mut entry = root;
+    let mut level = LEVELS;
+    while level > 1 {
+        let index = index(address, level);
+        if !is_used(entry, index / PART) {
+            return Err(span(level) * PART as u64);
+        }
         // SAFETY: the root, or a table that the entry above leads to: they live, says the caller.
-        let entry = unsafe { backend::pmap::peek(system, table, index(address, level)) };
+        entry = unsafe { backend::pmap::peek(system, frame(entry), index) };
         if entry & PRESENT == 0 {
             return Err(span(level));
         }
-        table = frame(entry);
+        level -= 1;
     }
-    Ok(table)
+    Ok(entry)
 }
 
 /// Finds the entry of the lowest level for an address, if its table is there.
 ///
 /// # Safety
 ///
-/// As for [`lowest_table`], for as long as the entry is used.
+/// The root is that of a tree of tables, which are not freed as long as the entry is used.
 pub(crate) unsafe fn find(
     system: &System,
     root: u64,
     address: u64,
 ) -> Option<backend::pmap::Entry> {
-    // SAFETY: the caller's promise.
-    let table = unsafe { lowest_table(system, root, address) }.ok()?;
+    let mut table = root;
+    let mut level = LEVELS;
+    while level > 1 {
+        // SAFETY: the root, or a table that the entry above leads to: they live, says the caller.
+        let entry = unsafe { backend::pmap::peek(system, table, index(address, level)) };
+        if entry & PRESENT == 0 {
+            return None;
+        }
+        table = frame(entry);
+        level -= 1;
+    }
     // SAFETY: a table of the tree.
     Some(unsafe { backend::pmap::entry(system, table, index(address, 1)) })
 }
@@ -139,7 +173,7 @@ pub(crate) unsafe fn find(
 /// processors included; leaves it alone if that is nothing. Returns what was there, or, if it was left
 /// alone, an error.
 pub(crate) fn update(
-    entry: backend::pmap::Entry,
+    entry: &backend::pmap::Entry,
     change: impl Fn(u64) -> Option<u64>,
 ) -> Result<u64, NotChanged> {
     let mut before = entry.load(Ordering::Acquire);

@@ -106,6 +106,8 @@ pub struct OutOfTables;
 pub struct Pmap {
     system: &'static System,
     root: u64,
+    /// Which parts of the root have been used, as if an entry led to it.
+    root_parts: AtomicU64,
     memory: &'static dyn TableMemory,
     /// Bit `n` set: processor `n` runs in it, or is about to, and may hold copies of its entries.
     active: AtomicU64,
@@ -126,6 +128,7 @@ impl Pmap {
         Ok(Pmap {
             system,
             root,
+            root_parts: AtomicU64::new(0),
             memory,
             active: AtomicU64::new(0),
             pins: AtomicU32::new(0),
@@ -135,65 +138,71 @@ impl Pmap {
     }
 
     /// The entry of an address, if its table is there.
-    fn find(&self, address: u64) -> Option<backend::pmap::Entry> {
+    fn find(&self, address: u64) -> Option<Place<'_>> {
         debug_assert!(address < USER_END, "{address:#x} is not a user address");
-        // SAFETY: the tables live as long as `self`, and no entry gets out of here.
-        unsafe { page_table::find(self.system, self.root, address) }
+        // SAFETY: the tables live as long as `self`, and the place no longer.
+        let entry = unsafe { page_table::find(self.system, self.root, address) }?;
+        Some(Place { pmap: self, entry })
     }
 
-    /// Makes sure that the tables above an address are there, and stay. On an error some of them are.
-    /// Takes no lock: of those who add the same table, one succeeds, and the others give theirs back.
-    pub fn prepare(&self, address: u64) -> Result<(), OutOfTables> {
+    /// Makes sure that the tables above an address are there, and stay, and returns the address' entry. On an
+    /// error some of them are. Takes no lock: of those who add the same table, one succeeds, and the others give
+    /// theirs back.
+    pub fn prepare(&self, address: u64) -> Result<Place<'_>, OutOfTables> {
         debug_assert!(address < USER_END, "{address:#x} is not a user address");
+        let part = page_table::part_of(address, page_table::LEVELS);
+        if self.root_parts.load(Ordering::Relaxed) & part == 0 {
+            self.root_parts.fetch_or(part, Ordering::AcqRel);
+        }
         let mut table = self.root;
-        for level in (2..=page_table::LEVELS).rev() {
+        let mut level = page_table::LEVELS;
+        while level > 1 {
             let index = page_table::index(address, level);
             // SAFETY: the root, or a table that an entry leads to; they live as long as `self`.
             let entry = unsafe { backend::pmap::entry(self.system, table, index) };
+            level -= 1;
+            let part = page_table::part_of(address, level);
             let mut value = entry.load(Ordering::Acquire);
-            if value == 0 {
-                let new = self.memory.allocate_table().ok_or(OutOfTables)?;
-                let new_value = page_table::to_table(new);
-                let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
-                value = match entry.compare_exchange(0, new_value, success, failure) {
-                    Ok(_) => {
-                        self.tables.fetch_add(1, Ordering::Relaxed);
-                        new_value
-                    }
-                    Err(others) => {
-                        self.memory.free_table(new);
-                        others
-                    }
-                };
+            if value & part == 0 {
+                value = self.extend(&entry, part)?;
             }
             table = page_table::frame(value);
         }
-        Ok(())
+        // SAFETY: the lowest table, as above.
+        let entry =
+            unsafe { backend::pmap::entry(self.system, table, page_table::index(address, 1)) };
+        Ok(Place { pmap: self, entry })
+    }
+
+    /// Makes an entry lead to a table, of which this part is used. Returns the entry.
+    #[cold]
+    fn extend(&self, entry: &backend::pmap::Entry, part: u64) -> Result<u64, OutOfTables> {
+        if entry.load(Ordering::Acquire) == 0 {
+            let new = self.memory.allocate_table().ok_or(OutOfTables)?;
+            let value = page_table::to_table(new) | part;
+            match entry.compare_exchange(0, value, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => {
+                    self.tables.fetch_add(1, Ordering::Relaxed);
+                    return Ok(value);
+                }
+                Err(_) => self.memory.free_table(new),
+            }
+        }
+        Ok(entry.fetch_or(part, Ordering::AcqRel) | part)
     }
 
     /// What the entry of an address says.
     pub fn lookup(&self, address: u64) -> Option<Translation> {
-        page_table::decode(self.find(address)?.load(Ordering::Acquire))
+        self.find(address)?.lookup()
     }
 
-    /// Puts another translation, or none, in the place of what is there, in one step, and returns what
-    /// was there: with the accessed and dirty bits that processors had set until that moment.
-    ///
-    /// The address has been prepared ([`Pmap::prepare`]), unless nothing is put there. The frame is the
-    /// caller's to give to user mode: nothing of the kernel's lives in it.
+    /// See [`Place::exchange`]. The address has been prepared ([`Pmap::prepare`]), unless nothing is put there.
     pub fn exchange(&self, address: u64, new: Option<Translation>) -> Option<Translation> {
-        let Some(entry) = self.find(address) else {
+        let Some(place) = self.find(address) else {
             assert!(new.is_none(), "the tables above {address:#x} have not been prepared");
             return None;
         };
-        let before = entry.swap(new.map_or(0, page_table::encode), Ordering::AcqRel);
-        let before = page_table::decode(before);
-        match (before.is_some(), new.is_some()) {
-            (false, true) => _ = self.resident.fetch_add(1, Ordering::Relaxed),
-            (true, false) => _ = self.resident.fetch_sub(1, Ordering::Relaxed),
-            _ => {}
-        }
-        before
+        place.exchange(new)
     }
 
     /// The pmap stays, and whoever settles it ([`Pmap::settle`]) waits, until the result is dropped: for who
@@ -214,7 +223,7 @@ impl Pmap {
 
     /// Takes a translation out if it still leads to this frame, and returns what it was.
     pub fn withdraw(&self, address: u64, frame: u64) -> Option<Translation> {
-        let before = page_table::update(self.find(address)?, |value| {
+        let before = page_table::update(&self.find(address)?.entry, |value| {
             page_table::decode(value).filter(|now| now.frame == frame).map(|_| 0)
         });
         let before = before.ok().and_then(page_table::decode)?;
@@ -225,62 +234,80 @@ impl Pmap {
     /// Takes away every right that is not in `keep`. Returns what was there, if anything was. The
     /// accessed and dirty bits stay; a page of which nobody has any right left is still mapped.
     pub fn restrict(&self, address: u64, keep: Rights) -> Option<Translation> {
-        let entry = self.find(address)?;
-        let before = page_table::update(entry, |value| {
+        let before = page_table::update(&self.find(address)?.entry, |value| {
             let rights = page_table::decode(value)?.rights;
             Some(page_table::with_rights(value, rights.common(keep)))
         });
         before.ok().and_then(page_table::decode)
     }
 
-    /// Adds rights, if the entry still maps this frame; says whether it does.
+    /// See [`Place::permit`].
     pub fn permit(&self, address: u64, frame: u64, rights: Rights) -> bool {
-        let Some(entry) = self.find(address) else { return false };
-        let changed = page_table::update(entry, |value| {
-            let now = page_table::decode(value).filter(|now| now.frame == frame)?;
-            Some(page_table::with_rights(value, now.rights | rights))
-        });
-        changed.is_ok()
+        self.find(address).is_some_and(|place| place.permit(frame, rights))
     }
 
     /// Clears the accessed bit; says whether it was set. A processor that has a copy of the entry does
     /// not set it again until it has forgotten the copy.
     pub fn clear_accessed(&self, address: u64) -> bool {
-        self.find(address).is_some_and(|entry| {
-            entry.fetch_and(!page_table::ACCESSED, Ordering::AcqRel) & page_table::ACCESSED != 0
+        self.find(address).is_some_and(|place| {
+            place.entry.fetch_and(!page_table::ACCESSED, Ordering::AcqRel) & page_table::ACCESSED
+                != 0
         })
     }
 
     /// Shows every translation of a range, in order of address, each as it is when its turn comes, until
-    /// `f` says that it is enough. Absent tables cost one step, however large what they would be for. `f`
-    /// may change entries.
+    /// `f` says that it is enough; what comes meanwhile may be left out. Absent tables cost one step, however
+    /// large what they would be for. `f` may change entries.
     pub fn for_each(
         &self,
         range: Range<u64>,
         f: &mut dyn FnMut(u64, Translation) -> ControlFlow<()>,
     ) {
+        const PART_BYTES: u64 = page_table::PART as u64 * PAGE;
         let end = range.end.min(USER_END);
+        let root = self.root | self.root_parts.load(Ordering::Acquire);
         let mut address = range.start & !(PAGE - 1);
         while address < end {
             // SAFETY: the tables live as long as `self`.
-            match unsafe { page_table::lowest_table(self.system, self.root, address) } {
-                Err(span) => address = (address & !(span - 1)) + span,
-                Ok(table) => {
-                    let next = (address & !(page_table::span(2) - 1)) + page_table::span(2);
-                    while address < next.min(end) {
-                        let index = page_table::index(address, 1);
-                        // SAFETY: as above.
-                        let entry = unsafe { backend::pmap::peek(self.system, table, index) };
-                        if let Some(translation) = page_table::decode(entry)
-                            && f(address, translation).is_break()
-                        {
-                            return;
-                        }
-                        address += PAGE;
-                    }
+            let table = match unsafe { page_table::lowest_table(self.system, root, address) } {
+                Err(span) => {
+                    address = (address & !(span - 1)) + span;
+                    continue;
                 }
+                Ok(table) => table,
+            };
+            let next = ((address & !(page_table::span(2) - 1)) + page_table::span(2)).min(end);
+            while address < next {
+                let stop = ((address & !(PART_BYTES - 1)) + PART_BYTES).min(next);
+                let part = page_table::index(address, 1) / page_table::PART;
+                if page_table::is_used(table, part)
+                    && self.show_part(page_table::frame(table), address..stop, f).is_break()
+                {
+                    return;
+                }
+                address = stop;
             }
         }
+    }
+
+    /// Shows the translations of a range that lies in one table of the lowest level.
+    fn show_part(
+        &self,
+        table: u64,
+        range: Range<u64>,
+        f: &mut dyn FnMut(u64, Translation) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let first = page_table::index(range.start, 1);
+        for place in 0..(range.end - range.start).div_ceil(PAGE) as usize {
+            // SAFETY: a table of this pmap's, and the range lies in it.
+            let entry = unsafe { backend::pmap::peek(self.system, table, first + place) };
+            if entry != 0
+                && let Some(translation) = page_table::decode(entry)
+            {
+                f(range.start + place as u64 * PAGE, translation)?;
+            }
+        }
+        ControlFlow::Continue(())
     }
 
     /// Returns when no processor has a copy of an entry of this range that is older than the call.
@@ -331,21 +358,68 @@ impl Pmap {
         self.tables.load(Ordering::Relaxed)
     }
 
-    /// Gives the tables below an entry's table back, and the table itself.
-    fn free(&self, table: u64, level: u32) {
-        let user_entries =
-            if level == page_table::LEVELS { page_table::ENTRIES / 2 } else { page_table::ENTRIES };
-        for index in 0..user_entries {
-            // SAFETY: a table of this pmap's, which nobody else uses any more.
-            let entry = unsafe { backend::pmap::peek(self.system, table, index) };
-            if level == 1 {
-                // Whoever finds a mapping of a page's goes to the pmap that it names.
-                assert!(entry == 0, "a pmap is dropped that still maps {entry:#x}");
-            } else if entry != 0 {
-                self.free(page_table::frame(entry), level - 1);
+    /// Gives the tables below the table back that an entry leads to, and the table itself.
+    fn free(&self, entry_above: u64, level: u32) {
+        let table = page_table::frame(entry_above);
+        let is_root = level == page_table::LEVELS;
+        let user_entries = if is_root { page_table::ENTRIES / 2 } else { page_table::ENTRIES };
+        for part in 0..user_entries / page_table::PART {
+            let is_used = page_table::is_used(entry_above, part);
+            if !is_used && !cfg!(debug_assertions) {
+                continue;
+            }
+            for index in part * page_table::PART..(part + 1) * page_table::PART {
+                // SAFETY: a table of this pmap's, which nobody else uses any more.
+                let entry = unsafe { backend::pmap::peek(self.system, table, index) };
+                debug_assert!(is_used || entry == 0, "{entry:#x} in a part that is not used");
+                if level == 1 {
+                    // Whoever finds a mapping of a page's goes to the pmap that it names.
+                    assert!(entry == 0, "a pmap is dropped that still maps {entry:#x}");
+                } else if entry != 0 {
+                    self.free(entry, level - 1);
+                }
             }
         }
         self.memory.free_table(table);
+    }
+}
+
+/// The entry of an address.
+pub struct Place<'a> {
+    pmap: &'a Pmap,
+    entry: backend::pmap::Entry,
+}
+
+impl Place<'_> {
+    /// What it says.
+    #[inline]
+    pub fn lookup(&self) -> Option<Translation> {
+        page_table::decode(self.entry.load(Ordering::Acquire))
+    }
+
+    /// Puts another translation, or none, in the place of what is there, in one step, and returns what
+    /// was there: with the accessed and dirty bits that processors had set until that moment.
+    ///
+    /// The frame is the caller's to give to user mode: nothing of the kernel's lives in it.
+    pub fn exchange(&self, new: Option<Translation>) -> Option<Translation> {
+        let before = self.entry.swap(new.map_or(0, page_table::encode), Ordering::AcqRel);
+        let before = page_table::decode(before);
+        match (before.is_some(), new.is_some()) {
+            (false, true) => _ = self.pmap.resident.fetch_add(1, Ordering::Relaxed),
+            (true, false) => _ = self.pmap.resident.fetch_sub(1, Ordering::Relaxed),
+            _ => {}
+        }
+        before
+    }
+
+    /// Adds rights, if it still maps this frame; says whether it does.
+    #[inline]
+    pub fn permit(&self, frame: u64, rights: Rights) -> bool {
+        let changed = page_table::update(&self.entry, |value| {
+            let now = page_table::decode(value).filter(|now| now.frame == frame)?;
+            Some(page_table::with_rights(value, now.rights | rights))
+        });
+        changed.is_ok()
     }
 }
 
@@ -367,6 +441,7 @@ impl Drop for Pmap {
         }
         assert!(!self.is_active(), "a pmap is dropped in which a processor runs");
         self.settle();
-        self.free(self.root, page_table::LEVELS);
+        let root = self.root | self.root_parts.load(Ordering::Acquire);
+        self.free(root, page_table::LEVELS);
     }
 }

@@ -67,6 +67,17 @@ impl<T, const LEVEL: u8> SpinLock<T, LEVEL> {
         self.acquire(pil::raise_anywhere(Self::PIL))
     }
 
+    /// [`SpinLock::lock_anywhere`]; calls `waits` if it is taken: for who counts that.
+    #[inline]
+    pub fn lock_anywhere_noting(&self, waits: impl FnOnce()) -> SpinGuard<'_, T, LEVEL> {
+        let level = pil::raise_anywhere(Self::PIL);
+        if self.try_acquire(&level) {
+            return self.guard(level);
+        }
+        waits();
+        self.acquire(level)
+    }
+
     /// Takes the lock if it is free. For the panic path, which must not wait.
     pub fn try_lock(&self) -> Option<SpinGuard<'_, T, LEVEL>> {
         let level = pil::raise_anywhere(Self::PIL);

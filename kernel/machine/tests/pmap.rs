@@ -6,7 +6,7 @@ use frames::{ADDRESS, Frames, PAGE, READ, map, read_write, run};
 use machine::pmap::{OutOfTables, Rights, Translation};
 use machine::sim::user::{self, Fault};
 use machine::sim::{self, Quiet, model, once, physical};
-use machine::{Pmap, content, preempt};
+use machine::{Pmap, preempt, vector_unit};
 
 #[test]
 fn an_entry_says_what_was_put_there() {
@@ -273,12 +273,12 @@ fn a_frame_is_garbage_until_it_is_filled() {
             physical::store(first, 1);
             physical::store(second + 16, 2);
             // SAFETY: frames of the simulated memory, which nobody else uses.
-            unsafe { content::copy(first, second) };
+            unsafe { vector_unit::copy(first, second) };
             for offset in (0..PAGE).step_by(8) {
                 assert_eq!(physical::load(first + offset), physical::load(second + offset));
             }
             // SAFETY: as above.
-            unsafe { content::clear(first) };
+            unsafe { vector_unit::clear(first) };
             assert!((0..PAGE).step_by(8).all(|offset| physical::load(first + offset) == 0));
             assert_eq!(physical::load(second), 1);
         });

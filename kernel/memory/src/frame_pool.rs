@@ -31,6 +31,7 @@ use crate::per_cpu::PerCpu;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use machine::pil::{self, PilGuard};
+use machine::spin_lock::SpinGuard;
 use machine::{Atomic, Pil, SpinLock};
 
 /// Most frames in a processor's cache. Small under loom, so that models reach both ends.
@@ -61,6 +62,8 @@ struct Cache {
 pub struct FramePool {
     descriptors: &'static [Frame],
     allocator: SpinLock<FrameAllocator, 13>,
+    /// How often a processor that wanted to fill its cache, or to empty it, found the allocator's lock taken.
+    waits: AtomicU64,
     /// The number is how many frames the caches hold.
     caches: PerCpu<Cache>,
     /// What the ordinary class must leave, and what the daemon's must.
@@ -76,6 +79,7 @@ impl FramePool {
         FramePool {
             descriptors: allocator.descriptors(),
             allocator: SpinLock::new(allocator),
+            waits: AtomicU64::new(0),
             caches: PerCpu::new(|| Cache { frames: [0; CACHE_SIZE], count: 0 }),
             left: [const { AtomicU64::new(0) }; 2],
             low: AtomicU64::new(0),
@@ -90,6 +94,18 @@ impl FramePool {
         self.left[0].store(ordinary, Ordering::Relaxed);
         self.left[1].store(daemon, Ordering::Relaxed);
         self.low.store(low, Ordering::Relaxed);
+    }
+
+    /// How often a processor has had to wait for the frames that all share.
+    pub fn waits(&self) -> u64 {
+        self.waits.load(Ordering::Relaxed)
+    }
+
+    /// The allocator, for a cache that has run empty or full.
+    fn shared(&self) -> SpinGuard<'_, FrameAllocator, 13> {
+        self.allocator.lock_anywhere_noting(|| {
+            self.waits.fetch_add(1, Ordering::Relaxed);
+        })
     }
 
     /// How many frames a class can have on this processor, at this moment.
@@ -258,7 +274,7 @@ impl FramePool {
         class: Class,
         level: &PilGuard<'_>,
     ) -> Result<(), OutOfMemory> {
-        let mut allocator = self.allocator.lock_within(level.atomic());
+        let mut allocator = self.shared();
         let free = allocator.free_frames();
         self.note_free(free);
         let above_ordinary = free.saturating_sub(self.left_by(Class::Ordinary));
@@ -280,7 +296,7 @@ impl FramePool {
     /// others may still be in the processor's cache.
     #[cold]
     fn spill(&self, cache: &mut Cache, count: usize, level: &PilGuard<'_>) {
-        let mut allocator = self.allocator.lock_within(level.atomic());
+        let mut allocator = self.shared();
         for &number in &cache.frames[..count] {
             allocator.free_cached(FrameNumber::new(u64::from(number)));
         }

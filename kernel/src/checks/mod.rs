@@ -9,6 +9,7 @@
 
 mod disks;
 mod dispatcher;
+mod fault_scale;
 mod interrupt_threads;
 mod interrupts;
 mod memory;
@@ -21,6 +22,7 @@ mod time;
 mod turns;
 mod user_memory;
 mod user_registers;
+mod virtual_memory;
 
 use crate::kernel::Kernel;
 use crate::kernel_space::SlabPages;
@@ -84,6 +86,7 @@ macro_rules! ensure {
 }
 pub(crate) use ensure;
 pub use interrupts::{LINE, THREAD_LINE};
+pub use virtual_memory::at_schedule_point;
 
 /// What checks share between processors, as work for another processor is a bare function.
 pub struct Shared {
@@ -101,6 +104,8 @@ pub struct Shared {
     set_aside: AtomicPtr<()>,
     /// Objects of an odd size.
     pub objects: Slab<memory::Object>,
+    /// Whose threads stop at schedule points.
+    pub stage: virtual_memory::CurrentStage,
 }
 
 impl Shared {
@@ -114,6 +119,7 @@ impl Shared {
             subject: AtomicPtr::new(core::ptr::null_mut()),
             set_aside: AtomicPtr::new(core::ptr::null_mut()),
             objects: Slab::new(&SlabPages),
+            stage: virtual_memory::CurrentStage::none(),
         }
     }
 
@@ -180,13 +186,14 @@ const CHECKS: &[(&str, Check)] = &[
     ("bound-threads-keep-a-processor", dispatcher::bound_threads_keep_a_processor_on_line),
     ("off-line-waits-for-weak-bindings", dispatcher::off_line_waits_for_weak_bindings),
     ("off-line-gives-up-on-weak-bindings", dispatcher::off_line_gives_up_on_weak_bindings),
-    ("archive-is-the-ramdisk", disks::archive_is_the_ramdisk),
+    ("archive-is-whole", disks::archive_is_whole),
     ("swap-keeps-what-is-written", disks::swap_keeps_what_is_written),
     ("transfers-beyond-the-end-fail", disks::transfers_beyond_the_end_fail),
     ("many-threads-use-the-disks", disks::many_threads_use_the_disks),
     ("every-processor-uses-the-disks", disks::every_processor_uses_the_disks),
     ("disk-errors-reach-who-asked", disks::disk_errors_reach_who_asked),
     ("a-frozen-disk-stops-nobody", disks::a_frozen_disk_stops_nobody),
+    ("faults-go-side-by-side", fault_scale::faults_of_one_process_go_side_by_side),
     ("context-switch", stacks::context_switch),
     ("stack-holes-are-filled", stacks::stack_holes_are_filled),
     ("interrupts-on-stack-holes", stacks::interrupts_on_stack_holes),
@@ -196,6 +203,18 @@ const CHECKS: &[(&str, Check)] = &[
     ("registers-of-user-mode-move", user_registers::registers_of_user_mode_move),
     ("program-gives-everything-back", programs::program_gives_everything_back),
     ("processes-give-everything-back", programs::processes_give_everything_back),
+    ("page-in-errors-reach-who-asked", virtual_memory::page_in_errors_reach_who_asked),
+    ("page-out-errors-lose-nothing", virtual_memory::page_out_errors_lose_nothing),
+    ("a-frozen-swap-disk-stops-nobody", virtual_memory::a_frozen_swap_disk_stops_nobody),
+    ("programs-outlast-a-frozen-swap-disk", virtual_memory::programs_outlast_a_frozen_swap_disk),
+    ("page-in-sleeps-can-be-killed", virtual_memory::page_in_sleeps_can_be_killed),
+    ("frames-in-caches-are-found", virtual_memory::frames_in_caches_are_found),
+    ("swap-space-runs-out-and-comes-back", virtual_memory::swap_space_runs_out_and_comes_back),
+    ("victims-go-one-at-a-time", virtual_memory::victims_go_one_at_a_time),
+    ("history-cow-2019", virtual_memory::history_cow_2019),
+    ("history-cow-d23155", virtual_memory::history_cow_d23155),
+    ("history-cow-restart", virtual_memory::history_cow_restart),
+    ("history-cow-tlb", virtual_memory::history_cow_tlb),
     ("non-canonical-return-takes-iretq", programs::non_canonical_return_takes_iretq),
     ("a-bad-frame-is-the-programs-fault", programs::a_bad_frame_is_the_programs_fault),
     ("refused-entries-are-counted", programs::refused_entries_are_counted),

@@ -13,7 +13,7 @@ use machine::pmap::{PAGE, Rights, Translation, USER_END};
 use machine::x86_64::paging;
 use machine::x86_64::private::{interrupts_off, interrupts_on};
 use machine::x86_64::user_copy::{BadAddress, copy_in, copy_out};
-use machine::{MayFault, Pil, Pmap, System, content, pil, preempt};
+use machine::{MayFault, Pil, Pmap, System, pil, preempt, vector_unit};
 
 /// The page that the checks use; those behind it are its processors' own.
 const ADDRESS: u64 = 0x10_0000;
@@ -125,9 +125,9 @@ fn follow(space: &Space, may_fault: &mut MayFault) -> Outcome {
     ensure!(pmap.clear_accessed(ADDRESS), "it was not accessed again");
 
     // SAFETY: frames of our own, which only this thread uses.
-    unsafe { content::copy(space.frames[0], space.frames[1]) };
+    unsafe { vector_unit::copy(space.frames[0], space.frames[1]) };
     // SAFETY: as above.
-    unsafe { content::clear(space.frames[0]) };
+    unsafe { vector_unit::clear(space.frames[0]) };
     let old = pmap.exchange(ADDRESS, Some(space.translation(1)));
     pmap.shoot_down(0..USER_END);
     ensure!(old.is_some_and(|old| old.frame == space.frames[0]), "exchanged for {old:?}");

@@ -2,21 +2,20 @@
 
 use super::{Outcome, Run, Wrong, ensure, memory};
 use crate::process::{self, CannotRun, Start, image};
-use crate::ramdisk;
 use crate::traps::signal::{SIGBUS, SIGILL, SIGKILL, SIGSEGV};
+use crate::virtual_memory::archive;
 use ::memory::Memory;
 use alloc::vec::Vec;
 use machine::x86_64::descriptors::KERNEL_DATA;
 use vm::Vm;
+use vm::read::Reach;
 
-fn hello(run: &Run<'_>) -> Result<&'static [u8], Wrong> {
-    ramdisk::find_program(run.kernel.ramdisk, "hello")
-        .ok_or_else(|| Wrong::new(format_args!("there is no program 'hello'")))
-}
+/// The program that the checks run.
+const HELLO: &str = "hello";
 
 /// Frames that are neither free nor in a cache, once everything that can be given back is.
-fn frames_in_use(run: &mut Run<'_>) -> u64 {
-    if let Some(archive) = run.kernel.archive.get() {
+pub fn frames_in_use(run: &mut Run<'_>) -> u64 {
+    if let Ok(archive) = archive::get(run.kernel) {
         archive.forget_pages(run.may_fault);
     }
     // Also what lies with processors on which the program ran.
@@ -71,10 +70,9 @@ pub fn processes_give_everything_back(run: &mut Run<'_>) -> Outcome {
 
 pub fn non_canonical_return_takes_iretq(run: &mut Run<'_>) -> Outcome {
     const NON_CANONICAL: u64 = 1 << 47;
-    let hello = hello(run)?;
     let iretq_returns = || run.kernel.sum(|cpu| &cpu.iretq_returns);
     let before = iretq_returns();
-    let outcome = process::run_from(run.kernel, hello, Start::at(NON_CANONICAL), run.may_fault);
+    let outcome = process::run_from(run.kernel, HELLO, Start::at(NON_CANONICAL), run.may_fault);
     ensure!(
         outcome == Ok(process::Outcome::Killed(SIGSEGV)),
         "a program at a non-canonical address came to {outcome:?}"
@@ -87,11 +85,10 @@ pub fn non_canonical_return_takes_iretq(run: &mut Run<'_>) -> Outcome {
 }
 
 pub fn a_bad_frame_is_the_programs_fault(run: &mut Run<'_>) -> Outcome {
-    let hello = hello(run)?;
     // The `iretq` that loads such a segment faults in the kernel.
     for code_segment in [KERNEL_DATA | 3, 0x18 | 3, 0xfff8 | 3] {
         let start = Start { code_segment, ..Start::at(0x20_0000) };
-        let outcome = process::run_from(run.kernel, hello, start, run.may_fault);
+        let outcome = process::run_from(run.kernel, HELLO, start, run.may_fault);
         ensure!(
             matches!(outcome, Ok(process::Outcome::Killed(SIGSEGV | SIGBUS))),
             "a program in segment {code_segment:#x} came to {outcome:?}"
@@ -137,11 +134,14 @@ pub fn damaged_programs_are_refused(run: &mut Run<'_>) -> Outcome {
     const SEED: u64 = 0x5eed;
     /// Where headers are, and so where damage tells.
     const HEADERS: usize = 1024;
-    let original = hello(run)?;
+    let archive = archive::get(run.kernel).map_err(|why| Wrong::new(format_args!("{why}")))?;
+    let hello = archive.find(HELLO).ok_or_else(|| Wrong::new(format_args!("no {HELLO}")))?;
+    let mut short = [0; image::HEAD as usize];
+    let read = hello.read(0, &mut short, Reach::Device, run.may_fault);
+    ensure!(read.is_ok(), "reading {HELLO} came to {read:?}");
     let before = frames_in_use(run);
     let mut refused = 0;
     let mut file = Vec::<u8>::new();
-    let short = &original[..original.len().min(64 << 10)];
     let no_memory = |_| Wrong::new(format_args!("no memory for a copy of a program"));
     file.try_reserve_exact(short.len()).map_err(no_memory)?;
     let mut random = Random(SEED);
@@ -158,7 +158,8 @@ pub fn damaged_programs_are_refused(run: &mut Run<'_>) -> Outcome {
             short.len()
         });
         // Whatever comes out, it must not panic, and everything must come back.
-        refused += u32::from(image::check(&file).is_err());
+        refused += u32::from(image::check(&file, file.len() as u64).is_err());
+        let _ = image::check(&file, hello.length());
     }
     ensure!(refused > 100, "only {refused} of 400 damaged files were refused");
     let after = frames_in_use(run);

@@ -190,7 +190,20 @@ pub fn stack_holes_are_filled(run: &mut Run<'_>) -> Outcome {
     let mut pair = Pair::new(run.kernel, PAGES - 2);
     prepare(&mut pair, stack, entry);
     pair.go(run);
+    // Also where all that is left is for those who cannot do without.
+    let frames = &Memory::current().frames;
+    frames.empty_cache();
+    let all = frames.free_frames();
+    frames.set_reserves(all, all, all);
+    let ordinary = frames.allocate_anywhere();
     refill_reserve();
+    if let Some(reserves) = run.kernel.reserves.get() {
+        reserves.set();
+    } else {
+        frames.set_reserves(0, 0, 0);
+    }
+    let refused = ordinary.map(|frame| frames.free_anywhere(frame)).is_err();
+    ensure!(refused, "a reserve was given to somebody who can wait");
     let filled = own.backend.reserve.filled() - before;
     ensure!(stack.contains(pair.result), "it went to {:#x}", pair.result);
     let depth = (stack.top - pair.result).div_ceil(PAGE);

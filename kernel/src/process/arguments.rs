@@ -12,10 +12,11 @@ use machine::x86_64::stack::PAGE;
 use machine::x86_64::user_copy::{self, USER_END};
 use machine::{MayFault, time};
 use vm::Space;
-use vm::entry::{Inheritance, Stacks};
+use vm::entry::Inheritance;
 use vm::map::{Place, Request};
+use vm::stacks::StackShape;
 
-/// What the stack may grow to, with the guard page below it. Its pages come when they are touched.
+/// What the stack may grow to, with its guard: an array of a single stack. Its pages come when they are touched.
 const STACK_SIZE: u64 = 8 << 20;
 /// Most of the stack that arguments may take.
 const ARGUMENTS_MAX: usize = 16 << 10;
@@ -102,7 +103,7 @@ pub fn make_stack(
         rights_max: Rights::READ | Rights::WRITE,
         inheritance: Inheritance::Copy,
         shared: false,
-        stacks: Some(Stacks { stride: STACK_SIZE }),
+        stacks: Some(StackShape { stride: STACK_SIZE, guard: PAGE }),
     };
     space.insert(&request, None, may_fault).map_err(|_| CannotRun::OutOfMemory)?;
     user_copy::copy_out(stack_pointer, &contents, may_fault).map_err(|_| CannotRun::OutOfMemory)?;

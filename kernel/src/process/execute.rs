@@ -7,8 +7,11 @@
 use super::image::{self, Image};
 use super::{CannotRun, NAME_MAX, Process, ProgramName, Start, arguments};
 use crate::kernel::Kernel;
+use crate::virtual_memory::archive::{self, ArchiveFile};
+use alloc::vec::Vec;
 use machine::MayFault;
 use vm::object::Kind;
+use vm::read::Reach;
 use vm::{ObjectRef, shadow};
 
 /// A program that can be started.
@@ -42,39 +45,32 @@ pub fn load(
     may_fault: &mut MayFault,
 ) -> Result<Ready, CannotRun> {
     arguments::check(words, environment)?;
-    let archive = Kernel::current().archive.get().ok_or(CannotRun::NotFound)?;
-    let file = archive.find(name).ok_or(CannotRun::NotFound)?;
-    let image = image::check(file.bytes)?;
+    let file = archive::get(Kernel::current())?.find(name).ok_or(CannotRun::NotFound)?;
+    let image = check_file(file, may_fault)?;
     let object = file.reference(may_fault);
-    let strings = [words, environment];
-    let ready = become_image(process, name, file.bytes, &image, &object, strings, may_fault);
+    let ready = become_image(process, file, &image, &object, [words, environment], may_fault);
     shadow::release(object, may_fault);
     let mut ready = ready?;
     ready.start = start.unwrap_or(ready.start);
     Ok(ready)
 }
 
-/// The same with a file that is in no archive; for checks.
-pub fn load_file(
-    process: &Process,
-    file: &'static [u8],
-    start: Start,
-    may_fault: &mut MayFault,
-) -> Result<Ready, CannotRun> {
-    let archive = Kernel::current().archive.get().ok_or(CannotRun::NotFound)?;
-    let known = archive.find_content(file).ok_or(CannotRun::NotFound)?;
-    let image = image::check(file)?;
-    let object = known.reference(may_fault);
-    let strings: [&[u8]; 2] = [b"misplaced\0", b""];
-    let ready = become_image(process, "misplaced", file, &image, &object, strings, may_fault);
-    shadow::release(object, may_fault);
-    Ok(Ready { start, ..ready? })
+/// Reads a program's headers, and checks them.
+/// Reads as much of a program's file as it takes to check it.
+pub fn check_file(file: &ArchiveFile, may_fault: &mut MayFault) -> Result<Image, CannotRun> {
+    let mut head = Vec::new();
+    let length = file.length().min(image::HEAD) as usize;
+    head.try_reserve_exact(length).map_err(|_| CannotRun::OutOfMemory)?;
+    head.resize(length, 0);
+    // What lies behind is wanted next.
+    file.read(0, &mut head, Reach::DeviceAndAhead, may_fault)
+        .map_err(|_| CannotRun::Unsuitable("its file cannot be read"))?;
+    image::check(&head, file.length())
 }
 
 fn become_image(
     process: &Process,
-    name: &str,
-    file: &'static [u8],
+    file: &'static ArchiveFile,
     image: &Image,
     object: &ObjectRef,
     strings: [&[u8]; 2],
@@ -84,8 +80,8 @@ fn become_image(
     let space = process.space();
     space.clear(may_fault);
     let mut kept = [0; NAME_MAX];
-    super::keep_name(name, &mut kept);
-    *process.program.lock(may_fault) = ProgramName { name: kept, file };
+    super::keep_name(file.name, &mut kept);
+    *process.program.lock(may_fault) = ProgramName { name: kept, file: Some(file) };
     image.map(space, object, may_fault)?;
     *process.heap().lock(may_fault) = (image.end(), image.end());
     let stack_pointer = arguments::make_stack(space, strings, image, may_fault)?;

@@ -9,11 +9,10 @@
 //! cleared at once.
 
 use crate::process::CannotRun;
-use elf::ElfBytes;
-use elf::abi::{EM_X86_64, ET_EXEC, PF_W, PF_X, PT_LOAD};
+use elf::abi::{EI_NIDENT, EM_X86_64, ET_EXEC, PF_W, PF_X, PT_LOAD};
 use elf::endian::LittleEndian;
-use elf::file::Class;
-use elf::segment::ProgramHeader;
+use elf::file::{Class, FileHeader, parse_ident};
+use elf::segment::{ProgramHeader, SegmentTable};
 use machine::MayFault;
 use machine::pmap::Rights;
 use machine::x86_64::user_copy;
@@ -56,46 +55,73 @@ fn unsuitable<T>(why: &'static str) -> Result<T, CannotRun> {
     Err(CannotRun::Unsuitable(why))
 }
 
-/// Checks a program's file.
-pub fn check(file: &[u8]) -> Result<Image, CannotRun> {
-    let elf = match ElfBytes::<LittleEndian>::minimal_parse(file) {
-        Ok(elf) => elf,
+/// How much of a file [`check`] has to see: all that comes before its headers' end must be in it.
+pub const HEAD: u64 = PAGE_SIZE;
+
+/// Checks a program's file, of which this is the beginning, and `length` bytes are all.
+pub fn check(head: &[u8], length: u64) -> Result<Image, CannotRun> {
+    let truncated = "its ELF file is damaged or truncated";
+    if head.len() < EI_NIDENT {
+        return unsuitable(truncated);
+    }
+    let ident = match parse_ident::<LittleEndian>(&head[..EI_NIDENT]) {
+        Ok(ident) => ident,
         Err(elf::ParseError::BadMagic(_)) => return unsuitable("not an ELF file"),
         Err(elf::ParseError::UnsupportedElfEndianness(_)) => {
             return unsuitable("its byte order is not x86-64's");
         }
-        Err(_) => return unsuitable("its ELF file is damaged or truncated"),
+        Err(_) => return unsuitable(truncated),
     };
-    if elf.ehdr.class != Class::ELF64 || elf.ehdr.e_machine != EM_X86_64 {
+    let Ok(header) = FileHeader::parse_tail(ident, &head[EI_NIDENT..]) else {
+        return unsuitable(truncated);
+    };
+    if header.class != Class::ELF64 || header.e_machine != EM_X86_64 {
         return unsuitable("it is for another machine");
     }
-    if elf.ehdr.e_type != ET_EXEC {
+    if header.e_type != ET_EXEC {
         return unsuitable("it is not linked for fixed addresses");
     }
-    let Some(segments) = elf.segments() else { return unsuitable("it has no segments") };
+    let segments = segments(head, &header)?;
     let mut image = Image {
-        entry: elf.ehdr.e_entry,
+        entry: header.e_entry,
         headers: 0,
-        header_count: u64::from(elf.ehdr.e_phnum),
+        header_count: u64::from(header.e_phnum),
         segments: [None; SEGMENTS_MAX],
     };
     let mut has_entry = false;
     let mut places = image.segments.iter_mut();
     for segment in segments.iter().filter(|segment| segment.p_type == PT_LOAD) {
         let Some(place) = places.next() else { return unsuitable("it has too many segments") };
-        *place = Some(check_segment(file, &segment)?);
+        *place = Some(check_segment(length, &segment)?);
         let inside = image.entry.wrapping_sub(segment.p_vaddr) < segment.p_memsz;
         has_entry |= inside && segment.p_flags & PF_X != 0;
-        let headers_end = elf.ehdr.e_phoff.saturating_add(image.header_count * HEADER_SIZE);
+        let headers_end = header.e_phoff.saturating_add(image.header_count * HEADER_SIZE);
         let file_end = segment.p_offset + segment.p_filesz;
-        if segment.p_offset <= elf.ehdr.e_phoff && headers_end <= file_end {
-            image.headers = segment.p_vaddr + (elf.ehdr.e_phoff - segment.p_offset);
+        if segment.p_offset <= header.e_phoff && headers_end <= file_end {
+            image.headers = segment.p_vaddr + (header.e_phoff - segment.p_offset);
         }
     }
     if has_entry { Ok(image) } else { unsuitable("its entry is in no executable segment") }
 }
 
-fn check_segment(file: &[u8], segment: &ProgramHeader) -> Result<Segment, CannotRun> {
+/// The program headers.
+fn segments<'a>(
+    head: &'a [u8],
+    header: &FileHeader<LittleEndian>,
+) -> Result<SegmentTable<'a, LittleEndian>, CannotRun> {
+    if header.e_phnum == 0 || u64::from(header.e_phentsize) != HEADER_SIZE {
+        return unsuitable("it has no segments");
+    }
+    let length = usize::from(header.e_phnum) * HEADER_SIZE as usize;
+    let place = usize::try_from(header.e_phoff).ok();
+    let bytes = place.and_then(|place| head.get(place..)?.get(..length));
+    let Some(bytes) = bytes else {
+        return unsuitable("its program headers do not lie in the first page of its file");
+    };
+    Ok(SegmentTable::new(LittleEndian, Class::ELF64, bytes))
+}
+
+fn check_segment(length: u64, segment: &ProgramHeader) -> Result<Segment, CannotRun> {
     let end = segment.p_vaddr.checked_add(segment.p_memsz);
     let is_inside =
         segment.p_vaddr >= vm::space::USER_START && end.is_some_and(|end| end <= IMAGE_END);
@@ -106,7 +132,7 @@ fn check_segment(file: &[u8], segment: &ProgramHeader) -> Result<Segment, Cannot
         return unsuitable("a segment has more bytes in the file than in memory");
     }
     let file_end = segment.p_offset.checked_add(segment.p_filesz);
-    if file_end.is_none_or(|end| end > file.len() as u64) {
+    if file_end.is_none_or(|end| end > length) {
         return unsuitable("its file ends before its segments do");
     }
     if segment.p_offset % PAGE_SIZE != segment.p_vaddr % PAGE_SIZE {
@@ -134,6 +160,14 @@ fn check_segment(file: &[u8], segment: &ProgramHeader) -> Result<Segment, Cannot
 }
 
 impl Image {
+    /// Where in the file the byte of an address is.
+    pub fn place_in_file(&self, address: u64) -> Option<u64> {
+        let segment = self.segments.iter().flatten().find(|segment| {
+            (segment.address..segment.address + segment.file_size).contains(&address)
+        })?;
+        Some(segment.offset + (address - segment.address))
+    }
+
     /// The first page behind all segments: where the heap begins.
     pub fn end(&self) -> u64 {
         let ends = self.segments.iter().flatten().map(|segment| segment.address + segment.size);

@@ -30,6 +30,7 @@ use crate::kernel_space::TableFrames;
 use crate::panic::{access, exception_name};
 use crate::processors::refill_reserve;
 use crate::traps::signal as signals;
+use crate::virtual_memory::archive::{ArchiveFile, NoArchive, Peeker, Reader};
 use crate::{backtrace, options, report_channel, system_call, virtual_memory};
 use abi::errno::Errno;
 use alloc::vec::Vec;
@@ -43,12 +44,14 @@ use machine::tracing::emit;
 use machine::x86_64::descriptors::USER_CODE;
 use machine::x86_64::frame::{self, TrapFrame};
 use machine::x86_64::stack::Stack;
+use machine::x86_64::state::CpuState;
 use machine::x86_64::user_state::{FpuState, SegmentBases};
 use machine::{Atomic, Cpu, MayFault, SpinLock};
 use memory::OutOfMemory;
 use report::Line;
 use spin::Once;
 use trace::{EventId, Kind};
+use vm::read::Reach;
 use vm::{FaultError, Space};
 
 /// Longest name that is kept, in bytes.
@@ -92,7 +95,7 @@ pub struct Process {
 struct ProgramName {
     name: [u8; NAME_MAX],
     /// Its ELF file, for the names in a backtrace.
-    file: &'static [u8],
+    file: Option<&'static ArchiveFile>,
 }
 
 /// Open files, by descriptor less [`FIRST_FILE`].
@@ -105,8 +108,6 @@ const FIRST_FILE: i32 = 3;
 enum Beginning {
     /// With a program: words, each with a null byte behind it; and where to start, if not at the program's own entry.
     Program(Vec<u8>, Option<Start>),
-    /// With a file that is in no archive; for checks.
-    File(&'static [u8], Start),
     /// As its parent was.
     Fork(TrapFrame),
     /// It has begun.
@@ -162,6 +163,8 @@ impl Outcome {
 /// Why a program could not be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CannotRun {
+    /// There are no programs at all.
+    NoArchive(NoArchive),
     /// There is no such program.
     NotFound,
     /// Its file is not one that this kernel can run: why.
@@ -173,10 +176,17 @@ pub enum CannotRun {
 impl fmt::Display for CannotRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            CannotRun::NoArchive(why) => write!(f, "{why}"),
             CannotRun::NotFound => write!(f, "{}", Errno::ENOENT.text()),
             CannotRun::Unsuitable(why) => write!(f, "{}: {why}", Errno::ENOEXEC.text()),
             CannotRun::OutOfMemory => write!(f, "{}", Errno::ENOMEM.text()),
         }
+    }
+}
+
+impl From<NoArchive> for CannotRun {
+    fn from(why: NoArchive) -> CannotRun {
+        CannotRun::NoArchive(why)
     }
 }
 
@@ -227,14 +237,14 @@ fn keep_name<'a>(name: &str, kept: &'a mut [u8; NAME_MAX]) -> &'a str {
     core::str::from_utf8(&kept[..length]).unwrap_or("?")
 }
 
-/// Runs a program's file from another start than its own; for the checks.
+/// Runs a program from another start than its own; for the checks.
 pub fn run_from(
     kernel: &'static Kernel,
-    file: &'static [u8],
+    program: &str,
     start: Start,
     may_fault: &mut MayFault,
 ) -> Result<Outcome, CannotRun> {
-    run_beginning(kernel, Beginning::File(file, start), may_fault)
+    run_beginning(kernel, Beginning::Program(split(program)?, Some(start)), may_fault)
 }
 
 fn run_beginning(
@@ -308,7 +318,6 @@ fn begin(argument: usize, may_fault: &mut MayFault) -> usize {
         Beginning::Program(words, start) => {
             execute::load_command(process, &words, start, may_fault)
         }
-        Beginning::File(file, start) => execute::load_file(process, file, start, may_fault),
         Beginning::Begun => unreachable!("a process begins twice"),
     };
     match loaded {
@@ -359,7 +368,7 @@ impl ThreadOwner for Process {
     }
 }
 
-/// The process that a processor runs.
+/// The process that a processor runs; for the panic path, and for who stands on it.
 fn on(cpu: &Cpu) -> Option<&Process> {
     let process = cpu.backend.thread().cast::<Process>();
     // SAFETY: null, or set by `enters_processor` to a process that lives until it is null again.
@@ -367,11 +376,11 @@ fn on(cpu: &Cpu) -> Option<&Process> {
 }
 
 /// The process on whose thread the caller runs, if it is one's.
+#[inline]
 pub fn find_current() -> Option<&'static Process> {
-    let guard = machine::preempt::disable_anywhere();
-    let process = core::ptr::from_ref(on(Cpu::current(guard.atomic()))?);
-    // SAFETY: the process lives until its own thread, which this is, has left.
-    Some(unsafe { &*process })
+    let process = CpuState::own_thread().cast::<Process>();
+    // SAFETY: null, or set by `enters_processor` to a process that lives until its own thread, which this is, has left.
+    unsafe { process.as_ref() }
 }
 
 /// The process on whose thread the caller runs.
@@ -434,8 +443,10 @@ fn text_of(name: &[u8; NAME_MAX]) -> &str {
 pub struct Largest {
     /// Its number.
     pub id: u64,
-    /// The pages that it has, in memory or in swap space.
-    pub pages: u64,
+    /// The pages that it has in memory.
+    pub resident: u64,
+    /// Those that it has in swap space only.
+    pub swapped: u64,
     name: [u8; NAME_MAX],
 }
 
@@ -443,6 +454,11 @@ impl Largest {
     /// Its name.
     pub fn name(&self) -> &str {
         text_of(&self.name)
+    }
+
+    /// All its pages: what a victim is chosen by.
+    pub fn pages(&self) -> u64 {
+        self.resident + self.swapped
     }
 }
 
@@ -459,6 +475,11 @@ pub fn with<R>(
     act: impl FnOnce(&Process, &mut MayFault) -> R,
 ) -> Option<R> {
     table::with(kernel, id, may_fault, act)
+}
+
+/// How many processes are about to give their memory back because they have been asked to die.
+pub fn dying(may_fault: &mut MayFault) -> usize {
+    table::dying(Kernel::current(), may_fault)
 }
 
 /// Asks a process to die by a signal. Says whether there is one with this number.
@@ -549,18 +570,12 @@ pub fn kill(frame: &TrapFrame, killed: Killed, may_fault: &mut MayFault) -> ! {
     }
     print(format_args!("; backtrace:\n"));
     let start = backtrace::Start { rip: frame.rip, rbp: frame.rbp };
-    show_backtrace(process, start, &mut |text| print(text));
+    // Who is told to go does not wait for names: somebody may be waiting for the memory.
+    let reach = if killed.exception { Reach::DeviceAndAhead } else { Reach::Memory };
+    let file = process.program.lock(may_fault).file;
+    let mut file = file.map(|file| Reader { file, reach, may_fault: &mut *may_fault });
+    backtrace::show(Kernel::current().system, start, &mut file, &mut |text| print(text));
     leave(Outcome::Killed(signal), may_fault)
-}
-
-/// The backtrace of a process.
-fn show_backtrace(
-    process: &Process,
-    start: backtrace::Start,
-    write: &mut dyn FnMut(fmt::Arguments<'_>),
-) {
-    let file = process.program.lock_anywhere().file;
-    backtrace::show(Kernel::current().system, start, file, write);
 }
 
 /// Where entries from user mode leave their frame on a kernel stack.
@@ -597,9 +612,8 @@ pub fn show_own_backtrace(
     if let Some(start) = start.or(frame.is_user().then_some(entered)) {
         let mut name = [0; NAME_MAX];
         write(format_args!("backtrace of {}:\n", name_on(cpu, &mut name).unwrap_or("?")));
-        if let Some(program) = process.program.try_lock() {
-            backtrace::show(Kernel::current().system, start, program.file, write);
-        }
+        let file = process.program.try_lock().and_then(|program| program.file);
+        backtrace::show(Kernel::current().system, start, &mut file.map(Peeker), write);
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) fn add(
     let process = kernel.process_objects.allocate(Process {
         id: table.next_id.fetch_add(1, Ordering::Relaxed),
         space,
-        program: SpinLock::new(ProgramName { name: [0; NAME_MAX], file: &[] }),
+        program: SpinLock::new(ProgramName { name: [0; NAME_MAX], file: None }),
         thread: Once::new(),
         handle: SpinLock::new(None),
         killed: AtomicU32::new(0),
@@ -110,13 +110,20 @@ pub(super) fn largest(kernel: &'static Kernel, may_fault: &mut MayFault) -> Opti
     }
     let mut largest: Option<Largest> = None;
     for process in processes.iter().filter(lives) {
-        let pages = process.space.count_pages(may_fault);
-        if largest.as_ref().is_none_or(|largest| pages > largest.pages) {
+        let (resident, swapped) = process.space.count_pages(may_fault);
+        if largest.as_ref().is_none_or(|largest| resident + swapped > largest.pages()) {
             let name = process.program.lock(may_fault).name;
-            largest = Some(Largest { id: process.id, pages, name });
+            largest = Some(Largest { id: process.id, resident, swapped, name });
         }
     }
     largest
+}
+
+/// How many processes have been asked to die and still have memory.
+pub(super) fn dying(kernel: &'static Kernel, may_fault: &mut MayFault) -> usize {
+    let processes = kernel.processes_table.processes.lock(may_fault);
+    let has_memory = |process: &&&Process| !process.is_zombie.load(Ordering::Acquire);
+    processes.iter().filter(has_memory).filter(|process| process.is_killed()).count()
 }
 
 /// A process has ended: its parent may hear of it, and its children have none any more.

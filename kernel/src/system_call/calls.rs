@@ -3,7 +3,9 @@
 
 use super::Result;
 pub(super) use super::describe::describe;
-pub(super) use super::memory::{brk, madvise, minherit, mlock, mmap, mprotect, munlock, munmap};
+pub(super) use super::memory::{
+    brk, madvise, minherit, mlock, mmap, mprotect, munlock, munmap, stacks,
+};
 pub(super) use super::processes::{close, execve, fork, open, wait4};
 use crate::kernel::Kernel;
 use crate::{console, panic_kinds, process, report_channel};
@@ -121,6 +123,7 @@ pub(super) fn counter(_: &mut MayFault, which: u32) -> Result {
         Counter::DeepestWalk => {
             census.walks().iter().rposition(|&walks| walks != 0).unwrap_or(0) as u64
         }
+        Counter::ObjectsTooMany => census.broken_lemma().map_or(0, |broken| broken.too_many()),
     })
 }
 

@@ -1,14 +1,17 @@
-//! Calls about memory: with Linux's numbers, flags and errors, `minherit` as on the BSDs.
+//! Calls about memory: with Linux's numbers, flags and errors, `minherit` as on the BSDs; `stacks` is this kernel's own.
 
 use super::Result;
 use crate::kernel::Kernel;
 use crate::process;
+use crate::virtual_memory::archive;
+use abi::calls::STACK_STRIDE_MAX;
 use abi::errno::Errno;
 use machine::MayFault;
 use machine::pmap::Rights;
 use vm::entry::{Advice, Inheritance};
 use vm::map::{MapError, Place, Request};
 use vm::space::WireError;
+use vm::stacks::StackShape;
 use vm::{FaultError, PAGE_SIZE};
 
 const PROT_READ: i32 = 1;
@@ -93,7 +96,7 @@ pub fn mmap(
     let (object, rights_max) = if flags & MAP_ANONYMOUS != 0 {
         (None, all)
     } else {
-        let archive = Kernel::current().archive.get().ok_or(Errno::EBADF)?;
+        let archive = archive::get(Kernel::current()).map_err(|_| Errno::EBADF)?;
         let file = process.file(fd).and_then(|file| archive.at(file)).ok_or(Errno::EBADF)?;
         // The archive cannot be written.
         let rights_max = if is_shared { Rights::READ | Rights::EXECUTE } else { all };
@@ -113,6 +116,30 @@ pub fn mmap(
         stacks: None,
     };
     process.space().insert(&request, object, may_fault).map_err(errno)
+}
+
+/// Guards are no memory: no right reaches them, and `mlock` passes them by. What is mapped in place of a part of the array
+/// has none.
+pub fn stacks(may_fault: &mut MayFault, count: u64, stride: u64, guard: u64) -> Result {
+    let shape = StackShape { stride, guard };
+    if count == 0 || !shape.is_good() || stride > STACK_STRIDE_MAX {
+        return Err(Errno::EINVAL);
+    }
+    let request = Request {
+        address: MAP_BASE,
+        length: count.checked_mul(stride).ok_or(Errno::ENOMEM)?,
+        place: Place::Hint,
+        rights: Rights::READ | Rights::WRITE,
+        rights_max: Rights::READ | Rights::WRITE,
+        inheritance: Inheritance::Copy,
+        shared: false,
+        stacks: Some(shape),
+    };
+    process::current().space().insert(&request, None, may_fault).map_err(|error| match error {
+        // Longer than all addresses.
+        MapError::BadRange => Errno::ENOMEM,
+        error => errno(error),
+    })
 }
 
 pub fn munmap(may_fault: &mut MayFault, address: u64, length: u64) -> Result {

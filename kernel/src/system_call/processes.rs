@@ -3,10 +3,14 @@
 use super::Result;
 use crate::kernel::Kernel;
 use crate::process::{self, CannotRun, execute, fork as child, table};
+use crate::threads::ticks;
+use crate::virtual_memory::archive;
 use abi::errno::Errno;
 use alloc::vec::Vec;
+use dispatch::sleep;
 use machine::MayFault;
 use machine::x86_64::user_copy;
+use memory::OutOfMemory;
 
 /// Most bytes of a path, and of all arguments and the environment together.
 const PATH_MAX: usize = 256;
@@ -75,7 +79,7 @@ pub fn open(may_fault: &mut MayFault, path: *const u8, flags: i32, _: u32) -> Re
     const ACCESS: i32 = 3;
     let mut bytes = Vec::new();
     copy_string(&mut bytes, path as u64, PATH_MAX, may_fault)?;
-    let archive = Kernel::current().archive.get().ok_or(Errno::ENOENT)?;
+    let archive = archive::get(Kernel::current()).map_err(|_| Errno::ENOENT)?;
     let file = archive.position(name_of(&bytes)?).ok_or(Errno::ENOENT)?;
     if flags & ACCESS != 0 {
         return Err(Errno::EACCES);
@@ -87,8 +91,21 @@ pub fn close(_: &mut MayFault, fd: i32) -> Result {
     if process::current().remove_file(fd) { Ok(0) } else { Err(Errno::EBADF) }
 }
 
+/// A child. Where memory is short at this moment the page daemon is given some time to find some: only what the child
+/// has to have at once cannot wait as its pages can.
 pub fn fork(may_fault: &mut MayFault) -> Result {
-    child::fork(process::current(), may_fault).map_err(|_| Errno::ENOMEM)
+    /// How often it is tried, and how far apart in nanoseconds.
+    const TRIES: u32 = 50;
+    const APART: u64 = 2_000_000;
+    let process = process::current();
+    for _ in 1..TRIES {
+        match child::fork(process, may_fault) {
+            Ok(child) => return Ok(child),
+            Err(OutOfMemory) if process.is_killed() => return Err(Errno::ENOMEM),
+            Err(OutOfMemory) => sleep::delay(ticks(Kernel::current(), APART), may_fault),
+        }
+    }
+    child::fork(process, may_fault).map_err(|OutOfMemory| Errno::ENOMEM)
 }
 
 pub fn execve(
@@ -106,7 +123,7 @@ pub fn execve(
     drop((bytes, words, environment));
     match loaded {
         Ok(ready) => super::enter_user_anew(&ready, may_fault),
-        Err(CannotRun::NotFound) => Err(Errno::ENOENT),
+        Err(CannotRun::NotFound | CannotRun::NoArchive(_)) => Err(Errno::ENOENT),
         Err(CannotRun::Unsuitable(why)) => {
             log::debug!("execve: {why}");
             Err(Errno::ENOEXEC)

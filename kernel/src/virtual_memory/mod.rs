@@ -2,16 +2,19 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | [`stores`] | disks and the ramdisk as stores of pages |
+//! | [`stores`] | disks as stores of pages |
 //! | [`archive`] | the files of the archive: what programs are mapped from |
 //! | [`maps`] | what a process's memory is made of, printed |
+//! | [`tar`] | the headers of an archive |
 //! | [`victim`] | who goes when there is no memory left |
 
 pub mod archive;
 pub mod maps;
 pub mod stores;
+mod tar;
 pub mod victim;
 
+use crate::checks;
 use crate::kernel::Kernel;
 use crate::kernel_space::SlabPages;
 use crate::threads;
@@ -33,7 +36,8 @@ const PAUSE: u64 = 10_000_000;
 /// Makes the virtual memory of the system, which lives for ever.
 pub fn make(pages: Pages) -> Vm {
     // What programs must not know; they cannot read the clock as it was at boot.
-    Vm::new(pages, &SlabPages, time::now().wrapping_mul(0x9e37_79b9_7f4a_7c15), None)
+    let secret = time::now().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    Vm::new(pages, &SlabPages, secret, Some(checks::at_schedule_point))
 }
 
 /// What must be left free for whom, in frames.
@@ -53,6 +57,11 @@ impl Reserves {
     /// Makes them hold.
     pub fn set(&self) {
         Memory::current().frames.set_reserves(self.ordinary, self.daemon, self.low);
+    }
+
+    /// So many frames the page daemon tries to keep free.
+    pub fn high(&self) -> u64 {
+        self.high
     }
 
     fn of(frames: u64) -> Reserves {

@@ -2,6 +2,7 @@
 //!
 //! Counters are core's atomics in every flavour: nobody's decision depends on one.
 
+use crate::Vm;
 use core::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 /// A number that goes up and down.
@@ -54,6 +55,12 @@ pub struct Census {
     pub page_out_errors: Count,
     /// Programs chosen to give their memory back.
     pub victims: Count,
+    /// Times that a fault had to wait for a map's lock.
+    pub map_waits: Count,
+    /// Times that somebody had to wait for an object's lock.
+    pub object_waits: Count,
+    /// Times that a processor had to wait for the lock of the page queues.
+    pub queue_waits: Count,
     /// Faults by how far down the chain the page was found.
     walks: [AtomicU64; DEPTHS],
     /// Changes of maps and chains under way.
@@ -80,8 +87,8 @@ impl Census {
         Change(self)
     }
 
-    /// The chain lemma ([`crate::collapse`]): what is wrong with the numbers, if everything is at rest.
-    pub fn broken_lemma(&self) -> Option<(i64, i64)> {
+    /// The chain lemma ([`crate::collapse`](mod@crate::collapse)): what is wrong with the numbers, if everything is at rest.
+    pub fn broken_lemma(&self) -> Option<BrokenLemma> {
         let begun = self.begun.load(Ordering::SeqCst);
         if self.changes.load(Ordering::SeqCst) != 0 || self.collapses_given_up.get() != 0 {
             return None;
@@ -89,7 +96,29 @@ impl Census {
         let (objects, entries) = (self.anonymous_objects.get(), self.anonymous_entries.get());
         let is_at_rest =
             self.changes.load(Ordering::SeqCst) == 0 && self.begun.load(Ordering::SeqCst) == begun;
-        (is_at_rest && objects > (2 * entries - 1).max(0)).then_some((objects, entries))
+        let broken = BrokenLemma { objects, entries };
+        (is_at_rest && objects > broken.bound()).then_some(broken)
+    }
+}
+
+/// More anonymous objects than there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BrokenLemma {
+    /// The objects.
+    pub objects: i64,
+    /// The entries that lead to one.
+    pub entries: i64,
+}
+
+impl BrokenLemma {
+    /// How many objects there may be.
+    fn bound(&self) -> i64 {
+        (2 * self.entries - 1).max(0)
+    }
+
+    /// How many there are beyond that.
+    pub fn too_many(&self) -> u64 {
+        (self.objects - self.bound()).max(0) as u64
     }
 }
 
@@ -100,7 +129,8 @@ impl Drop for Change<'_> {
     fn drop(&mut self) {
         self.0.changes.fetch_sub(1, Ordering::SeqCst);
         if cfg!(debug_assertions)
-            && let Some((objects, entries)) = self.0.broken_lemma()
+            && Vm::current().collapses()
+            && let Some(BrokenLemma { objects, entries }) = self.0.broken_lemma()
         {
             panic!("chains are too long: {objects} anonymous objects for {entries} entries");
         }

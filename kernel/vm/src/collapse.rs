@@ -33,11 +33,13 @@
 //! At rest every object that is not mapped by an entry has at least two shadows: with one, collapse would have
 //! merged the two. A forest whose inner nodes have at least two children has fewer inner nodes than leaves. So
 //! there are at most `2 × entries − 1` anonymous objects for so many anonymous entries, and no chain is longer
-//! than the number of entries that lead into its tree. [`crate::census`] asserts it.
+//! than the number of entries that lead into its tree. [`crate::census`] asserts it, unless collapse is off
+//! ([`Vm::leave_chains`]), which shows that the lemma is no law of nature.
 //!
 //! FreeBSD: `vm_object_collapse`, `vm_object_bypass`; the order of events that broke each is in `docs/history`.
 
 use crate::Vm;
+use crate::history::{self, Bug};
 use crate::index::Content;
 use crate::object::{ObjectRef, Shape};
 use crate::page::{Exclusive, Page, wait};
@@ -56,6 +58,9 @@ const BATCH: u32 = 128;
 /// Called where a reference has gone, or before a new one is made; never by a fault. The caller holds no lock
 /// that a fault takes.
 pub fn collapse(object: &ObjectRef, may_fault: &mut MayFault) {
+    if !Vm::current().collapses() {
+        return;
+    }
     let mut list = CollapseList::default();
     list.push(object.clone());
     while let Some(object) = list.pop() {
@@ -279,8 +284,7 @@ fn take_place(
 
 /// Whether the upper object hides everything that the lower one has within its reach. Both locks are held.
 fn is_shadowed(upper: &ObjectRef, above: &Shape, lower: &ObjectRef) -> bool {
-    #[cfg(feature = "bug-cow-2019")]
-    if is_full(upper, above) {
+    if history::has(Bug::Cow2019) && is_full(upper, above) {
         return true;
     }
     let mut from = above.backing_offset;
@@ -288,7 +292,7 @@ fn is_shadowed(upper: &ObjectRef, above: &Shape, lower: &ObjectRef) -> bool {
         let Some(place_above) = place_above(above, place) else { return true };
         if let Some(page) = content.resident() {
             // A fault may be about to map it, or to put a copy of it above.
-            if page.busy().is_exclusive() && !cfg!(feature = "bug-cow-2019") || !page.is_valid() {
+            if page.busy().is_exclusive() && !history::has(Bug::Cow2019) || !page.is_valid() {
                 return false;
             }
         }
@@ -306,7 +310,6 @@ fn is_shadowed(upper: &ObjectRef, above: &Shape, lower: &ObjectRef) -> bool {
 }
 
 /// Whether an object has as many pages as it has room for: no proof of anything, as pages may be busy.
-#[cfg(feature = "bug-cow-2019")]
 fn is_full(object: &ObjectRef, shape: &Shape) -> bool {
     let (mut count, mut from) = (0, 0);
     while let Some((place, content)) = object.index.next(from) {

@@ -4,6 +4,7 @@
 
 use crate::object::ObjectRef;
 use crate::page::PAGE_SHIFT;
+use crate::stacks::Stacks;
 use core::ops::Range;
 use machine::pmap::{PAGE, Rights};
 
@@ -27,13 +28,6 @@ pub enum Advice {
     Random,
     /// They come in order: what lies behind is not needed again soon.
     Sequential,
-}
-
-/// An array of stacks within one entry: in each stride the lowest page is a guard, which nobody can reach.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stacks {
-    /// From one stack to the next, in bytes; a multiple of a page, more than one.
-    pub stride: u64,
 }
 
 /// An entry. Addresses are multiples of a page.
@@ -61,7 +55,7 @@ pub struct Entry {
     pub needs_copy: bool,
     /// It was made to be shared: what is written is written to the object.
     pub shared: bool,
-    /// It is an array of stacks.
+    /// It is an array of stacks, or a part of one.
     pub stacks: Option<Stacks>,
 }
 
@@ -100,13 +94,10 @@ impl Entry {
         self.offset + ((address - self.start) >> PAGE_SHIFT)
     }
 
-    /// Whether an address lies in a guard page.
+    /// The number of the stack in whose guard an address lies, if it lies in one.
     #[inline]
-    pub fn is_guard(&self, address: u64) -> bool {
-        match self.stacks {
-            None => false,
-            Some(stacks) => self.place_of(address).is_multiple_of(stacks.stride >> PAGE_SHIFT),
-        }
+    pub fn guard_at(&self, address: u64) -> Option<u64> {
+        self.stacks.and_then(|stacks| stacks.guard_at(address))
     }
 
     /// The same range with nothing behind it.
@@ -132,8 +123,8 @@ impl Entry {
     /// Whether the entry and the one behind it say the same, so that they can be one.
     pub(crate) fn is_continued_by(&self, next: &Entry) -> bool {
         let same_memory = match (&self.object, &next.object) {
-            // Untouched memory can begin anywhere; an array of stacks has a phase.
-            (None, None) => self.stacks.is_none() || self.place_of(self.end) == next.offset,
+            // Untouched memory can begin anywhere.
+            (None, None) => true,
             (Some(one), Some(other)) => one.is(other) && self.place_of(self.end) == next.offset,
             _ => false,
         };

@@ -19,20 +19,23 @@
 //! | [`collapse`](mod@collapse) | keeping chains short |
 //! | **maps** | |
 //! | [`entry`], [`entry_tree`] | an entry; a map's entries |
+//! | [`stacks`] | arrays of stacks, with a guard for each |
 //! | [`map`] | an address map |
 //! | [`space`] | an address space: map and page tables |
 //! | **faults** | |
 //! | [`fault`](mod@fault) | the fault: `walk.rs` down the chain, `enter.rs` the page table |
-//! | `bulk_copy.rs` | copying a page |
+//! | `bulk_copy.rs` | copying and clearing a page |
 //! | **stores** | |
 //! | [`store`] | devices that keep pages; transfers |
 //! | `page_in.rs` | bringing a page in, and others along |
+//! | [`read`](mod@read) | reading files for the kernel itself |
 //! | `page_out.rs` | the laundry: writing pages to swap |
 //! | [`page_daemon`] | making memory free, and who goes when there is none |
 //! | [`swap`] | which slots of swap space are taken |
 //! | **looking on** | |
 //! | [`census`] | counters; the chain lemma |
 //! | [`describe`] | a map with its objects, chains and pages, as text and as JSON |
+//! | [`history`] | historical bugs, and which of them is in |
 //! | [`schedule`] | named places where tests hold a thread |
 //!
 //! # Rules
@@ -72,6 +75,7 @@ pub mod describe;
 pub mod entry;
 pub mod entry_tree;
 pub mod fault;
+pub mod history;
 mod index;
 pub mod map;
 pub mod object;
@@ -80,11 +84,13 @@ pub mod page_daemon;
 mod page_in;
 mod page_out;
 pub mod page_queue;
+pub mod read;
 mod reverse_map;
 pub mod schedule;
 pub mod shadow;
 mod shortage;
 pub mod space;
+pub mod stacks;
 pub mod store;
 pub mod swap;
 
@@ -96,7 +102,7 @@ pub use space::Space;
 
 use busy::BusyChannels;
 use census::Census;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use machine::System;
 use machine::pmap::Pmap;
 use machine::slot::{Layer, Slot as LayerSlot};
@@ -133,6 +139,9 @@ pub struct Vm {
     /// How many objects there have ever been; core's atomics in every flavour: they are only numbered by it.
     pub(crate) objects_made: AtomicU64,
     hook: Option<Hook>,
+    bug: history::Chosen,
+    /// Chains are kept short.
+    collapses: AtomicBool,
     /// What programs must not know: with it they could make trees of entries as deep as they like.
     secret: AtomicU64,
 }
@@ -163,6 +172,8 @@ impl Vm {
             transfers: Slab::new(source),
             objects_made: AtomicU64::new(0),
             hook,
+            bug: history::Chosen::default(),
+            collapses: AtomicBool::new(true),
             secret: AtomicU64::new(secret),
         }
     }
@@ -185,6 +196,16 @@ impl Vm {
         let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ mixed >> 31
+    }
+
+    /// Leaves chains of shadows as long as they become: to see what they become without collapse and bypass.
+    pub fn leave_chains(&self) {
+        self.collapses.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether chains are kept short.
+    pub(crate) fn collapses(&self) -> bool {
+        self.collapses.load(Ordering::Relaxed)
     }
 
     pub(crate) fn schedule_hook(&self) -> Option<Hook> {

@@ -14,6 +14,7 @@ use crate::entry::{Entry, Inheritance};
 use crate::entry_tree::{EntryRoom, EntryTree};
 use crate::object::Mapped;
 use crate::shadow::{refer, unrefer};
+use crate::stacks::StackShape;
 use core::fmt;
 use core::ops::Range;
 use machine::MayFault;
@@ -196,8 +197,8 @@ pub struct Request {
     pub inheritance: Inheritance,
     /// Written to the object itself, not to a copy.
     pub shared: bool,
-    /// An array of stacks with this stride.
-    pub stacks: Option<crate::entry::Stacks>,
+    /// An array of stacks, of which the first begins where the entry does.
+    pub stacks: Option<StackShape>,
 }
 
 /// Where a new entry goes.

@@ -190,13 +190,13 @@ impl Object {
     /// Its lock, for reading.
     #[inline]
     pub(crate) fn read(&self, may_block: &mut impl MayBlock) -> RwReadGuard<'_, Shape> {
-        self.lock.read(may_block)
+        self.lock.read_noting(|| Vm::current().census.object_waits.note(), may_block)
     }
 
     /// Its lock, for writing.
     #[inline]
     pub(crate) fn write(&self, may_block: &mut impl MayBlock) -> RwWriteGuard<'_, Shape> {
-        self.lock.write(may_block)
+        self.lock.write_noting(|| Vm::current().census.object_waits.note(), may_block)
     }
 
     /// How many references it has, at this moment. Who maps it by an entry of a map that is locked, and

@@ -12,7 +12,7 @@
 //! inactive and once on the way out of that: a second chance. Pages that a device or a fault has busy are passed by.
 //!
 //! Two threads: the daemon, which never waits for a device, and the laundry, which does. When several rounds have
-//! freed nothing, nothing is being written, and threads wait for memory, somebody has to go: the kernel is asked
+//! freed nothing, nothing is being written or is to be tried again, and threads wait for memory, somebody has to go: the kernel is asked
 //! to choose ([`Victims`]), and is not asked again before that one's memory is back.
 //!
 //! Mach's pageout daemon; FreeBSD: `vm_pageout`, `vm_pageout_oom`; Babaoglu and Joy, *Converting a Swap-Based System to
@@ -33,8 +33,16 @@ use memory::Memory;
 /// pages go round for ever.)
 const FRUITLESS: u32 = 4;
 
+/// Writes that fail in a row before the device is taken for one that is gone, and what cannot be written for memory
+/// that cannot be had. Until then the pages stay where they are, and it is tried again after a pause.
+const FAILURES: u32 = 10;
+
 /// Who can end a program whose memory is needed.
 pub trait Victims: Sync {
+    /// Puts the free frames that processors keep for themselves where everybody can have them. Before somebody has to
+    /// go: on many processors that is more than a fault needs.
+    fn gather(&self, _: &mut MayFault) {}
+
     /// Asks one program to end, the one with the most memory and swap space of those that may be chosen, and says
     /// so. Does nothing while one that was asked before is still there.
     fn choose(&self, may_fault: &mut MayFault);
@@ -45,7 +53,13 @@ pub(crate) struct Daemon {
     to_launder: AtomicBool,
     laundry: WaitChannel,
     stops: AtomicBool,
-    /// The laundry could not do anything when it last tried.
+    /// The laundry is at work. What it has in hand is in no queue.
+    is_laundering: AtomicBool,
+    /// The laundry has freed something, and the daemon has not heard of it.
+    has_freed: AtomicBool,
+    /// The device has failed, not for the last time that is tolerated, and the daemon has not heard of it.
+    has_failed: AtomicBool,
+    /// The laundry cannot do anything: there is no slot, or the device is gone.
     laundry_is_stuck: AtomicBool,
 }
 
@@ -55,6 +69,9 @@ impl Daemon {
             to_launder: AtomicBool::new(false),
             laundry: WaitChannel::new(),
             stops: AtomicBool::new(false),
+            is_laundering: AtomicBool::new(false),
+            has_freed: AtomicBool::new(false),
+            has_failed: AtomicBool::new(false),
             laundry_is_stuck: AtomicBool::new(false),
         }
     }
@@ -83,17 +100,24 @@ pub fn run(goals: Goals, victims: &dyn Victims, may_fault: &mut MayFault) {
             if vm.daemon.stops.load(Ordering::Acquire) {
                 return;
             }
-            if round(high, may_fault) != 0 {
+            if round(high, may_fault) != 0 || vm.daemon.has_freed.swap(false, Ordering::AcqRel) {
                 fruitless = 0;
                 continue;
             }
+            if vm.daemon.has_failed.swap(false, Ordering::AcqRel) {
+                fruitless = 0;
+                vm.shortage.pause(goals.pause, may_fault);
+            }
             fruitless += 1;
-            if vm.queues.count(Queue::Laundry) != 0 {
+            let has_laundry = vm.queues.count(Queue::Laundry) != 0;
+            if has_laundry {
                 call_laundry();
-                if !vm.daemon.laundry_is_stuck.load(Ordering::Acquire) {
-                    // It calls when it has written something, if that is not enough.
-                    break;
-                }
+            }
+            if (has_laundry || vm.daemon.is_laundering.load(Ordering::Acquire))
+                && !vm.daemon.laundry_is_stuck.load(Ordering::Acquire)
+            {
+                // It calls when it has written something, if that is not enough.
+                break;
             }
             vm.shortage.relieve();
             // All may have been used a moment ago: each round takes the note of that away.
@@ -102,9 +126,16 @@ pub fn run(goals: Goals, victims: &dyn Victims, may_fault: &mut MayFault) {
                 if !vm.shortage.is_acute() {
                     break;
                 }
+                victims.gather(may_fault);
+                vm.shortage.relieve();
+                if !vm.shortage.is_acute() {
+                    continue;
+                }
                 victims.choose(may_fault);
                 // What is busy now need not be in a while, and nobody says so.
                 vm.shortage.pause(goals.pause, may_fault);
+            } else if !vm.shortage.is_acute() {
+                vm.shortage.rest(goals.pause, may_fault);
             }
         }
     }
@@ -114,6 +145,7 @@ pub fn run(goals: Goals, victims: &dyn Victims, may_fault: &mut MayFault) {
 pub fn run_laundry(may_fault: &mut MayFault) {
     let vm = Vm::current();
     let daemon = &vm.daemon;
+    let mut failures = 0;
     loop {
         while !daemon.to_launder.swap(false, Ordering::AcqRel) {
             let nothing_to_do = || !daemon.to_launder.load(Ordering::Acquire);
@@ -122,15 +154,33 @@ pub fn run_laundry(may_fault: &mut MayFault) {
         if daemon.stops.load(Ordering::Acquire) {
             return;
         }
+        daemon.is_laundering.store(true, Ordering::Release);
+        let mut was_stuck = daemon.laundry_is_stuck.load(Ordering::Acquire);
         loop {
             let laundered = launder(may_fault);
-            let is_stuck = matches!(laundered, Laundered::NoSwap | Laundered::Failed);
+            failures = match laundered {
+                Laundered::Freed(_) => 0,
+                Laundered::Failed => failures + 1,
+                Laundered::Nothing | Laundered::NoSwap => failures,
+            };
+            let is_stuck = laundered == Laundered::NoSwap || failures >= FAILURES;
             daemon.laundry_is_stuck.store(is_stuck, Ordering::Release);
-            if !matches!(laundered, Laundered::Freed(_)) {
-                break;
+            match laundered {
+                Laundered::Freed(_) => {
+                    was_stuck = false;
+                    daemon.has_freed.store(true, Ordering::Release);
+                }
+                Laundered::Failed => {
+                    daemon.has_failed.store(!is_stuck, Ordering::Release);
+                    break;
+                }
+                Laundered::Nothing | Laundered::NoSwap => break,
             }
         }
-        if vm.shortage.is_acute() {
+        daemon.is_laundering.store(false, Ordering::Release);
+        // Who is stuck, and was so before, is not waited for.
+        let is_waited_for = !was_stuck || !daemon.laundry_is_stuck.load(Ordering::Acquire);
+        if vm.shortage.is_acute() && is_waited_for {
             vm.shortage.call_daemon();
         }
     }

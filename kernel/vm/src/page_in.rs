@@ -96,10 +96,17 @@ impl PageIn {
         self,
         cause: EventId,
         may_fault: &mut MayFault,
-    ) -> (Result<Exclusive, StoreError>, EventId) {
-        Vm::current().census.page_ins.add(self.cluster.len() as i64);
-        let event = emit(EventKind::PageIn, self.first, cause);
-        store::read(self.room, self.store, self.first, self.cluster, event, may_fault)
+    ) -> (Result<Exclusive, Outcome>, EventId) {
+        let PageIn { room, cluster, store, first } = self;
+        let count = cluster.len();
+        Vm::current().census.page_ins.add(count as i64);
+        let event = emit(EventKind::PageIn, first, cause);
+        let (read, event) = store::read(room, store, first, cluster, event, may_fault);
+        let read = read.map_err(|error| match error {
+            StoreError::Device if count > 1 => Outcome::NeedsToBeAlone,
+            error => Outcome::Failed(error.into()),
+        });
+        (read, event)
     }
 }
 

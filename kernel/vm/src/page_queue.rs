@@ -18,6 +18,7 @@ use crate::Vm;
 use crate::page::{Exclusive, Page};
 use atomics::{AtomicU8, AtomicU32, Ordering};
 use machine::SpinLock;
+use machine::spin_lock::SpinGuard;
 
 /// The end of a list.
 const NIL: u32 = u32::MAX;
@@ -87,9 +88,14 @@ impl Queues {
         Queues { lists: SpinLock::new([empty; 3]) }
     }
 
+    #[inline]
+    fn lock(&self) -> SpinGuard<'_, [List; 3], 13> {
+        self.lists.lock_anywhere_noting(|| Vm::current().census.queue_waits.note())
+    }
+
     /// How many pages a queue has.
     pub(crate) fn count(&self, queue: Queue) -> u32 {
-        self.lists.lock_anywhere()[queue as usize].count
+        self.lock()[queue as usize].count
     }
 
     /// A page has been used: one that is in no queue, and not wired, gets into one. The caller has it busy.
@@ -103,7 +109,7 @@ impl Queues {
     /// Puts a page at the end of a queue, out of the one that it may be in; a wired one into none. The caller has it
     /// busy.
     pub(crate) fn put(&self, page: &'static Page, queue: Queue) {
-        let mut lists = self.lists.lock_anywhere();
+        let mut lists = self.lock();
         unlink(&mut lists, page);
         // Who wires it counts first, and comes here to take it out after that.
         if page.wired() == 0 {
@@ -113,7 +119,7 @@ impl Queues {
 
     /// Takes a page out of its queue, if it is in one.
     pub(crate) fn remove(&self, page: &'static Page) {
-        unlink(&mut self.lists.lock_anywhere(), page);
+        unlink(&mut self.lock(), page);
     }
 
     /// Takes the first page of a queue that nobody has busy, out of at most `limit`, and makes it exclusively
@@ -121,7 +127,7 @@ impl Queues {
     pub(crate) fn take_first(&self, queue: Queue, limit: u32) -> Option<Exclusive> {
         // Pages that are busy are few; who meets many of them comes again later.
         for _ in 0..limit.min(BUSY_MAX) {
-            let mut lists = self.lists.lock_anywhere();
+            let mut lists = self.lock();
             let first = lists[queue as usize].first;
             if first == NIL {
                 return None;

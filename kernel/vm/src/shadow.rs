@@ -164,6 +164,26 @@ pub(crate) fn empty(object: &ObjectRef, places: core::ops::Range<u64>, may_fault
     }
 }
 
+/// Whether what an object has is seen through one entry only, and hides nothing: so that its pages can go, and zeros are
+/// in their place. The lock of that entry's map is held for writing, so that it stays so.
+pub(crate) fn is_seen_once(object: &ObjectRef, may_block: &mut impl MayBlock) -> bool {
+    let shape = object.read(may_block);
+    let once = object.kind().is_anonymous() && object.mapped() == Mapped::Once;
+    debug_assert!(!once || shape.shadows == 0, "a shadow is another way in");
+    once && shape.backing.is_none()
+}
+
+/// Frees what such an object has at a range of places, which is mapped nowhere, up to a page that is busy. Returns that
+/// page.
+pub(crate) fn try_empty(
+    object: &ObjectRef,
+    places: core::ops::Range<u64>,
+    may_fault: &mut MayFault,
+) -> Option<&'static Page> {
+    let _shape = object.write(may_fault);
+    discard_all(object, &mut places.start.clone(), places.end)
+}
+
 /// Takes the pages of a file out of memory that nobody maps, wires or has busy: they can be read again.
 pub fn forget_clean(object: &ObjectRef, may_fault: &mut MayFault) {
     let _shape = object.write(may_fault);

@@ -84,7 +84,9 @@ impl Shortage {
             Woken::ByEvent
         } else {
             self.acute.store(true, Ordering::Release);
-            self.call_daemon();
+            self.wanted.store(true, Ordering::Release);
+            // Even if it has been called: it may be resting.
+            self.daemon.wake_all();
             let none_freed = || self.freed.load(Ordering::Relaxed) == before;
             self.channel.sleep_while_interruptible(none_freed, may_fault)
         };
@@ -131,8 +133,16 @@ impl Shortage {
         }
     }
 
-    /// The daemon sleeps until it is wanted, or so many ticks.
+    /// The daemon sleeps so many ticks, or until somebody waits for memory: for programs to use what they have just
+    /// brought in. If every fault called it at once it would take a page away before its program had run.
+    pub(crate) fn rest(&self, ticks: u64, may_fault: &mut MayFault) {
+        self.daemon.sleep_while_until(|| !self.is_acute(), time::now() + ticks, may_fault);
+    }
+
+    /// The daemon sleeps until it is wanted again, or so many ticks. (It works, so it has been wanted: that does not
+    /// count, or it would never let anybody run who has memory to give.)
     pub(crate) fn pause(&self, ticks: u64, may_fault: &mut MayFault) {
+        self.wanted.store(false, Ordering::Release);
         let not_wanted = || !self.wanted.load(Ordering::Acquire);
         self.daemon.sleep_while_until(not_wanted, time::now() + ticks, may_fault);
     }

@@ -10,10 +10,11 @@ use crate::entry_tree::{EntryRoom, EntryTree};
 use crate::fault::{self, FaultError};
 use crate::map::{ENTRIES_MAX, Map, MapError, Place, Request, Rooms};
 use crate::object::{Mapped, Object, ObjectRef, PLACES_MAX};
-use crate::page::{PAGE_SHIFT, PAGE_SIZE};
+use crate::page::{PAGE_SHIFT, PAGE_SIZE, Page, wait};
 use crate::shadow::{self, Writable, count_entry, refer};
+use crate::stacks::Stacks;
 use core::ops::{ControlFlow, Range};
-use dispatch::RwLock;
+use dispatch::{RwLock, RwReadGuard};
 use machine::MayFault;
 use machine::pmap::{Pmap, Rights, TableMemory, USER_END};
 use memory::{FrameNumber, OutOfMemory, SlabBox};
@@ -46,6 +47,12 @@ impl Space {
     #[inline]
     pub fn pmap(&self) -> &Pmap {
         &self.pmap
+    }
+
+    /// The map, for a fault.
+    #[inline]
+    pub(crate) fn read_map(&self, may_fault: &mut MayFault) -> RwReadGuard<'_, Map> {
+        self.map.read_noting(|| Vm::current().census.map_waits.note(), may_fault)
     }
 
     /// Maps what a request says: from a place of an object on, or anonymous memory that nobody has touched. The
@@ -107,7 +114,7 @@ impl Space {
             inheritance: request.inheritance,
             needs_copy: object.is_some() && !request.shared,
             shared: request.shared,
-            stacks: request.stacks,
+            stacks: request.stacks.map(|shape| Stacks { shape, first: address }),
             ..Entry::anonymous(range.clone(), request.rights)
         };
         map.change().insert(entry, room);
@@ -246,40 +253,74 @@ impl Space {
     }
 
     /// Forgets what is in a range of private memory: it is as if nobody had touched it, zeros or the file's contents.
-    /// Shared memory stays as it is.
+    /// Shared memory and what is wired stay as they are.
+    ///
+    /// Where nobody else can see the memory its pages go, and nothing else changes. Where somebody can, or where there
+    /// is something below that would come to light, the entry is cut and the range begins anew without an object.
     pub fn discard(&self, range: Range<u64>, may_fault: &mut MayFault) -> Result<(), MapError> {
         let _change = Vm::current().census.change();
         let range = checked(range.start, range.end.wrapping_sub(range.start))?;
-        let mut rooms = Rooms::get()?;
-        let mut map = self.map.write(may_fault);
-        if !map.is_covered(range.clone()) {
-            return Err(MapError::NotMapped);
+        loop {
+            let (mut rooms, mut dropped) = (Rooms::get()?, EntryTree::new());
+            let mut map = self.map.write(may_fault);
+            if !map.is_covered(range.clone()) {
+                return Err(MapError::NotMapped);
+            }
+            if map.entries().len() + 2 > ENTRIES_MAX {
+                return Err(MapError::TooManyEntries);
+            }
+            let busy = self.discard_parts(&mut map, &range, &mut rooms, &mut dropped, may_fault);
+            map.join(&range, may_fault);
+            drop(map);
+            let_go(dropped, may_fault);
+            match busy {
+                None => return Ok(()),
+                // Whoever has it may be waiting for the map's lock. What has been done is found done.
+                Some(page) => wait(page, may_fault),
+            }
         }
-        if map.entries().len() + 2 > ENTRIES_MAX {
-            return Err(MapError::TooManyEntries);
-        }
-        map.clip(&range, &mut rooms, may_fault);
-        let mut dropped = EntryTree::new();
+    }
+
+    /// The part of [`Space::discard`] with the map's lock, which is held for writing. Returns a page that is busy and
+    /// stands in the way. What goes out of the map goes to `dropped`.
+    fn discard_parts(
+        &self,
+        map: &mut Map,
+        range: &Range<u64>,
+        rooms: &mut Rooms,
+        dropped: &mut EntryTree,
+        may_fault: &mut MayFault,
+    ) -> Option<&'static Page> {
         let mut at = range.start;
         while at < range.end {
-            let Some(entry) = map.change().at_mut(at) else { break };
-            at = entry.end;
+            let Some(entry) = map.entries().find(at) else { break };
+            let part = at..entry.end.min(range.end);
+            at = part.end;
+            let Some(object) = &entry.object else { continue };
             if entry.shared || entry.wired != 0 {
                 continue;
             }
-            // What a file lies below keeps the file; what was copied of it goes.
-            let keeps = entry.object.as_ref().is_some_and(|object| object.is_over_file(may_fault));
-            if !keeps && let Ok(room) = EntryRoom::get() {
-                let object = entry.object.take();
-                let old = Entry { object, ..entry.without_object() };
-                entry.needs_copy = false;
-                fault::remove(self, old.range());
-                dropped.insert(old, room);
+            if shadow::is_seen_once(object, may_fault) {
+                fault::remove(self, part.clone());
+                let places = entry.place_of(part.start)..entry.place_of(part.end);
+                if let Some(page) = shadow::try_empty(object, places, may_fault) {
+                    return Some(page);
+                }
+                continue;
             }
+            // What a file lies below keeps the file; what was copied of it goes.
+            if object.is_over_file(may_fault) {
+                continue;
+            }
+            let Ok(room) = EntryRoom::get() else { continue };
+            map.clip(&part, rooms, may_fault);
+            let Some(entry) = map.change().at_mut(part.start) else { continue };
+            let old = Entry { object: entry.object.take(), ..entry.without_object() };
+            entry.needs_copy = false;
+            fault::remove(self, part);
+            dropped.insert(old, room);
         }
-        drop(map);
-        let_go(dropped, may_fault);
-        Ok(())
+        None
     }
 
     /// Keeps a range in memory, or no longer. Wiring brings every page in; if that fails for one, the others stay
@@ -322,7 +363,7 @@ impl Space {
         let is_writable = rights.contains(Rights::WRITE);
         let access = if is_writable { Rights::READ | Rights::WRITE } else { Rights::READ };
         match fault::fault(self, address, access, may_fault) {
-            Err(FaultError::Guard) => Ok(()),
+            Err(FaultError::Guard { .. }) => Ok(()),
             result => result,
         }
     }
@@ -344,16 +385,16 @@ impl Space {
         give_object(entry, writes, may_fault)
     }
 
-    /// How many pages of anonymous memory its entries lead to, resident or in swap space. What is shared counts for
-    /// everybody who shares it.
-    pub fn count_pages(&self, may_fault: &mut MayFault) -> u64 {
+    /// How many pages of anonymous memory its entries lead to: resident, and in swap space only. What is shared counts
+    /// for everybody who shares it.
+    pub fn count_pages(&self, may_fault: &mut MayFault) -> (u64, u64) {
         let map = self.map.read(may_fault);
-        let mut pages = 0;
+        let mut pages = (0, 0);
         for entry in map.iter() {
             if let Some(object) = entry.object.as_ref().filter(|object| !object.is_file()) {
                 let (resident, swapped) =
                     object.count_pages(entry.offset..entry.offset + entry.pages(), may_fault);
-                pages += resident + swapped;
+                pages = (pages.0 + resident, pages.1 + swapped);
             }
         }
         pages
@@ -411,8 +452,8 @@ fn check(request: &Request, object: Option<&(ObjectRef, u64)>) -> Result<(), Map
         return Err(MapError::BadRange);
     }
     normal(request.rights)?;
-    let is_good = request.stacks.is_none_or(|stacks| {
-        is_whole(stacks.stride) && stacks.stride > PAGE_SIZE && stacks.stride <= USER_END
+    let is_good = request.stacks.is_none_or(|shape| {
+        shape.is_good() && request.length.is_multiple_of(shape.stride) && object.is_none()
     });
     let pages = request.length >> PAGE_SHIFT;
     let fits = object.is_none_or(|(object, offset)| {
@@ -437,14 +478,12 @@ fn give_object(
     writes: bool,
     may_fault: &mut MayFault,
 ) -> Result<(), OutOfMemory> {
-    // An array of stacks keeps its phase.
-    let phase = entry.stacks.map_or(0, |stacks| entry.offset % (stacks.stride >> PAGE_SHIFT));
-    let pages = phase + entry.pages();
+    let pages = entry.pages();
     let Some(object) = entry.object.take() else {
         let object = Object::anonymous(pages)?;
         count_entry(&object, 1);
         entry.object = Some(object);
-        entry.offset = phase;
+        entry.offset = 0;
         entry.needs_copy = false;
         return Ok(());
     };
@@ -454,7 +493,7 @@ fn give_object(
         return Ok(());
     }
     let was_anonymous = object.kind().is_anonymous();
-    match shadow::make(object, entry.offset - phase, pages, may_fault) {
+    match shadow::make(object, entry.offset, pages, may_fault) {
         Writable::Same(object) => {
             entry.object = Some(object);
             entry.needs_copy = false;
@@ -465,7 +504,7 @@ fn give_object(
                 count_entry(&shadow, 1);
             }
             entry.object = Some(shadow);
-            entry.offset = phase;
+            entry.offset = 0;
             entry.needs_copy = false;
             Ok(())
         }

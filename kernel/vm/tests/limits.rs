@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use vm::entry::{Advice, Inheritance};
 use vm::map::{ENTRIES_MAX, MapError, Place, Request};
+use vm::read::Reach;
 use vm::space::USER_START;
 use vm::{FaultError, Space, Vm};
 
@@ -245,41 +246,6 @@ fn where_memory_runs_out_at_any_moment_an_error_says_so_and_nothing_is_lost() {
 }
 
 #[test]
-fn an_array_of_stacks_has_a_guard_in_each_stride_also_when_it_is_cut() {
-    single(1, 96, |may_fault| {
-        let program = Program::new();
-        let stacks = Some(vm::entry::Stacks { stride: 4 * PAGE_SIZE });
-        let request = Request { stacks, ..anonymous(0, 16) };
-        program.space().insert(&request, None, may_fault).unwrap();
-        let looks = |program: &Program, pages: std::ops::Range<u64>, may_fault: &mut MayFault| {
-            program.act(
-                move |user, may_fault| {
-                    for number in pages {
-                        let written = user.write(number, number, may_fault);
-                        let is_guard = number % 4 == 0;
-                        assert_eq!(written, if is_guard { Err(FaultError::Guard) } else { Ok(()) });
-                    }
-                },
-                may_fault,
-            );
-        };
-        // Cut in the middle of a stack, before and after it has been touched, and copied for a child.
-        program.unmap(6, 1, may_fault);
-        looks(&program, 7..16, may_fault);
-        program.unmap(9, 2, may_fault);
-        looks(&program, 11..16, may_fault);
-        let child = program.fork(may_fault);
-        looks(&child, 0..6, may_fault);
-        looks(&child, 11..16, may_fault);
-        looks(&program, 7..9, may_fault);
-        // Wiring passes the guards by.
-        program.space().wire(page(11)..page(16), true, may_fault).unwrap();
-        program.exit(may_fault);
-        child.exit(may_fault);
-    });
-}
-
-#[test]
 fn what_is_read_ahead_can_be_taken_away_again() {
     single(1, 128, |may_fault| {
         let store: &'static common::store::MemoryStore =
@@ -307,5 +273,76 @@ fn what_is_read_ahead_can_be_taken_away_again() {
             may_fault,
         );
         program.exit(may_fault);
+    });
+}
+
+#[test]
+fn the_kernel_reads_files_through_the_pages_that_programs_map() {
+    single(1, 128, |may_fault| {
+        let store: &'static common::store::MemoryStore =
+            Box::leak(Box::new(common::store::MemoryStore::new(64)));
+        let device = Box::leak(Box::new(common::store::Device(store)));
+        (0..64).for_each(|number| store.put(number, 0x1111 * number));
+        let file: &'static vm::store::File = Box::leak(Box::new(vm::store::File {
+            store: device,
+            first: 1,
+            bytes: 40 * PAGE_SIZE + 6,
+        }));
+        let object = vm::Object::make(vm::object::Kind::File(file), 41).unwrap();
+        let kept = vm::shadow::another(&object, may_fault);
+        let program = Program::new();
+        program.space().insert(&anonymous(0, 41), Some((object, 0)), may_fault).unwrap();
+        let read = |from: u64, reach: Reach, may_fault: &mut MayFault| {
+            let mut bytes = [0xff; 16];
+            vm::read::read(&kept, from, &mut bytes, reach, may_fault).map(|()| bytes)
+        };
+        let ins = || Vm::current().census.page_ins.get();
+        // Not there: only who may go to the device gets it, and only as much as was asked for.
+        assert_eq!(read(0, Reach::Memory, may_fault), Err(FaultError::Interrupted));
+        assert!(!vm::read::peek(&kept, 0, &mut [0; 4]));
+        assert_eq!(ins(), 0);
+        // The rest of a page is what was in memory before.
+        let expected = |number: u64| (0x1111 * number).to_le_bytes();
+        assert_eq!(read(0, Reach::Device, may_fault).unwrap()[..8], expected(1));
+        assert_eq!(ins(), 1);
+        assert_eq!(read(0, Reach::Memory, may_fault).unwrap()[..8], expected(1));
+        // Across the end of a page, with what lies behind.
+        let across = read(2 * PAGE_SIZE - 8, Reach::DeviceAndAhead, may_fault).unwrap();
+        assert_eq!(across[8..], expected(3));
+        assert_eq!(ins(), 1 + 16);
+        let mut peeked = [0; 8];
+        assert!(vm::read::peek(&kept, 2 * PAGE_SIZE, &mut peeked));
+        assert_eq!(peeked, expected(3));
+        // The pages are the program's too, who maps what was read, and the other way round.
+        program.act(|user, may_fault| assert_eq!(user.read(2, may_fault), Ok(0x3333)), may_fault);
+        program.act(
+            |user, may_fault| assert_eq!(user.read(39, may_fault), Ok(0x1111 * 40)),
+            may_fault,
+        );
+        assert_eq!(read(39 * PAGE_SIZE, Reach::Memory, may_fault).unwrap()[..8], expected(40));
+        // The end, and behind it.
+        let last = read(40 * PAGE_SIZE, Reach::Device, may_fault).unwrap();
+        assert_eq!((&last[..8], &last[8..]), (&expected(41)[..], &[0; 8][..]));
+        assert_eq!(read(41 * PAGE_SIZE, Reach::Device, may_fault), Err(FaultError::BehindEnd));
+        assert_eq!(read(!4095, Reach::Memory, may_fault), Err(FaultError::BehindEnd));
+        // An error is told, and what it left behind does no harm.
+        store.failures.store(1, Ordering::SeqCst);
+        assert_eq!(read(30 * PAGE_SIZE, Reach::Device, may_fault), Err(FaultError::Device));
+        assert_eq!(read(30 * PAGE_SIZE, Reach::Device, may_fault).unwrap()[..8], expected(31));
+        // One of the pages that come along cannot be read: that is nobody's error but its own.
+        store.bad_page.store(1 + 34, Ordering::SeqCst);
+        let wanted = read(32 * PAGE_SIZE, Reach::DeviceAndAhead, may_fault).unwrap();
+        assert_eq!(wanted[..8], expected(33));
+        program.act(
+            |user, may_fault| {
+                assert_eq!(user.read(33, may_fault), Ok(0x1111 * 34));
+                assert_eq!(user.read(34, may_fault), Err(FaultError::Device));
+                assert_eq!(user.read(35, may_fault), Ok(0x1111 * 36));
+            },
+            may_fault,
+        );
+        store.bad_page.store(u64::MAX, Ordering::SeqCst);
+        program.exit(may_fault);
+        vm::shadow::release(kept, may_fault);
     });
 }

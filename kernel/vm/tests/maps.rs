@@ -1,7 +1,8 @@
 //! Address maps against a table: for each page what the program may do, what a child gets, and what is there.
 //!
 //! Random sequences of what programs can ask for, by several programs that descend from each other. After each step
-//! the entries say what the table says, and there are no more of them than it takes.
+//! the entries say what the table says, and there are no more of them than it takes. A part of the memory is in arrays of
+//! stacks, whose guards the table knows page by page.
 
 #![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
@@ -17,6 +18,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use vm::entry::{Advice, Inheritance};
 use vm::map::{MapError, Place, Request};
+use vm::stacks::StackShape;
 use vm::{FaultError, Vm};
 
 /// Pages of the table.
@@ -26,11 +28,12 @@ const PROGRAMS: usize = 4;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Insert { at: u64, pages: u64, place: Place, rights: Rights },
+    Insert { at: u64, pages: u64, place: Place, rights: Rights, stacks: Option<StackShape> },
     Remove { at: u64, pages: u64 },
     Protect { at: u64, pages: u64, rights: Rights },
     Inherit { at: u64, pages: u64, inheritance: Inheritance },
     Advise { at: u64, pages: u64, advice: Advice },
+    Discard { at: u64, pages: u64 },
     Write { at: u64, value: u64 },
     Read { at: u64 },
     Fork,
@@ -47,6 +50,13 @@ fn rights() -> impl Strategy<Value = Rights> {
     ]
 }
 
+/// Strides of up to five pages.
+fn stacks() -> impl Strategy<Value = StackShape> {
+    (2..6u64).prop_flat_map(|stride| (Just(stride), 1..stride)).prop_map(|(stride, guard)| {
+        StackShape { stride: stride * PAGE_SIZE, guard: guard * PAGE_SIZE }
+    })
+}
+
 fn step() -> impl Strategy<Value = (usize, Step)> {
     let range = || (0..PAGES, 0..9u64);
     let place = prop_oneof![Just(Place::Hint), Just(Place::Fixed), Just(Place::FixedIfFree)];
@@ -54,8 +64,13 @@ fn step() -> impl Strategy<Value = (usize, Step)> {
         prop_oneof![Just(Inheritance::Share), Just(Inheritance::Copy), Just(Inheritance::None)];
     let advice = prop_oneof![Just(Advice::Normal), Just(Advice::Random), Just(Advice::Sequential)];
     let step = prop_oneof![
-        6 => (range(), place, rights())
-            .prop_map(|((at, pages), place, rights)| Step::Insert { at, pages, place, rights }),
+        6 => (range(), place.clone(), rights()).prop_map(|((at, pages), place, rights)| {
+            Step::Insert { at, pages, place, rights, stacks: None }
+        }),
+        3 => (0..PAGES, 1..4u64, place, stacks()).prop_map(|(at, count, place, shape)| {
+            let pages = count * (shape.stride / PAGE_SIZE);
+            Step::Insert { at, pages, place, rights: read_write(), stacks: Some(shape) }
+        }),
         3 => range().prop_map(|(at, pages)| Step::Remove { at, pages }),
         3 => (range(), rights())
             .prop_map(|((at, pages), rights)| Step::Protect { at, pages, rights }),
@@ -63,6 +78,7 @@ fn step() -> impl Strategy<Value = (usize, Step)> {
             .prop_map(|((at, pages), inheritance)| Step::Inherit { at, pages, inheritance }),
         1 => (range(), advice)
             .prop_map(|((at, pages), advice)| Step::Advise { at, pages, advice }),
+        2 => range().prop_map(|(at, pages)| Step::Discard { at, pages }),
         14 => (0..PAGES, 1..1000u64).prop_map(|(at, value)| Step::Write { at, value }),
         14 => (0..PAGES).prop_map(|at| Step::Read { at }),
         2 => Just(Step::Fork),
@@ -78,6 +94,24 @@ struct Cell {
     rights: Rights,
     inheritance: Inheritance,
     advice: Advice,
+    /// It is in an array of stacks: in which place of one that began where; and if it is a guard, which one's.
+    stacks: Option<(u64, Option<u64>)>,
+}
+
+impl Cell {
+    /// Which stack's guard it is, if it is one's.
+    fn guard(&self) -> Option<u64> {
+        self.stacks.and_then(|(_, guard)| guard)
+    }
+
+    fn guard_error(&self) -> FaultError {
+        FaultError::Guard { stack: self.guard().expect("it is asked of guards only") }
+    }
+
+    /// What is in it is forgotten. Whoever shares it still sees what was there.
+    fn discard(&mut self) {
+        self.word = Rc::default();
+    }
 }
 
 /// A table: a cell for each page that is mapped.
@@ -118,6 +152,7 @@ impl Life {
         pages: u64,
         place: Place,
         rights: Rights,
+        stacks: Option<StackShape>,
         may_fault: &mut MayFault,
     ) {
         let request = Request {
@@ -128,7 +163,7 @@ impl Life {
             rights_max: Rights::READ | Rights::WRITE | Rights::EXECUTE,
             inheritance: Inheritance::Copy,
             shared: false,
-            stacks: None,
+            stacks,
         };
         let is_free = |at: u64| {
             (at..at + pages).all(|page| self.table.get(page as usize).is_none_or(Option::is_none))
@@ -158,6 +193,11 @@ impl Life {
                     rights,
                     inheritance: Inheritance::Copy,
                     advice: Advice::Normal,
+                    stacks: stacks.map(|shape| {
+                        let (stride, guard) = (shape.stride / PAGE_SIZE, shape.guard / PAGE_SIZE);
+                        let inside = place - first;
+                        (first, (inside % stride < guard).then_some(inside / stride))
+                    }),
                 });
             }
         }
@@ -220,10 +260,17 @@ impl Life {
             for address in (entry.start..entry.end).step_by(PAGE_SIZE as usize) {
                 let cell = &self.table[((address - BASE) / PAGE_SIZE) as usize];
                 let cell = cell.as_ref().expect("it is mapped, and should not be");
+                let first = entry.stacks.map(|stacks| (stacks.first - BASE) / PAGE_SIZE);
                 assert_eq!(
-                    (entry.rights, entry.inheritance, entry.advice),
-                    (cell.rights, cell.inheritance, cell.advice)
+                    (entry.rights, entry.inheritance, entry.advice, first),
+                    (
+                        cell.rights,
+                        cell.inheritance,
+                        cell.advice,
+                        cell.stacks.map(|(first, _)| first)
+                    )
                 );
+                assert_eq!(entry.guard_at(address), cell.guard());
             }
         }
         let mapped: u64 = map.iter().map(vm::entry::Entry::pages).sum();
@@ -239,8 +286,8 @@ fn perform(steps: &[(usize, Step)], may_fault: &mut MayFault) {
         let who = who % lives.len();
         let life = &mut lives[who];
         match *step {
-            Step::Insert { at, pages, place, rights } => {
-                life.insert(at, pages, place, rights, may_fault);
+            Step::Insert { at, pages, place, rights, stacks } => {
+                life.insert(at, pages, place, rights, stacks, may_fault);
             }
             Step::Remove { at, pages } => {
                 let range = page(at)..page(at + pages);
@@ -265,9 +312,15 @@ fn perform(steps: &[(usize, Step)], may_fault: &mut MayFault) {
                 let advise = |program: &Program| program.space().advise(range, advice, may_fault);
                 life.change(at, pages, None, advise, |cell| cell.advice = advice);
             }
+            Step::Discard { at, pages } => {
+                let range = page(at)..page(at + pages);
+                let discard = |program: &Program| program.space().discard(range, may_fault);
+                life.change(at, pages, None, discard, Cell::discard);
+            }
             Step::Write { at, value } => {
                 let expected = match &life.table[at as usize] {
                     None => Err(FaultError::NotMapped),
+                    Some(cell) if cell.guard().is_some() => Err(cell.guard_error()),
                     Some(cell) if !cell.rights.contains(read_write()) => {
                         Err(FaultError::NotPermitted)
                     }
@@ -282,6 +335,7 @@ fn perform(steps: &[(usize, Step)], may_fault: &mut MayFault) {
             Step::Read { at } => {
                 let expected = match &life.table[at as usize] {
                     None => Err(FaultError::NotMapped),
+                    Some(cell) if cell.guard().is_some() => Err(cell.guard_error()),
                     Some(cell) if cell.rights == Rights::NONE => Err(FaultError::NotPermitted),
                     Some(cell) => Ok(*cell.word.borrow()),
                 };

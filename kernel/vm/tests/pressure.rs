@@ -21,7 +21,14 @@ const GOALS: Goals = Goals { high: 12, pause: 100 };
 struct Nobody;
 
 impl Victims for Nobody {
-    fn choose(&self, _: &mut MayFault) {}
+    fn choose(&self, _: &mut MayFault) {
+        Vm::current().census.victims.note();
+    }
+}
+
+/// How often somebody had to go.
+fn victims() -> i64 {
+    Vm::current().census.victims.get()
 }
 
 /// A machine with swap space and a daemon.
@@ -162,6 +169,60 @@ fn a_page_that_the_device_does_not_give_back_is_an_error_of_its_own() {
             },
             may_fault,
         );
+        program.exit(may_fault);
+        swapping.end(may_fault);
+    });
+}
+
+#[test]
+fn a_device_that_does_not_write_for_a_while_costs_nobody_anything() {
+    single(1, 48, |may_fault| {
+        let swapping = Swapping::begin(200);
+        let store = swapping.store;
+        let program = Program::new();
+        program.map(0, 100, may_fault);
+        program.act(
+            move |user, may_fault| {
+                for round in 0..3 {
+                    if round < 2 {
+                        store.failures.store(6, Ordering::SeqCst);
+                        store.only_writes_fail.store(true, Ordering::SeqCst);
+                    }
+                    for number in 0..100 {
+                        let before = if round == 0 { 0 } else { number + 1000 * round };
+                        assert_eq!(user.read(number, may_fault), Ok(before));
+                        user.write(number, number + 1000 * (round + 1), may_fault).unwrap();
+                    }
+                }
+            },
+            may_fault,
+        );
+        assert_eq!(Vm::current().census.page_out_errors.get(), 12);
+        assert_eq!(victims(), 0);
+        program.exit(may_fault);
+        swapping.end(may_fault);
+    });
+}
+
+#[test]
+fn a_device_that_never_writes_is_no_swap_space() {
+    single(1, 48, |may_fault| {
+        let swapping = Swapping::begin(200);
+        let store = swapping.store;
+        store.failures.store(u64::MAX, Ordering::SeqCst);
+        let program = Program::new();
+        program.map(0, 100, may_fault);
+        let hog = program.run(system(60), move |user, may_fault| {
+            for number in 0..100 {
+                user.write(number, 1, may_fault).unwrap();
+            }
+        });
+        while victims() == 0 {
+            dispatch::sleep::delay(GOALS.pause, may_fault);
+        }
+        // As if who was chosen had gone.
+        store.failures.store(0, Ordering::SeqCst);
+        hog.join(may_fault);
         program.exit(may_fault);
         swapping.end(may_fault);
     });

@@ -6,7 +6,7 @@ use crate::damage::Damage;
 use crate::scenario::{Scenario, Want};
 
 /// Options that the kernel must refuse, naming them.
-const BAD_OPTIONS: [(&str, &str); 15] = [
+const BAD_OPTIONS: [(&str, &str); 17] = [
     ("check", "check=nonsense"),
     ("log", "log=nonsense"),
     ("unknown", "nonsense=1"),
@@ -15,6 +15,8 @@ const BAD_OPTIONS: [(&str, &str); 15] = [
     ("no-value", "nonsense="),
     ("trace", "trace=nonsense"),
     ("trace-dump", "trace-dump=2"),
+    ("collapse", "collapse=maybe"),
+    ("no-such-bug-here", "bug=cow-2019"),
     ("no-cpus", "cpus=0"),
     ("too-many-cpus", "cpus=65"),
     ("cpus-in-words", "cpus=two"),
@@ -42,6 +44,14 @@ const BAD_IMAGES: [(&str, Damage, Ending); 10] = [
 const BAD_PROGRAMS: [(&str, Damage); 2] =
     [("truncated-program", Damage::TruncatedProgram), ("program-for-arm", Damage::ArmProgram)];
 
+/// Disks on which no program can be found.
+const BAD_ARCHIVES: [(&str, Damage, &str); 4] = [
+    ("no-archive", Damage::NoArchive, "no virtio disk with the serial number 'archive'"),
+    ("random-archive", Damage::RandomArchive, "holds no tar archive with programs"),
+    ("truncated-archive", Damage::TruncatedArchive, "holds no tar archive with programs"),
+    ("damaged-archive", Damage::DamagedArchive, "holds no tar archive with programs"),
+];
+
 /// MiB of memory with which nothing can be done.
 const TOO_LITTLE: [u32; 2] = [8, 24];
 
@@ -57,6 +67,19 @@ pub fn scenarios() -> Vec<Scenario> {
     for (name, damage) in BAD_PROGRAMS {
         all.push(refused(name, "bad-program", Ending::BadProgram).damage(damage));
     }
+    for (name, damage, why) in BAD_ARCHIVES {
+        let ending = Ending::NoArchive;
+        all.push(refused(name, "bad-archive", ending).damage(damage).shows(&[ending.text(), why]));
+    }
+    // The kernel's own checks need no program.
+    let option = "check=context-switch";
+    all.push(
+        Scenario::new("boot-errors/bad-archive/checks-without-programs", &[])
+            .option(option)
+            .damage(Damage::NoArchive)
+            .ends(Ending::ChecksEnded)
+            .wants(Want::ChecksPassed),
+    );
     for memory in TOO_LITTLE {
         let ending = Ending::TooLittleMemory;
         all.push(refused(&format!("memory-{memory}M"), "machine", ending).memory(memory));

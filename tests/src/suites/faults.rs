@@ -12,7 +12,7 @@ const SIGSEGV: (u8, &str) = (11, "SIGSEGV");
 /// cause. Without `alignment`: QEMU's TCG does not raise the alignment check. It takes `sysenter` as
 /// AMD's processors do; it has no exceptions of SSE, so `simd` is one of the x87 unit; and what is a
 /// stack-segment fault (SIGBUS) on processors is a general-protection fault there.
-const FAULTS: [(&str, (u8, &str), &str); 25] = [
+const FAULTS: [(&str, (u8, &str), &str); 26] = [
     ("null", SIGSEGV, "page fault, read, address 0x0000000000000000,"),
     ("wild-read", SIGSEGV, "page fault, read, address 0x0000555555555000,"),
     ("wild-write", SIGSEGV, "page fault, write, address 0x0000555555555000,"),
@@ -30,6 +30,7 @@ const FAULTS: [(&str, (u8, &str), &str); 25] = [
     ("general-protection", SIGSEGV, "error code 0xfff8"),
     ("stack-segment", SIGSEGV, "general-protection fault, address 0x"),
     ("stack-overflow", SIGSEGV, "page fault, write, address 0x00007ffff"),
+    ("stack-guard", SIGSEGV, ": it is the guard of stack 41;"),
     ("noncanonical-jump", SIGSEGV, "general-protection fault, address 0x0000800000000000,"),
     ("int80", SIGSEGV, "general-protection fault, address 0x"),
     ("sysenter", SIGILL, "undefined instruction, address 0x"),
@@ -54,7 +55,10 @@ pub fn scenarios() -> Vec<Scenario> {
             "device-frame-pointer" | "kernel-frame-pointer" => {
                 scenario.wants(Want::Nowhere("#1 ".to_owned()))
             }
-            "stack-overflow" => scenario.shows(&["#0 ", "descend"]).shows(&["the same"]),
+            "stack-overflow" => scenario
+                .shows(&["#0 ", "descend"])
+                .shows(&["the same"])
+                .shows(&[": it is the guard of stack 0;"]),
             _ => scenario.shows(&["#0 ", &format!("fault_{}", fault.replace('-', "_"))]),
         }
     };

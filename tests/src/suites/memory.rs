@@ -23,6 +23,8 @@ pub fn scenarios() -> Vec<Scenario> {
         all.push(calls.wants(Want::ChecksPassed));
         let seed = cpus.to_string();
         all.push(stress(format!("tree-cpus-{cpus}"), &["tree", "4", "3", "2", &seed]).cpus(cpus));
+        let words = ["stacks", "1000000", "500", "3", &seed];
+        all.push(stress(format!("stacks-cpus-{cpus}"), &words).cpus(cpus).shows(&["declared"]));
         // A hundred and thirty percent of what is free: most of it lies in swap space at any time.
         all.push(
             stress(format!("hog-cpus-{cpus}"), &["hog", "130", "3"])
@@ -34,7 +36,18 @@ pub fn scenarios() -> Vec<Scenario> {
     }
     let words = ["both", "4", "3", "3", "5", "130"];
     all.push(stress("tree-beside-a-hog".to_owned(), &words).cpus(4).memory(64).swap(128));
+    // The control run: without collapse and bypass the same tree breaks the bound that it keeps with them.
+    let words = ["tree", "3", "3", "2", "1"];
+    let holds = ["the bound on chains holds"];
+    all.push(stress("chains-collapse".to_owned(), &words).shows(&holds));
+    let broken = ["objects too many: the bound on chains is broken"];
+    let control = stress("chains-are-left".to_owned(), &words).option("collapse=off");
+    all.push(control.exits(3).shows(&broken));
     all.push(stress("tree-counted".to_owned(), &["tree", "3", "3", "2", "1"]).counted().cpus(2));
+    // The stacks in use are more than there is memory for.
+    let words = ["stacks", "100000", "8000", "2", "9"];
+    let scenario = stress("stacks-in-swap".to_owned(), &words).cpus(2).memory(64).swap(256);
+    all.push(scenario.shows(&["stacks: 100000 declared"]));
     let calls = Scenario::new("memory/calls-64M", &["memory"]).cpus(2).memory(64);
     all.push(calls.wants(Want::ChecksPassed));
     let calls = Scenario::new("memory/calls-released", &["memory"]).released();

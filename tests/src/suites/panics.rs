@@ -89,6 +89,8 @@ pub fn scenarios() -> Vec<Scenario> {
     // A machine check, from the emulator's monitor: Ctrl-A C goes there and back.
     all.push(
         Scenario::new("panics/machine-check", &["hello", "--loop"])
+            // The processor that is struck is the one that runs it.
+            .cpus(1)
             .types("Hello from user mode", "\x01cmce 0 1 0xb200000000000000 5 0 0\r\x01c")
             .ends(Ending::KernelPanic)
             .shows(&["running hello", "machine check (vector 18,"])

@@ -38,6 +38,7 @@ pub mod physical;
 pub(crate) mod pmap;
 pub mod run;
 pub mod user;
+pub(crate) mod vectors;
 pub mod wires;
 
 use crate::{Cpu, System};

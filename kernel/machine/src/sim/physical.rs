@@ -109,6 +109,14 @@ impl Memory {
         }
     }
 
+    /// Copies bytes out of a frame.
+    pub(crate) fn read(&self, address: u64, to: &mut [u8]) {
+        for (address, byte) in (address..).zip(to) {
+            let word = self.word(address / WORD * WORD).load(Ordering::Acquire);
+            *byte = word.to_le_bytes()[(address % WORD) as usize];
+        }
+    }
+
     /// Copies a frame, word by word.
     pub(crate) fn copy(&self, from: u64, to: u64) {
         let (background, words) = self.with(from, |from| (from.background, from.words.clone()));

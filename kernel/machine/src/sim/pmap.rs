@@ -64,7 +64,10 @@ pub(crate) unsafe fn clear_frame(system: &System, frame: u64) {
 ///
 /// None of its own.
 pub(crate) unsafe fn clear_frame_from(system: &System, frame: u64, byte: u64) {
-    system.backend.memory.clear_from(frame, byte);
+    match byte {
+        0 => system.backend.memory.clear(frame),
+        _ => system.backend.memory.clear_from(frame, byte),
+    }
 }
 
 /// Copies a frame.
@@ -74,6 +77,15 @@ pub(crate) unsafe fn clear_frame_from(system: &System, frame: u64, byte: u64) {
 /// None of its own.
 pub(crate) unsafe fn copy_frame(system: &System, from: u64, to: u64) {
     system.backend.memory.copy(from, to);
+}
+
+/// Copies bytes out of a frame, from this address on.
+///
+/// # Safety
+///
+/// None of its own.
+pub(crate) unsafe fn read_frame(system: &System, address: u64, to: &mut [u8]) {
+    system.backend.memory.read(address, to);
 }
 
 /// The root of a processor in no address space of a user's.

@@ -45,6 +45,7 @@ pub mod switch;
 pub mod trap;
 pub mod user_copy;
 pub mod user_state;
+pub(crate) mod vectors;
 
 pub(crate) use clock::{now, set_timer, stop_timer};
 pub(crate) use private::{

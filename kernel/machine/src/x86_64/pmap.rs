@@ -64,6 +64,17 @@ pub(crate) unsafe fn copy_frame(system: &System, from: u64, to: u64) {
     unsafe { core::ptr::copy_nonoverlapping(from, to, PAGE as usize / size_of::<u64>()) };
 }
 
+/// Copies bytes out of a frame, from this address on.
+///
+/// # Safety
+///
+/// They are in one frame of memory.
+pub(crate) unsafe fn read_frame(system: &System, address: u64, to: &mut [u8]) {
+    let from = physical::<u8>(system, address);
+    // SAFETY: within a frame, says the caller; all physical memory is mapped, and `to` lies in the kernel's own.
+    unsafe { core::ptr::copy_nonoverlapping(from, to.as_mut_ptr(), to.len()) };
+}
+
 /// Whether the current processor runs on the kernel's own tables.
 pub(crate) fn is_kernels_own(cpu: &Cpu) -> bool {
     paging::current_root() == cpu.system().backend.kernel_root

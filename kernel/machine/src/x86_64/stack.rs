@@ -118,6 +118,7 @@ pub fn current(cpu: &Cpu) -> Stack {
 pub unsafe fn set_current(cpu: &Cpu, stack: Stack) {
     cpu.backend.kernel_stack_bottom.set(stack.bottom);
     cpu.backend.kernel_stack_top.set(stack.top);
+    cpu.backend.landing_below.set(0);
 }
 
 /// Fills the page of the current stack that `address` lies in, if it is a hole. On an entry stack,
@@ -141,6 +142,20 @@ pub(crate) fn fill(cpu: &Cpu, address: u64) -> bool {
 /// How much of a stack is made certain to be there before a frame is moved onto it: the frame, and
 /// what the first steps of the handler need before they can take a fault of their own.
 const LANDING: u64 = frame::SIZE as u64 + PAGE;
+
+/// [`make_landing`] for a frame of user mode, which lies at the very top: once for as long as the thread runs.
+#[inline]
+pub(crate) fn make_user_landing(cpu: &Cpu) -> bool {
+    let top = cpu.backend.kernel_stack_top.get();
+    if cpu.backend.landing_below.get() == top {
+        return true;
+    }
+    let is_there = make_landing(cpu, top);
+    if is_there {
+        cpu.backend.landing_below.set(top);
+    }
+    is_there
+}
 
 /// Makes sure that the stack is there for a frame that is to lie below `address`.
 pub(crate) fn make_landing(cpu: &Cpu, address: u64) -> bool {

@@ -7,8 +7,10 @@ use super::local_apic::LocalApic;
 use super::paging;
 use super::stack::Reserve;
 use super::trap::TrapHooks;
+use super::vectors::PutAway;
 use crate::Cpu;
 use crate::cpu::Private;
+use core::mem::offset_of;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 /// The x86-64 part of a [`System`](crate::System).
@@ -62,6 +64,9 @@ pub struct CpuState {
     pub(crate) user_rsp: Private<AtomicU64>,
     /// Lowest address of the running thread's kernel stack; the guard page ends here.
     pub(crate) kernel_stack_bottom: Private<AtomicU64>,
+    /// The stack top below which a landing has been made for a frame of user mode ([`super::stack::make_landing`]); as
+    /// long as a thread runs, the pages of its stack stay.
+    pub(crate) landing_below: Private<AtomicU64>,
     /// The running thread's word of pending asynchronous work, or null: not 0 means that the
     /// return to user mode has to call [`TrapHooks::asynchronous`]. Other processors set the word.
     pub(crate) asynchronous: AtomicPtr<AtomicU32>,
@@ -75,6 +80,8 @@ pub struct CpuState {
     pub(crate) in_page_fault_entry: AtomicBool,
     /// Frames with which holes in kernel stacks are filled.
     pub reserve: Reserve,
+    /// Where vector registers are while the kernel uses them.
+    pub(crate) put_away: PutAway,
     /// Descriptor tables.
     pub(crate) tables: Tables,
 }
@@ -87,12 +94,14 @@ impl CpuState {
             kernel_stack_top: Private::<AtomicU64>::new(0),
             user_rsp: Private::<AtomicU64>::new(0),
             kernel_stack_bottom: Private::<AtomicU64>::new(0),
+            landing_below: Private::<AtomicU64>::new(0),
             asynchronous: AtomicPtr::new(core::ptr::null_mut()),
             thread: AtomicPtr::new(core::ptr::null_mut()),
             apic_id,
             online: AtomicBool::new(false),
             in_page_fault_entry: AtomicBool::new(false),
             reserve: Reserve::new(),
+            put_away: PutAway::new(),
             tables: Tables::new(),
         }
     }
@@ -114,5 +123,19 @@ impl CpuState {
     /// The running thread, as [`CpuState::set_thread`] had it.
     pub fn thread(&self) -> *mut () {
         self.thread.load(Ordering::Relaxed)
+    }
+
+    /// What [`CpuState::thread`] says on the caller's processor. One instruction: wherever the caller runs, it is its
+    /// own thread there.
+    #[inline]
+    pub fn own_thread() -> *mut () {
+        const THREAD: usize = offset_of!(Cpu, backend) + offset_of!(CpuState, thread);
+        let thread: *mut ();
+        // SAFETY: one read of a word of the current processor's.
+        unsafe {
+            core::arch::asm!("mov {}, gs:[{}]", out(reg) thread, const THREAD,
+                options(readonly, nostack, preserves_flags));
+        }
+        thread
     }
 }

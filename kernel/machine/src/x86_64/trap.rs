@@ -204,11 +204,16 @@ fn fatal(cpu: &Cpu, frame: &TrapFrame, cause: Fatal) -> ! {
     cpu.system().backend.trap_hooks.fatal(frame, cause)
 }
 
-/// Copies the frame to the thread's stack, below `address`.
+/// Copies the frame to the thread's stack, below `address`, where it may not be there yet.
 fn move_below(cpu: &Cpu, frame: &TrapFrame, address: u64) -> *mut TrapFrame {
     if !stack::make_landing(cpu, address) {
         fatal(cpu, frame, stack::why_no_landing(cpu, address));
     }
+    copy_below(frame, address)
+}
+
+/// The landing below `address` has been made.
+fn copy_below(frame: &TrapFrame, address: u64) -> *mut TrapFrame {
     let place = (address - size_of::<TrapFrame>() as u64) & !15;
     let place = place as *mut TrapFrame;
     // SAFETY: the landing is there, below everything that the stack holds.
@@ -218,7 +223,11 @@ fn move_below(cpu: &Cpu, frame: &TrapFrame, address: u64) -> *mut TrapFrame {
 
 /// Moves a frame of user mode: the thread's kernel stack is empty.
 fn move_user(cpu: &Cpu, frame: &TrapFrame) -> *mut TrapFrame {
-    move_below(cpu, frame, cpu.backend.kernel_stack_top.get())
+    let top = cpu.backend.kernel_stack_top.get();
+    if !stack::make_user_landing(cpu) {
+        fatal(cpu, frame, stack::why_no_landing(cpu, top));
+    }
+    copy_below(frame, top)
 }
 
 fn page_fault(cpu: &Cpu, frame: &mut TrapFrame) -> *mut TrapFrame {

@@ -71,7 +71,7 @@ unsafe impl TableMemory for Frames {
     fn allocate_table(&self) -> Option<u64> {
         let frame = self.take()?;
         // SAFETY: a fresh frame.
-        unsafe { content::clear(frame) };
+        unsafe { content::clear_from(frame, 0) };
         Some(frame)
     }
 

@@ -281,7 +281,7 @@ impl Description {
             wired: entry.wired,
             needs_copy: entry.needs_copy,
             shared: entry.shared,
-            stride: entry.stacks.map(|stacks| stacks.stride),
+            stride: entry.stacks.map(|stacks| stacks.shape.stride),
             has_object: entry.object.is_some(),
         })
     }

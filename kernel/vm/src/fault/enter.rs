@@ -7,6 +7,7 @@
 
 use super::{Fault, Outcome, Target, read_only};
 use crate::Vm;
+use crate::history::{self, Bug};
 use crate::page::{Held, PAGE_SIZE, Page};
 use crate::reverse_map::{Room, harvest};
 use crate::schedule::{Point, point};
@@ -46,12 +47,10 @@ impl Fault<'_> {
     /// Enters a frame of a device, which has no page.
     pub(super) fn enter_device(&self, first: FrameNumber, target: &Target<'_>) -> Outcome {
         let pmap = self.space.pmap();
-        if pmap.prepare(self.address).is_err() {
-            return Outcome::OutOfMemory;
-        }
+        let Ok(place) = pmap.prepare(self.address) else { return Outcome::OutOfMemory };
         let frame = FrameNumber::new(first.number() + target.place).address();
         // What was there can only be the same: a device's frames never change.
-        pmap.exchange(self.address, Some(Translation::new(frame, target.rights)));
+        place.exchange(Some(Translation::new(frame, target.rights)));
         self.how.set(FaultEnd::Frame);
         Outcome::Done
     }
@@ -66,19 +65,19 @@ fn enter(
     wired: bool,
     may_fault: &mut MayFault,
 ) -> Result<(), OutOfMemory> {
-    pmap.prepare(address).map_err(|_| OutOfMemory)?;
+    let place = pmap.prepare(address).map_err(|_| OutOfMemory)?;
     let frame = page.address();
-    let before = pmap.lookup(address);
+    let before = place.lookup();
     if before.is_some_and(|before| before.frame == frame) {
         // It was there with fewer rights. Nobody takes it away: it is busy.
-        let is_there = pmap.permit(address, frame, rights);
+        let is_there = place.permit(frame, rights);
         debug_assert!(is_there, "a busy page has been unmapped");
         return Ok(());
     }
     add_mapping(page, pmap, address, wired)?;
     let replaces = before.is_some();
-    let first = if replaces && !cfg!(feature = "bug-cow-tlb") { read_only(rights) } else { rights };
-    let exchange = || pmap.exchange(address, Some(Translation::new(frame, first)));
+    let first = if replaces && !history::has(Bug::CowTlb) { read_only(rights) } else { rights };
+    let exchange = || place.exchange(Some(Translation::new(frame, first)));
     let managed = before.map(|before| FrameNumber::containing(before.frame));
     let old = match managed.filter(|frame| Vm::current().pages.is_managed(*frame)) {
         Some(frame) => Vm::current().pages.page_of(frame).change_mapping(exchange),
@@ -99,7 +98,7 @@ fn enter(
         forget(pmap, address, &old);
     }
     if first != rights {
-        let is_there = pmap.permit(address, frame, rights);
+        let is_there = place.permit(frame, rights);
         debug_assert!(is_there, "a busy page has been unmapped");
     }
     Ok(())

@@ -41,6 +41,7 @@ mod enter;
 mod walk;
 
 use crate::Vm;
+use crate::bulk_copy;
 use crate::entry::Advice;
 use crate::index::Content;
 use crate::map::Map;
@@ -68,8 +69,11 @@ pub enum FaultError {
     NotMapped,
     /// Something is, but not for this access.
     NotPermitted,
-    /// It is a guard page: the end of a stack.
-    Guard,
+    /// It lies in the guard of a stack: the stack is full.
+    Guard {
+        /// The stack's number in its array.
+        stack: u64,
+    },
     /// It lies behind the end of the file that is mapped there.
     BehindEnd,
     /// The device that has the page failed.
@@ -83,7 +87,7 @@ impl fmt::Display for FaultError {
         to.write_str(match self {
             FaultError::NotMapped => "nothing is mapped there",
             FaultError::NotPermitted => "what is mapped there does not permit it",
-            FaultError::Guard => "it is a guard page",
+            FaultError::Guard { stack } => return write!(to, "it is the guard of stack {stack}"),
             FaultError::BehindEnd => "it lies behind the end of the file",
             FaultError::Device => "the device that has the page failed",
             FaultError::Interrupted => "the thread has been interrupted",
@@ -114,6 +118,8 @@ pub(crate) enum Outcome {
     NeedsObject,
     /// Nothing is to be found in the whole chain, so the first object has to be given a page.
     NeedsClaim,
+    /// The device has failed to read the page and others along with it. One of these may be to blame.
+    NeedsToBeAlone,
     /// There is no way.
     Failed(FaultError),
 }
@@ -132,6 +138,8 @@ struct Fault<'a> {
     access: Rights,
     /// A page is to be claimed in the first object.
     claim: bool,
+    /// Nothing is to be read along with the page.
+    alone: bool,
     /// The event that the attempt under way began with, if it was noted, or the one that was noted last.
     event: Cell<EventId>,
     /// How the page was got; for the trace.
@@ -149,7 +157,7 @@ pub fn fault(
     let writes = access.contains(Rights::WRITE);
     let address = address & !(PAGE_SIZE - 1);
     let (event, how) = (Cell::default(), Cell::new(FaultEnd::Resident));
-    let mut fault = Fault { space, address, access, claim: writes, event, how };
+    let mut fault = Fault { space, address, access, claim: writes, alone: false, event, how };
     loop {
         fault.note_begin();
         let outcome = fault.attempt(may_fault);
@@ -165,6 +173,10 @@ pub fn fault(
             },
             Outcome::NeedsClaim => {
                 fault.claim = true;
+                Woken::ByEvent
+            }
+            Outcome::NeedsToBeAlone => {
+                fault.alone = true;
                 Woken::ByEvent
             }
             Outcome::Failed(error) => return Err(error),
@@ -217,7 +229,10 @@ impl Fault<'_> {
     fn came_to(&self, outcome: &Outcome) -> FaultEnd {
         match outcome {
             Outcome::Done => self.how.get(),
-            Outcome::Again | Outcome::NeedsObject | Outcome::NeedsClaim => FaultEnd::Again,
+            Outcome::Again
+            | Outcome::NeedsObject
+            | Outcome::NeedsClaim
+            | Outcome::NeedsToBeAlone => FaultEnd::Again,
             Outcome::Busy(_) => FaultEnd::WaitsForPage,
             Outcome::OutOfMemory => FaultEnd::WaitsForMemory,
             Outcome::Failed(_) => FaultEnd::Failed,
@@ -233,8 +248,8 @@ impl Fault<'_> {
         let Some(entry) = map.entries().find(self.address) else {
             return Err(Outcome::Failed(FaultError::NotMapped));
         };
-        if entry.is_guard(self.address) {
-            return Err(Outcome::Failed(FaultError::Guard));
+        if let Some(stack) = entry.guard_at(self.address) {
+            return Err(Outcome::Failed(FaultError::Guard { stack }));
         }
         if !entry.rights.contains(self.access) || self.access == Rights::NONE {
             return Err(Outcome::Failed(FaultError::NotPermitted));
@@ -244,13 +259,13 @@ impl Fault<'_> {
             return Err(Outcome::NeedsObject);
         }
         let rights = if entry.needs_copy { read_only(entry.rights) } else { entry.rights };
-        let reads_ahead = entry.advice != Advice::Random;
+        let reads_ahead = entry.advice != Advice::Random && !self.alone;
         let wired = entry.wired != 0;
         Ok(Target { object, place: entry.place_of(self.address), rights, reads_ahead, wired })
     }
 
     fn attempt(&self, may_fault: &mut MayFault) -> Outcome {
-        let map = self.space.map().read(may_fault);
+        let map = self.space.read_map(may_fault);
         let target = match self.find(&map) {
             Ok(target) => target,
             Err(outcome) => return outcome,
@@ -294,7 +309,7 @@ impl Fault<'_> {
             Err(error) => return Some(error.into()),
         };
         drop(shape);
-        clear(&page);
+        bulk_copy::clear(&page);
         page.set_valid();
         self.how.set(FaultEnd::Zeros);
         Some(self.enter(&Held::Exclusive(page), target.rights, target.wired, may_fault))
@@ -335,10 +350,4 @@ fn claim(object: &Object, place: u64) -> Result<Option<Exclusive>, OutOfMemory> 
             Err(error)
         }
     }
-}
-
-/// Fills a new page with zeros.
-fn clear(page: &Exclusive) {
-    // SAFETY: the frame is the page's, which is exclusively ours and not valid: nobody reads it.
-    unsafe { machine::content::clear(page.page().address()) };
 }

@@ -4,8 +4,10 @@
 //! either lets go of it. What was claimed and came to nothing is freed again by [`Walk::give_back`], as it is
 //! not valid.
 
-use super::{Fault, Outcome, Target, claim, clear, read_only};
+use super::{Fault, Outcome, Target, claim, read_only};
 use crate::Vm;
+use crate::bulk_copy;
+use crate::history::{self, Bug};
 use crate::index::Content;
 use crate::map::Map;
 use crate::object::{Locked, Mapped, ObjectRef};
@@ -139,7 +141,7 @@ impl<'f, 's> Walk<'f, 's> {
         let (read, event) = page_in.read(fault.event.get(), may_fault);
         fault.event.set(event);
         fault.note_begin();
-        read.map_err(|error| Outcome::Failed(error.into()))
+        read
     }
 
     /// The second half of F2, and F3 to F5.
@@ -153,7 +155,7 @@ impl<'f, 's> Walk<'f, 's> {
             },
             Found::Zeros => {
                 let Some(page) = self.claimed.take() else { return Outcome::Again };
-                clear(&page);
+                bulk_copy::clear(&page);
                 page.set_valid();
                 self.fault.how.set(FaultEnd::Zeros);
                 self.fault.enter(&Held::Exclusive(page), self.rights, self.wired, may_fault)
@@ -179,12 +181,12 @@ impl<'f, 's> Walk<'f, 's> {
             // Copying takes longer than the rest of the fault. Both pages are ours, whatever the map will say.
             self.map = None;
         }
-        crate::bulk_copy::copy(&source, copy, may_fault);
-        if cfg!(feature = "bug-cow-restart") {
+        bulk_copy::copy(&source, copy);
+        if history::has(Bug::CowRestart) {
             copy.set_valid();
         }
         let mut source = Some(source);
-        if cfg!(feature = "bug-cow-2019") {
+        if history::has(Bug::Cow2019) {
             // The copy is there: what would one still need the source for?
             copy.set_valid();
             source = None;
@@ -197,7 +199,7 @@ impl<'f, 's> Walk<'f, 's> {
         let others_may_map_it = self.first.mapped() == Mapped::Often;
         if let Some(source) = &source
             && others_may_map_it
-            && !cfg!(feature = "bug-cow-d23155")
+            && !history::has(Bug::CowD23155)
         {
             unmap_all(source);
         }
@@ -225,7 +227,7 @@ impl<'f, 's> Walk<'f, 's> {
             return Ok(());
         }
         point(Point::FaultLooksAgain, may_fault);
-        let map = self.fault.space.map().read(may_fault);
+        let map = self.fault.space.read_map(may_fault);
         if map.version() != self.version {
             let target = self.fault.find(&map)?;
             if !target.object.is(&self.first) || target.place != self.first_place {

@@ -91,7 +91,7 @@ unsafe impl TableMemory for Tables {
     fn allocate_table(&self) -> Option<u64> {
         let frame = Memory::current().frames.allocate_anywhere().ok()?.address();
         // SAFETY: fresh from the pool.
-        unsafe { machine::content::clear(frame) };
+        unsafe { machine::content::clear_from(frame, 0) };
         Some(frame)
     }
 

@@ -8,7 +8,7 @@ use machine::pmap::Rights;
 use machine::sim::user;
 use machine::{Atomic, MayFault};
 use std::sync::Arc;
-use vm::entry::{Inheritance, Stacks};
+use vm::entry::Inheritance;
 use vm::map::{MapError, Place, Request};
 use vm::{FaultError, ObjectRef, PAGE_SIZE, Space};
 

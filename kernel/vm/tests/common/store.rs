@@ -18,8 +18,12 @@ pub struct MemoryStore {
     pub at_once: AtomicBool,
     /// So many transfers fail from now on.
     pub failures: AtomicU64,
+    /// Transfers of which this page is one fail, always.
+    pub bad_page: AtomicU64,
     /// Of these only reads count.
     pub only_reads_fail: AtomicBool,
+    /// Of these only writes count.
+    pub only_writes_fail: AtomicBool,
 }
 
 impl MemoryStore {
@@ -30,7 +34,9 @@ impl MemoryStore {
             content: Mutex::default(),
             at_once: AtomicBool::new(false),
             failures: AtomicU64::new(0),
+            bad_page: AtomicU64::new(u64::MAX),
             only_reads_fail: AtomicBool::new(false),
+            only_writes_fail: AtomicBool::new(false),
         }
     }
 
@@ -46,9 +52,17 @@ impl MemoryStore {
         frames: &[u64],
     ) -> Result<(), DeviceError> {
         let failures = self.failures.load(Ordering::SeqCst);
-        let may_fail = direction == Direction::Read || !self.only_reads_fail.load(Ordering::SeqCst);
+        let spared = match direction {
+            Direction::Read => &self.only_writes_fail,
+            Direction::Write => &self.only_reads_fail,
+        };
+        let may_fail = !spared.load(Ordering::SeqCst);
         if failures != 0 && may_fail {
             self.failures.store(failures - 1, Ordering::SeqCst);
+            return Err(DeviceError);
+        }
+        let bad_page = self.bad_page.load(Ordering::SeqCst);
+        if (first..first + frames.len() as u64).contains(&bad_page) {
             return Err(DeviceError);
         }
         for (page, frame) in (first..).zip(frames) {

@@ -47,6 +47,7 @@ ways! {
     "general-protection" SIGSEGV fault_general_protection "loads a segment that does not exist";
     "stack-segment" SIGSEGV fault_stack_segment "moves its stack to where no address is (or SIGBUS)";
     "stack-overflow" SIGSEGV fault_stack_overflow "calls itself without end";
+    "stack-guard" SIGSEGV fault_stack_guard "writes below the 41st stack of an array";
     "noncanonical-jump" SIGSEGV fault_noncanonical_jump "jumps to where no address is";
     "alignment" SIGBUS fault_alignment "reads a misaligned number, having asked for the check";
     "int80" SIGSEGV fault_int80 "makes a 32-bit system call";
@@ -60,6 +61,7 @@ ways! {
 
 /// User memory that no program has: far above its image, far below its stack.
 const WILD: u64 = 0x5555_5555_5000;
+const PAGE: u64 = 4096;
 /// The first address of the kernel's half.
 const KERNEL: u64 = 0xffff_8000_0000_0000;
 /// The first address of the hole between the halves.
@@ -197,6 +199,16 @@ fn fault_stack_overflow() {
 fn descend(level: u64) -> u64 {
     let here = black_box([level; 32]);
     if level == 0 { here[0] } else { descend(level + 1) + here[1] }
+}
+
+#[inline(never)]
+fn fault_stack_guard() {
+    const STRIDE: u64 = 8 * PAGE;
+    // SAFETY: somewhere where nothing is.
+    let stacks = unsafe { userland::system::raw::stacks(100, STRIDE, 2 * PAGE) };
+    // Without an array the write is the one below address 0.
+    let stack = stacks.map_or(0, |first| first + 41 * STRIDE + 2 * PAGE);
+    write(stack.wrapping_sub(8));
 }
 
 #[inline(never)]

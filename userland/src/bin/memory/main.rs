@@ -1,4 +1,5 @@
-//! Checks of memory and processes from user mode: what is mapped, protected, copied and inherited; children.
+//! Checks of memory and processes from user mode: what is mapped, protected, copied and inherited;
+//! children; arrays of stacks.
 
 #![no_std]
 #![no_main]
@@ -6,6 +7,8 @@
 mod describe;
 mod maps;
 mod processes;
+mod stacks;
+mod vectors;
 
 use userland::report::Checks;
 use userland::{Arguments, program};
@@ -20,6 +23,8 @@ fn main(arguments: Arguments) -> i32 {
     let mut checks = Checks::new("memory");
     maps::run(&mut checks);
     processes::run(&mut checks);
+    stacks::run(&mut checks);
+    vectors::run(&mut checks);
     describe::run(&mut checks);
     checks.finish()
 }

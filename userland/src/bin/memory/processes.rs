@@ -8,15 +8,15 @@ use userland::system::{self, raw};
 use userland::{Arguments, fail};
 
 /// How a child ended, as `wait4` says it.
-const fn exited(status: i32) -> i32 {
+pub const fn exited(status: i32) -> i32 {
     (status & 0xff) << 8
 }
 
-const SEGMENTATION: i32 = 11;
+pub const SEGMENTATION: i32 = 11;
 const BUS: i32 = 7;
 
 /// Runs `body` in a child, and returns how it ended.
-fn in_child(body: impl FnOnce() -> i32) -> Result<i32, Why> {
+pub fn in_child(body: impl FnOnce() -> i32) -> Result<i32, Why> {
     // SAFETY: the child goes on in a copy of all memory.
     match unsafe { raw::fork() } {
         Ok(0) => system::exit_group(body()),

@@ -4,6 +4,9 @@
 //! ```text
 //! stress_memory tree DEPTH WIDTH ROUNDS SEED    processes
 //! stress_memory hog PERCENT ROUNDS              so much of the memory that is free, again and again
+//! stress_memory stacks COUNT USED ROUNDS SEED  an array of stacks, a few of them in use
+//! stress_memory hogs COUNT PERCENT ROUNDS       several at the same time, so much for each
+//! stress_memory overfill COUNT PERCENT ROUNDS   likewise, so much of memory and swap space together for each
 //! stress_memory both DEPTH WIDTH ROUNDS SEED PERCENT
 //! ```
 //!
@@ -14,6 +17,7 @@
 
 mod hog;
 mod pattern;
+mod stacks;
 mod tree;
 
 use core::ptr;
@@ -39,13 +43,18 @@ fn main(arguments: Arguments) -> i32 {
     match what {
         "tree" => tree::run(first, second, third, fourth),
         "hog" => hog::run(first, second),
+        "stacks" => stacks::run(first.max(1), second, third, fourth),
+        "hogs" => hog::several(first, second, third),
+        "overfill" => hog::overfill(first, second, third),
         "both" => both(&numbers, fifth),
         _ => wrong_use(what),
     }
 }
 
 fn wrong_use(word: &str) -> i32 {
-    eprintln!("stress_memory: '{word}' is not understood: tree, hog or both, and numbers");
+    eprintln!(
+        "stress_memory: '{word}' is not understood: tree, hog, hogs, overfill, stacks or both, and numbers"
+    );
     WRONG_USE
 }
 

@@ -1,0 +1,107 @@
+//! Checks of virtual memory under adversity: disks that fail and hang, programs that are killed at a bad moment, swap
+//! space that is used up. Nothing is lost, everybody who has nothing to do with it goes on, and afterwards everything
+//! is back. And the histories of copy-on-write, in the order of events that they had.
+//!
+//! | file | subject |
+//! |---|---|
+//! | [`errors`] | disks that fail |
+//! | [`frozen`] | a disk that hangs |
+//! | [`killed`] | kills during a page-in; neither memory nor swap space left |
+//! | [`schedules`] | the histories |
+//! | [`stage`] | threads that stop at schedule points, and a director |
+//! | [`spaces`] | address spaces of the checks' own |
+//! | [`pressure`] | making memory short, and counting what must come back |
+
+mod caches;
+mod errors;
+mod frozen;
+mod killed;
+mod pressure;
+mod schedules;
+mod spaces;
+mod stage;
+
+pub use caches::frames_in_caches_are_found;
+pub use errors::{page_in_errors_reach_who_asked, page_out_errors_lose_nothing};
+pub use frozen::{a_frozen_swap_disk_stops_nobody, programs_outlast_a_frozen_swap_disk};
+pub use killed::{
+    page_in_sleeps_can_be_killed, swap_space_runs_out_and_comes_back, victims_go_one_at_a_time,
+};
+pub use schedules::{history_cow_2019, history_cow_d23155, history_cow_restart, history_cow_tlb};
+pub use stage::{CurrentStage, at_schedule_point};
+
+use super::dispatcher::run_threads;
+use super::{Outcome, Run, ensure};
+use crate::kernel::Kernel;
+use crate::process::{self, CannotRun};
+use core::sync::atomic::{AtomicBool, Ordering};
+use dispatch::kernel_thread::Attributes;
+use machine::{MayFault, SpinLock};
+
+/// Frames above the page daemon's goal where memory is to be short.
+const SPARE: u64 = 256;
+
+/// A program that runs, and a thread beside it that disturbs it.
+struct Scene {
+    command: &'static str,
+    /// What the other thread does.
+    disturb: fn(&Scene, &mut MayFault) -> Outcome,
+    /// What the program has come to.
+    outcome: SpinLock<Option<Result<process::Outcome, CannotRun>>, 13>,
+    /// It is over.
+    over: AtomicBool,
+    disturbed: SpinLock<Option<Outcome>, 13>,
+}
+
+impl Scene {
+    /// Runs a program to its end while `disturb` goes on, too. What was wrong in that, or what the program came to.
+    fn play(
+        run: &mut Run<'_>,
+        command: &'static str,
+        disturb: fn(&Scene, &mut MayFault) -> Outcome,
+    ) -> Result<Result<process::Outcome, CannotRun>, super::Wrong> {
+        fn body(scene: &Scene, number: usize, may_fault: &mut MayFault) {
+            if number == 0 {
+                let outcome = process::run(Kernel::current(), scene.command, may_fault);
+                *scene.outcome.lock(may_fault) = Some(outcome);
+                scene.over.store(true, Ordering::Release);
+            } else {
+                let disturbed = (scene.disturb)(scene, may_fault);
+                *scene.disturbed.lock(may_fault) = Some(disturbed);
+            }
+        }
+        let scene = Scene {
+            command,
+            disturb,
+            outcome: SpinLock::new(None),
+            over: AtomicBool::new(false),
+            disturbed: SpinLock::new(None),
+        };
+        let threads = (0..2).map(|_| Attributes::system("scene"));
+        run_threads(&scene, threads, body, run.may_fault)?;
+        if let Some(disturbed) = scene.disturbed.lock_anywhere().take() {
+            disturbed?;
+        }
+        let outcome = scene.outcome.lock_anywhere().take();
+        outcome.ok_or_else(|| super::Wrong::new(format_args!("'{command}' did not run")))
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+}
+
+/// Whether a program came to this.
+fn ensure_came_to(
+    command: &str,
+    outcome: Result<process::Outcome, CannotRun>,
+    expected: process::Outcome,
+) -> Outcome {
+    ensure!(outcome == Ok(expected), "'{command}' came to {outcome:?}, not {expected:?}");
+    Ok(())
+}
+
+/// The number of the program in the foreground.
+fn foreground(kernel: &Kernel) -> Option<u64> {
+    kernel.foreground.lock_anywhere().map(|process| process.id)
+}
