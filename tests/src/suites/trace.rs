@@ -498,7 +498,7 @@ mod tests {
             (2, "page-in 7 0 0"),
             (3, "page-in-done 0 0 3"),
             (4, "fault 4096 0 2"),
-            (5, "fault-end 8 0 5"),
+            (11, "fault-end 7 0 11"),
             (7, "fault-end 0 0 7"),
             (9, "collapse 1 0 0"),
             (17, "idle 0 0 0"),
