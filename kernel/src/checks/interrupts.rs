@@ -266,7 +266,7 @@ pub fn handlers_may_switch(run: &mut Run<'_>) -> Outcome {
 pub fn handlers_over_user_mode_may_switch(run: &mut Run<'_>) -> Outcome {
     /// Between two interrupts, in nanoseconds.
     const INTERVAL: u64 = 200_000;
-    const RUNS: usize = 200;
+    const RUNS: usize = 2_000;
     fn set_timer(atomic: &Atomic) {
         let frequency = Kernel::current().system.backend.clock.frequency().expect("calibrated");
         time::set_timer(atomic, time::now() + frequency.ticks(INTERVAL));

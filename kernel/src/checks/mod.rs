@@ -30,6 +30,7 @@ use crate::{console, report_channel, threads};
 use ::memory::Slab;
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use dispatch::callout;
 use interrupts::Handlers;
 use machine::{MayFault, SpinLock};
 use report::Line;
@@ -242,6 +243,8 @@ pub fn run(kernel: &'static Kernel, names: &str, may_fault: &mut MayFault) {
         report_channel::send(Line::Begin { check: name });
         kernel.shared.reset();
         let outcome = check(&mut Run { kernel, may_fault });
+        // It may have set the timer by hand, or stopped it, with a callout waiting: that of a disk's watch, say.
+        callout::set_timer_anew(machine::preempt::disable(may_fault).atomic());
         match outcome {
             Ok(()) => {
                 passed += 1;

@@ -120,6 +120,18 @@ impl CalloutQueue {
     }
 }
 
+/// Sets the current processor's timer anew, whatever it is set to: for who has used it for something else, beside the
+/// callouts (checks of the timer itself).
+pub fn set_timer_anew(atomic: &Atomic) {
+    let queue = &CpuDispatch::current(atomic).callouts;
+    let mut inner = queue.inner.lock_within(atomic);
+    inner.programmed = u64::MAX;
+    if inner.heap.earliest().is_none() {
+        time::stop_timer(atomic);
+    }
+    queue.program(&mut inner, atomic);
+}
+
 /// A processor's timer has run out: calls what is due. At the clock's level, on that processor.
 pub(crate) fn run_due(cpu: &'static CpuDispatch, atomic: &Atomic) {
     let queue = &cpu.callouts;
