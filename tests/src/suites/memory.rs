@@ -38,15 +38,16 @@ pub fn scenarios() -> Vec<Scenario> {
     let words = ["both", "4", "3", "3", "5", "130"];
     all.push(stress("tree-beside-a-hog".to_owned(), &words).cpus(4).memory(64).swap(128));
     // What a program hears whose page a disk cannot read: from its file, and from swap space.
-    for access in ["execution", "read"] {
-        let check = Scenario::new(format!("memory/page-in-error-{access}"), &[])
-            .option("check=page-in-errors-reach-who-asked")
-            .seconds(120)
-            .ends(Ending::ChecksEnded)
-            .wants(Want::ChecksPassed);
+    let check = Scenario::new("memory/page-in-errors", &[])
+        .option("check=page-in-errors-reach-who-asked")
+        .seconds(120)
+        .ends(Ending::ChecksEnded)
+        .wants(Want::ChecksPassed);
+    let errors = ["execution", "read"].iter().fold(check, |check, access| {
         let says = format!("page fault, {access}, address 0x");
-        all.push(check.shows(&["killed by SIGBUS", &says, "the device that has the page failed"]));
-    }
+        check.shows(&["killed by SIGBUS", &says, "the device that has the page failed"])
+    });
+    all.push(errors);
     // The control run: without collapse and bypass the same tree breaks the bound that it keeps with them.
     let words = ["tree", "3", "3", "2", "1"];
     let holds = ["the bound on chains holds"];
