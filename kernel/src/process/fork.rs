@@ -38,11 +38,12 @@ pub fn fork(process: &'static Process, may_fault: &mut MayFault) -> Result<u64, 
         registers.bases = SegmentBases::current(guard.atomic());
     }
     *child.registers.lock(may_fault) = registers;
-    let started = start_thread(child);
-    if started.is_err() {
+    // Once it has begun the child may be gone at any moment: with all processes, if this one is to die too.
+    let id = child.id;
+    if start_thread(kernel, child, may_fault).is_err() {
         child.space().clear(may_fault);
         table::remove(kernel, child, may_fault);
         return Err(OutOfMemory);
     }
-    Ok(child.id)
+    Ok(id)
 }

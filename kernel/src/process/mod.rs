@@ -260,16 +260,19 @@ fn run_beginning(
         Err((error, _)) => return Err(error.into()),
     };
     *kernel.foreground.lock(may_fault) = Some(process);
-    let started = start_thread(process);
+    let started = start_thread(kernel, process, may_fault);
     if started.is_ok() {
         table::wait_for_end(kernel, process, may_fault);
     }
     *kernel.foreground.lock(may_fault) = None;
+    let outcome = process.outcome.load(Ordering::Relaxed);
     let refusal = match started {
         Ok(()) => process.refusal.lock(may_fault).take(),
-        Err(error) => Some(error.into()),
+        Err(error) => {
+            table::remove(kernel, process, may_fault);
+            Some(error.into())
+        }
     };
-    let outcome = process.outcome.load(Ordering::Relaxed);
     table::end_all(kernel, may_fault);
     emit(Kind::ProgramEnd, u64::from(outcome), begin);
     match refusal {
@@ -287,8 +290,13 @@ fn split(command: &str) -> Result<Vec<u8>, CannotRun> {
     Ok(bytes)
 }
 
-/// Makes a process's thread. On an error the process has never run.
-fn start_thread(process: &'static Process) -> Result<(), OutOfMemory> {
+/// Makes a process's thread. On an error the process has never run, and is the caller's to take out of the table; else
+/// see [`table::note_begin`].
+fn start_thread(
+    kernel: &'static Kernel,
+    process: &'static Process,
+    may_fault: &mut MayFault,
+) -> Result<(), OutOfMemory> {
     let attributes = Attributes {
         owner: Some(process),
         stack: StackKind::Eager,
@@ -296,7 +304,7 @@ fn start_thread(process: &'static Process) -> Result<(), OutOfMemory> {
     };
     let argument = core::ptr::from_ref(process).expose_provenance();
     let handle = kernel_thread::create(&attributes, begin, argument).map_err(|_| OutOfMemory)?;
-    *process.handle.lock_anywhere() = Some(handle);
+    table::note_begin(kernel, process, handle, may_fault);
     Ok(())
 }
 
