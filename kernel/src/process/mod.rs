@@ -630,7 +630,8 @@ fn leave(outcome: Outcome, may_fault: &mut MayFault) -> ! {
     // A sleep on the way out is an ordinary one.
     sleep_queue::take_interrupt();
     process.outcome.store(outcome.to_bits(), Ordering::Relaxed);
-    if Kernel::current().options.maps {
+    // Who is told to go does not print first: somebody may be waiting for the memory.
+    if Kernel::current().options.maps && !process.is_killed() {
         let mut name = [0; NAME_MAX];
         virtual_memory::maps::show(process, process.name_to(&mut name), may_fault);
     }
