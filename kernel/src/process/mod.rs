@@ -257,7 +257,8 @@ fn run_beginning(
     let begin = emit(Kind::ProgramBegin, 0, EventId::NONE);
     let process = match table::add(kernel, 0, space, beginning, may_fault) {
         Ok(process) => process,
-        Err((error, _)) => return Err(error.into()),
+        // Programs run one after the other, so there is never a process too many.
+        Err(_) => return Err(CannotRun::OutOfMemory),
     };
     *kernel.foreground.lock(may_fault) = Some(process);
     let started = start_thread(kernel, process, may_fault);

@@ -25,6 +25,21 @@ use vm::Space;
 /// Most processes at a time.
 const PROCESSES_MAX: usize = 4096;
 
+/// Why there cannot be another process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoProcess {
+    /// There is not enough memory; later there may be.
+    OutOfMemory,
+    /// There are as many as there may be.
+    TooMany,
+}
+
+impl From<OutOfMemory> for NoProcess {
+    fn from(_: OutOfMemory) -> NoProcess {
+        NoProcess::OutOfMemory
+    }
+}
+
 /// The processes of a system. See the module.
 pub struct Table {
     processes: Mutex<Vec<&'static Process>>,
@@ -50,11 +65,14 @@ pub(super) fn add(
     space: Space,
     beginning: Beginning,
     may_fault: &mut MayFault,
-) -> Result<&'static Process, (OutOfMemory, Space)> {
+) -> Result<&'static Process, (NoProcess, Space)> {
     let table = &kernel.processes_table;
     let mut processes = table.processes.lock(may_fault);
-    if processes.len() == PROCESSES_MAX || processes.try_reserve(1).is_err() {
-        return Err((OutOfMemory, space));
+    if processes.len() == PROCESSES_MAX {
+        return Err((NoProcess::TooMany, space));
+    }
+    if processes.try_reserve(1).is_err() {
+        return Err((NoProcess::OutOfMemory, space));
     }
     let process = kernel.process_objects.allocate(Process {
         id: table.next_id.fetch_add(1, Ordering::Relaxed),
@@ -78,7 +96,7 @@ pub(super) fn add(
     });
     let process = match process {
         Ok(process) => process.leak(),
-        Err((error, process)) => return Err((error, process.space)),
+        Err((error, process)) => return Err((error.into(), process.space)),
     };
     // There is room.
     processes.extend([process]);
