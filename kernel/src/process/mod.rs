@@ -169,6 +169,10 @@ pub enum CannotRun {
     NotFound,
     /// Its file is not one that this kernel can run: why.
     Unsuitable(&'static str),
+    /// The device that has its file failed.
+    Device,
+    /// The thread has been interrupted while it waited for the file.
+    Interrupted,
     /// There is not enough memory.
     OutOfMemory,
 }
@@ -179,6 +183,8 @@ impl fmt::Display for CannotRun {
             CannotRun::NoArchive(why) => write!(f, "{why}"),
             CannotRun::NotFound => write!(f, "{}", Errno::ENOENT.text()),
             CannotRun::Unsuitable(why) => write!(f, "{}: {why}", Errno::ENOEXEC.text()),
+            CannotRun::Device => write!(f, "{}", Errno::EIO.text()),
+            CannotRun::Interrupted => write!(f, "{}", Errno::EINTR.text()),
             CannotRun::OutOfMemory => write!(f, "{}", Errno::ENOMEM.text()),
         }
     }

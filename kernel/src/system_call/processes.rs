@@ -131,6 +131,8 @@ pub fn execve(
             log::debug!("execve: {why}");
             Err(Errno::ENOEXEC)
         }
+        Err(CannotRun::Device) => Err(Errno::EIO),
+        Err(CannotRun::Interrupted) => Err(Errno::EINTR),
         Err(CannotRun::OutOfMemory) => Err(Errno::ENOMEM),
     }
 }
