@@ -357,7 +357,9 @@ fn serve(kernel: &'static Kernel, may_fault: &mut MayFault) -> Ending {
             let ending = match error {
                 CannotRun::NoArchive(why) => refuse(Ending::NoArchive, format_args!("{why}")),
                 CannotRun::NotFound => Ending::NoSuchProgram,
-                CannotRun::Unsuitable(_) => Ending::BadProgram,
+                CannotRun::Unsuitable(_) | CannotRun::Device | CannotRun::Interrupted => {
+                    Ending::BadProgram
+                }
                 CannotRun::OutOfMemory => Ending::TooLittleMemory,
             };
             refuse(ending, format_args!("{}: {error}", options.command))

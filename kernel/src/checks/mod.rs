@@ -204,6 +204,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("registers-of-user-mode-move", user_registers::registers_of_user_mode_move),
     ("program-gives-everything-back", programs::program_gives_everything_back),
     ("processes-give-everything-back", programs::processes_give_everything_back),
+    ("whoever-makes-a-child-may-have-to-go", programs::whoever_makes_a_child_may_have_to_go),
     ("page-in-errors-reach-who-asked", virtual_memory::page_in_errors_reach_who_asked),
     ("page-out-errors-lose-nothing", virtual_memory::page_out_errors_lose_nothing),
     ("a-frozen-swap-disk-stops-nobody", virtual_memory::a_frozen_swap_disk_stops_nobody),

@@ -68,6 +68,35 @@ pub fn processes_give_everything_back(run: &mut Run<'_>) -> Outcome {
     Ok(())
 }
 
+/// A program leaves while its children make children: at any place of the making.
+pub fn whoever_makes_a_child_may_have_to_go(run: &mut Run<'_>) -> Outcome {
+    /// So often that the end comes at any place.
+    const ROUNDS: u32 = 5;
+    /// After different times, in microseconds.
+    const COMMANDS: [&str; 4] = [
+        "stress_memory orphans 6 500",
+        "stress_memory orphans 6 1300",
+        "stress_memory orphans 6 2900",
+        "stress_memory orphans 6 6100",
+    ];
+    let state = || {
+        let vm = Vm::current();
+        let anonymous = [&vm.census.anonymous_objects, &vm.census.anonymous_entries];
+        (vm.live(), anonymous.map(|count| count.get()), vm.swap.counts().free)
+    };
+    let mut before = None;
+    for round in 0..ROUNDS {
+        for command in COMMANDS {
+            let outcome = process::run(run.kernel, command, run.may_fault);
+            ensure!(outcome == Ok(process::Outcome::Exited(0)), "'{command}' came to {outcome:?}");
+        }
+        let after = state();
+        let before = *before.get_or_insert(after);
+        ensure!(before == after, "{before:?} before, {after:?} after {round} rounds");
+    }
+    Ok(())
+}
+
 pub fn non_canonical_return_takes_iretq(run: &mut Run<'_>) -> Outcome {
     const NON_CANONICAL: u64 = 1 << 47;
     let iretq_returns = || run.kernel.sum(|cpu| &cpu.iretq_returns);

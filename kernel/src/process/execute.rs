@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use machine::MayFault;
 use vm::object::Kind;
 use vm::read::Reach;
-use vm::{ObjectRef, shadow};
+use vm::{FaultError, ObjectRef, shadow};
 
 /// A program that can be started.
 pub struct Ready {
@@ -55,7 +55,6 @@ pub fn load(
     Ok(ready)
 }
 
-/// Reads a program's headers, and checks them.
 /// Reads as much of a program's file as it takes to check it.
 pub fn check_file(file: &ArchiveFile, may_fault: &mut MayFault) -> Result<Image, CannotRun> {
     let mut head = Vec::new();
@@ -63,8 +62,11 @@ pub fn check_file(file: &ArchiveFile, may_fault: &mut MayFault) -> Result<Image,
     head.try_reserve_exact(length).map_err(|_| CannotRun::OutOfMemory)?;
     head.resize(length, 0);
     // What lies behind is wanted next.
-    file.read(0, &mut head, Reach::DeviceAndAhead, may_fault)
-        .map_err(|_| CannotRun::Unsuitable("its file cannot be read"))?;
+    file.read(0, &mut head, Reach::DeviceAndAhead, may_fault).map_err(|error| match error {
+        FaultError::Device => CannotRun::Device,
+        FaultError::Interrupted => CannotRun::Interrupted,
+        _ => CannotRun::Unsuitable("its file cannot be read"),
+    })?;
     image::check(&head, file.length())
 }
 

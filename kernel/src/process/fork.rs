@@ -1,15 +1,15 @@
 //! A child: a process like the one that calls, in a copy of its address space.
 
+use super::table::NoProcess;
 use super::{Beginning, NAME_MAX, Process, ProgramName, Registers, own_frame, start_thread, table};
 use crate::kernel::Kernel;
 use crate::kernel_space::TableFrames;
 use machine::MayFault;
 use machine::preempt;
 use machine::x86_64::user_state::{FpuState, SegmentBases};
-use memory::OutOfMemory;
 
 /// Makes a child of the running process, which is in a system call; the child returns 0 from it. Returns its number.
-pub fn fork(process: &'static Process, may_fault: &mut MayFault) -> Result<u64, OutOfMemory> {
+pub fn fork(process: &'static Process, may_fault: &mut MayFault) -> Result<u64, NoProcess> {
     let kernel = Kernel::current();
     let space = process.space().fork(&TableFrames, may_fault)?;
     // SAFETY: the thread has come from user mode, and its stack is populated.
@@ -38,11 +38,12 @@ pub fn fork(process: &'static Process, may_fault: &mut MayFault) -> Result<u64, 
         registers.bases = SegmentBases::current(guard.atomic());
     }
     *child.registers.lock(may_fault) = registers;
-    let started = start_thread(child);
-    if started.is_err() {
+    // Once it has begun the child may be gone at any moment: with all processes, if this one is to die too.
+    let id = child.id;
+    if start_thread(kernel, child, may_fault).is_err() {
         child.space().clear(may_fault);
         table::remove(kernel, child, may_fault);
-        return Err(OutOfMemory);
+        return Err(NoProcess::OutOfMemory);
     }
-    Ok(child.id)
+    Ok(id)
 }

@@ -245,7 +245,7 @@ impl Segment {
         for from in (0..length).step_by(zeros.len()) {
             let part = &zeros[..zeros.len().min(length - from)];
             user_copy::copy_out(start + from as u64, part, may_fault)
-                .map_err(|_| CannotRun::Unsuitable("its file cannot be read"))?;
+                .map_err(|_| CannotRun::Device)?;
         }
         Ok(())
     }

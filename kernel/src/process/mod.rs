@@ -169,6 +169,10 @@ pub enum CannotRun {
     NotFound,
     /// Its file is not one that this kernel can run: why.
     Unsuitable(&'static str),
+    /// The device that has its file failed.
+    Device,
+    /// The thread has been interrupted while it waited for the file.
+    Interrupted,
     /// There is not enough memory.
     OutOfMemory,
 }
@@ -179,6 +183,8 @@ impl fmt::Display for CannotRun {
             CannotRun::NoArchive(why) => write!(f, "{why}"),
             CannotRun::NotFound => write!(f, "{}", Errno::ENOENT.text()),
             CannotRun::Unsuitable(why) => write!(f, "{}: {why}", Errno::ENOEXEC.text()),
+            CannotRun::Device => write!(f, "{}", Errno::EIO.text()),
+            CannotRun::Interrupted => write!(f, "{}", Errno::EINTR.text()),
             CannotRun::OutOfMemory => write!(f, "{}", Errno::ENOMEM.text()),
         }
     }
@@ -257,19 +263,23 @@ fn run_beginning(
     let begin = emit(Kind::ProgramBegin, 0, EventId::NONE);
     let process = match table::add(kernel, 0, space, beginning, may_fault) {
         Ok(process) => process,
-        Err((error, _)) => return Err(error.into()),
+        // Programs run one after the other, so there is never a process too many.
+        Err(_) => return Err(CannotRun::OutOfMemory),
     };
     *kernel.foreground.lock(may_fault) = Some(process);
-    let started = start_thread(process);
+    let started = start_thread(kernel, process, may_fault);
     if started.is_ok() {
         table::wait_for_end(kernel, process, may_fault);
     }
     *kernel.foreground.lock(may_fault) = None;
+    let outcome = process.outcome.load(Ordering::Relaxed);
     let refusal = match started {
         Ok(()) => process.refusal.lock(may_fault).take(),
-        Err(error) => Some(error.into()),
+        Err(error) => {
+            table::remove(kernel, process, may_fault);
+            Some(error.into())
+        }
     };
-    let outcome = process.outcome.load(Ordering::Relaxed);
     table::end_all(kernel, may_fault);
     emit(Kind::ProgramEnd, u64::from(outcome), begin);
     match refusal {
@@ -287,8 +297,13 @@ fn split(command: &str) -> Result<Vec<u8>, CannotRun> {
     Ok(bytes)
 }
 
-/// Makes a process's thread. On an error the process has never run.
-fn start_thread(process: &'static Process) -> Result<(), OutOfMemory> {
+/// Makes a process's thread. On an error the process has never run, and is the caller's to take out of the table; else
+/// see [`table::note_begin`].
+fn start_thread(
+    kernel: &'static Kernel,
+    process: &'static Process,
+    may_fault: &mut MayFault,
+) -> Result<(), OutOfMemory> {
     let attributes = Attributes {
         owner: Some(process),
         stack: StackKind::Eager,
@@ -296,7 +311,7 @@ fn start_thread(process: &'static Process) -> Result<(), OutOfMemory> {
     };
     let argument = core::ptr::from_ref(process).expose_provenance();
     let handle = kernel_thread::create(&attributes, begin, argument).map_err(|_| OutOfMemory)?;
-    *process.handle.lock_anywhere() = Some(handle);
+    table::note_begin(kernel, process, handle, may_fault);
     Ok(())
 }
 
@@ -622,7 +637,8 @@ fn leave(outcome: Outcome, may_fault: &mut MayFault) -> ! {
     // A sleep on the way out is an ordinary one.
     sleep_queue::take_interrupt();
     process.outcome.store(outcome.to_bits(), Ordering::Relaxed);
-    if Kernel::current().options.maps {
+    // Who is told to go does not print first: somebody may be waiting for the memory.
+    if Kernel::current().options.maps && !process.is_killed() {
         let mut name = [0; NAME_MAX];
         virtual_memory::maps::show(process, process.name_to(&mut name), may_fault);
     }

@@ -3,6 +3,9 @@
 //! A process is in the table from before its thread runs until somebody has waited for its end: its parent
 //! ([`wait`]), or the kernel, for those that have none. Then its thread is waited for, and the object goes.
 //!
+//! Until its thread's handle is noted ([`note_begin`]) a process belongs to who makes it, even if the thread has already
+//! come to its end: nobody else takes it out before. If it gets no thread, who makes it takes it out ([`remove`]).
+//!
 //! One mutex; who waits for an end waits on one condition variable, and looks for itself.
 
 use super::{Beginning, Largest, NAME_MAX, Outcome, Process, ProgramName, RUNNING, Registers};
@@ -11,6 +14,7 @@ use crate::traps::signal::SIGKILL;
 use abi::errno::Errno;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use dispatch::kernel_thread::JoinHandle;
 use dispatch::{Condvar, Mutex, MutexGuard, Woken};
 use machine::x86_64::user_state::{FpuState, SegmentBases};
 use machine::{MayFault, SpinLock};
@@ -20,6 +24,21 @@ use vm::Space;
 
 /// Most processes at a time.
 const PROCESSES_MAX: usize = 4096;
+
+/// Why there cannot be another process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoProcess {
+    /// There is not enough memory; later there may be.
+    OutOfMemory,
+    /// There are as many as there may be.
+    TooMany,
+}
+
+impl From<OutOfMemory> for NoProcess {
+    fn from(_: OutOfMemory) -> NoProcess {
+        NoProcess::OutOfMemory
+    }
+}
 
 /// The processes of a system. See the module.
 pub struct Table {
@@ -46,11 +65,14 @@ pub(super) fn add(
     space: Space,
     beginning: Beginning,
     may_fault: &mut MayFault,
-) -> Result<&'static Process, (OutOfMemory, Space)> {
+) -> Result<&'static Process, (NoProcess, Space)> {
     let table = &kernel.processes_table;
     let mut processes = table.processes.lock(may_fault);
-    if processes.len() == PROCESSES_MAX || processes.try_reserve(1).is_err() {
-        return Err((OutOfMemory, space));
+    if processes.len() == PROCESSES_MAX {
+        return Err((NoProcess::TooMany, space));
+    }
+    if processes.try_reserve(1).is_err() {
+        return Err((NoProcess::OutOfMemory, space));
     }
     let process = kernel.process_objects.allocate(Process {
         id: table.next_id.fetch_add(1, Ordering::Relaxed),
@@ -74,16 +96,34 @@ pub(super) fn add(
     });
     let process = match process {
         Ok(process) => process.leak(),
-        Err((error, process)) => return Err((error, process.space)),
+        Err((error, process)) => return Err((error.into(), process.space)),
     };
     // There is room.
     processes.extend([process]);
     Ok(process)
 }
 
-/// Takes a process out that has never begun.
+/// Notes by which handle a process's thread can be waited for. From here on it may be gone at any moment, unless the
+/// caller is who waits for its end.
+pub(super) fn note_begin(
+    kernel: &'static Kernel,
+    process: &'static Process,
+    handle: JoinHandle,
+    may_fault: &mut MayFault,
+) {
+    let _processes = kernel.processes_table.processes.lock(may_fault);
+    *process.handle.lock(may_fault) = Some(handle);
+    // Its end has been told already, to no avail.
+    if process.is_zombie.load(Ordering::Acquire) {
+        kernel.processes_table.ended.broadcast();
+    }
+}
+
+/// Takes a process out that has got no thread. For who has made it.
 pub(super) fn remove(kernel: &'static Kernel, process: &'static Process, may_fault: &mut MayFault) {
     let processes = kernel.processes_table.processes.lock(may_fault);
+    // Somebody may wait for it to be over.
+    kernel.processes_table.ended.broadcast();
     if let Some(place) = processes.iter().position(|other| core::ptr::eq(*other, process)) {
         take_out(processes, place, may_fault);
     }
@@ -141,7 +181,12 @@ pub(super) fn note_end(
     kernel.processes_table.ended.broadcast();
 }
 
-/// Takes a process out that has ended, or never began.
+/// Whether a process has ended, and can be taken out by somebody else than who makes it.
+fn is_over(process: &Process) -> bool {
+    process.is_zombie.load(Ordering::Acquire) && process.handle.lock_anywhere().is_some()
+}
+
+/// Takes a process out that has ended, or has got no thread.
 fn take_out(
     mut processes: MutexGuard<'_, Vec<&'static Process>>,
     place: usize,
@@ -177,8 +222,7 @@ pub fn wait(
         if !processes.iter().any(&is_meant) {
             return Err(Errno::ECHILD);
         }
-        let has_ended = |process: &&'static Process| process.is_zombie.load(Ordering::Acquire);
-        let place = processes.iter().position(|process| is_meant(process) && has_ended(process));
+        let place = processes.iter().position(|process| is_meant(process) && is_over(process));
         if let Some(place) = place {
             let id = processes[place].id;
             let outcome = Outcome::from_bits(processes[place].outcome.load(Ordering::Relaxed));
@@ -214,10 +258,7 @@ pub(super) fn end_all(kernel: &'static Kernel, may_fault: &mut MayFault) {
     let table = &kernel.processes_table;
     let mut processes = table.processes.lock(may_fault);
     while !processes.is_empty() {
-        let is_over = |process: &&'static Process| {
-            process.is_zombie.load(Ordering::Acquire) || process.handle.lock_anywhere().is_none()
-        };
-        match processes.iter().position(is_over) {
+        match processes.iter().position(|process| is_over(process)) {
             Some(place) => {
                 take_out(processes, place, may_fault);
                 processes = table.processes.lock(may_fault);

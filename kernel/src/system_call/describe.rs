@@ -61,6 +61,10 @@ pub fn describe(
     let mut text = Text { bytes: [0; STEP_MAX], length: 0 };
     let mut written = 0;
     while !description.is_over() {
+        // To count the pages of all objects may take its time.
+        if process::current().is_killed() {
+            return Err(Errno::EINTR);
+        }
         let before = description;
         let step = step(process, &mut description, may_fault)?;
         text.length = 0;

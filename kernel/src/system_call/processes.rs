@@ -2,6 +2,7 @@
 
 use super::Result;
 use crate::kernel::Kernel;
+use crate::process::table::NoProcess;
 use crate::process::{self, CannotRun, execute, fork as child, table};
 use crate::threads::ticks;
 use crate::virtual_memory::archive;
@@ -10,7 +11,6 @@ use alloc::vec::Vec;
 use dispatch::sleep;
 use machine::MayFault;
 use machine::x86_64::user_copy;
-use memory::OutOfMemory;
 
 /// Most bytes of a path, and of all arguments and the environment together.
 const PATH_MAX: usize = 256;
@@ -98,14 +98,17 @@ pub fn fork(may_fault: &mut MayFault) -> Result {
     const TRIES: u32 = 50;
     const APART: u64 = 2_000_000;
     let process = process::current();
-    for _ in 1..TRIES {
+    for tried in 1.. {
         match child::fork(process, may_fault) {
             Ok(child) => return Ok(child),
-            Err(OutOfMemory) if process.is_killed() => return Err(Errno::ENOMEM),
-            Err(OutOfMemory) => sleep::delay(ticks(Kernel::current(), APART), may_fault),
+            Err(NoProcess::TooMany) => return Err(Errno::EAGAIN),
+            Err(NoProcess::OutOfMemory) if tried == TRIES || process.is_killed() => break,
+            Err(NoProcess::OutOfMemory) => {
+                sleep::delay(ticks(Kernel::current(), APART), may_fault);
+            }
         }
     }
-    child::fork(process, may_fault).map_err(|OutOfMemory| Errno::ENOMEM)
+    Err(Errno::ENOMEM)
 }
 
 pub fn execve(
@@ -128,6 +131,8 @@ pub fn execve(
             log::debug!("execve: {why}");
             Err(Errno::ENOEXEC)
         }
+        Err(CannotRun::Device) => Err(Errno::EIO),
+        Err(CannotRun::Interrupted) => Err(Errno::EINTR),
         Err(CannotRun::OutOfMemory) => Err(Errno::ENOMEM),
     }
 }

@@ -246,6 +246,38 @@ fn what_changes_meanwhile_is_noticed() {
     });
 }
 
+/// Who describes may hold something meanwhile: a step counts so many pages and no more.
+#[test]
+fn many_pages_are_counted_in_several_steps() {
+    const PAGES: u64 = 2500;
+    single(1, 3000, |may_fault| {
+        let program = Program::new();
+        program.map(0, PAGES, may_fault);
+        let write_all = |user: &common::program::User, may_fault: &mut MayFault| {
+            (0..PAGES).for_each(|number| user.write(number, 7, may_fault).unwrap());
+        };
+        program.act(write_all, may_fault);
+        let mut description = everything();
+        let (mut counting, mut resident) = (0, None);
+        while resident.is_none() {
+            match description.next(program.space(), may_fault).expect("nothing has changed") {
+                Step::Counting => counting += 1,
+                Step::Object(object) => resident = Some(object.resident),
+                _ => {}
+            }
+        }
+        assert_eq!((counting, resident), (2, Some(PAGES)));
+        // A count that is interrupted begins anew, and comes to the same.
+        let mut description = everything();
+        let is_counting = |step: &Step| *step == Step::Counting;
+        go_to(&mut description, program.space(), is_counting, may_fault);
+        let mut again = Description::from_words(description.to_words()).expect("its own words");
+        let is_whole = |step: &Step| matches!(step, Step::Object(said) if said.resident == PAGES);
+        go_to(&mut again, program.space(), is_whole, may_fault);
+        program.exit(may_fault);
+    });
+}
+
 #[test]
 fn whatever_words_it_is_made_of_it_comes_to_an_end() {
     single(1, 64, |may_fault| {

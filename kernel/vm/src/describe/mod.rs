@@ -1,7 +1,7 @@
 //! A description of an address space: its entries, the objects under each, and their pages.
 //!
 //! A description is made in *steps*: the map, an entry, an object of the chain below it, some of its pages, the next
-//! object, the next entry. A step takes the locks, notes plain numbers, and lets go of them; what is done with the
+//! object, the next entry. Before it speaks of an object a step or more only count its pages. A step takes the locks, notes plain numbers, and lets go of them; what is done with the
 //! numbers is done with nothing held. So who describes may sleep between two steps, or never come back, and nobody
 //! waits for longer than a step takes: a few places of one object, and the locks down one chain, hand over hand.
 //!
@@ -39,6 +39,9 @@ pub const PAGES: usize = 8;
 /// How many places of an object are counted before its lock is let go of once, for others to get through.
 const BATCH: u64 = 128;
 
+/// How many batches a step counts.
+const STEP_BATCHES: u64 = 8;
+
 /// The map or the chain is not what it was when the description began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Changed;
@@ -51,6 +54,8 @@ pub enum Step {
     Map(MapRecord),
     /// The next entry.
     Entry(EntryRecord),
+    /// Nothing yet: some of the next object's pages have been counted.
+    Counting,
     /// The next object down the chain of the entry.
     Object(ObjectRecord),
     /// Further pages of the object, at places that the entry sees.
@@ -206,8 +211,21 @@ pub struct Description {
     below: u64,
     /// Its next place.
     place: u64,
+    /// What has been counted of the next object.
+    count: Count,
     /// What is open in JSON; [`print`](mod@print)'s.
     open: print::Open,
+}
+
+/// A count of an object's pages under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    /// The place where it goes on; 0 before it has begun.
+    from: u64,
+    /// Pages in memory.
+    resident: u64,
+    /// Pages in swap space only.
+    swapped: u64,
 }
 
 /// An object of a chain, locked, and what the entry sees of it.
@@ -230,6 +248,7 @@ impl Description {
             object: 0,
             below: 0,
             place: 0,
+            count: Count::default(),
             open: print::Open::Nothing,
         }
     }
@@ -295,7 +314,8 @@ impl Description {
         let entry = map.entries().find(self.address).ok_or(Changed)?;
         let found = find(entry, self.depth, may_fault);
         let number = found.as_ref().map_or(0, |found| found.object.object().number());
-        if self.depth != 0 && number != self.below {
+        let is_another = self.count.from != 0 && number != self.object;
+        if is_another || self.depth != 0 && number != self.below {
             return Err(Changed);
         }
         let Some(Found { object: locked, places, .. }) = found else {
@@ -327,8 +347,13 @@ impl Description {
                 .map(|backing| (backing.number(), locked.backing_offset)),
         };
         drop(locked);
-        (record.resident, record.swapped) = count(&object, may_fault);
-        (self.object, self.place, self.stage) = (number, places.start, Stage::Pages);
+        self.object = number;
+        if !self.count.go_on(&object, may_fault) {
+            return Ok(Some(Step::Counting));
+        }
+        let Count { resident, swapped, .. } = core::mem::take(&mut self.count);
+        (record.resident, record.swapped) = (resident, swapped);
+        (self.place, self.stage) = (places.start, Stage::Pages);
         self.below = record.backing.map_or(0, |(number, _)| number);
         Ok(Some(Step::Object(record)))
     }
@@ -359,7 +384,7 @@ impl Description {
         Ok(Some(Step::Pages(PageRecords { pages })))
     }
 
-    /// As words, for who cannot keep it: the range and the rest.
+    /// As words, for who cannot keep it: the range and the rest. A count under way is not among them: it begins anew.
     pub fn to_words(&self) -> [u64; 7] {
         let small = self.stage as u64 | (self.open as u64) << 8 | u64::from(self.depth) << 32;
         [self.address, self.end, small, self.version, self.object, self.below, self.place]
@@ -379,7 +404,8 @@ impl Description {
         };
         let open = print::Open::from_number((small >> 8) as u8)?;
         let depth = (small >> 32) as u32;
-        Some(Description { address, end, stage, version, depth, object, below, place, open })
+        let count = Count::default();
+        Some(Description { address, end, stage, version, depth, object, below, place, count, open })
     }
 }
 
@@ -397,21 +423,21 @@ fn find(entry: &Entry, depth: u32, may_fault: &mut MayFault) -> Option<Found> {
     Some(Found { object, places, address: entry.start })
 }
 
-/// The pages of an object that are in memory, and those in swap space only. Lets go of the lock from time to time.
-fn count(object: &Object, may_fault: &mut MayFault) -> (u64, u64) {
-    let (mut resident, mut swapped, mut from) = (0, 0, 0);
-    loop {
-        let _shape = object.write(may_fault);
-        for _ in 0..BATCH {
-            let Some((place, content)) = object.index.next(from) else {
-                return (resident, swapped);
-            };
-            match content.resident() {
-                Some(_) => resident += 1,
-                None => swapped += u64::from(content.swapped().is_some()),
+impl Count {
+    /// Counts some more of an object's pages; says whether that was the last. Lets go of the lock from time to time.
+    fn go_on(&mut self, object: &Object, may_fault: &mut MayFault) -> bool {
+        for _ in 0..STEP_BATCHES {
+            let _shape = object.write(may_fault);
+            for _ in 0..BATCH {
+                let Some((place, content)) = object.index.next(self.from) else { return true };
+                match content.resident() {
+                    Some(_) => self.resident += 1,
+                    None => self.swapped += u64::from(content.swapped().is_some()),
+                }
+                self.from = place + 1;
             }
-            from = place + 1;
         }
+        false
     }
 }
 

@@ -78,6 +78,7 @@ impl Description {
                 write!(to, "{in_object}{in_entry}{}", next(in_entry))?;
                 json_entry(entry, to)
             }
+            Step::Counting => Ok(()),
             Step::Object(object) => {
                 self.open = Open::Pages;
                 write!(to, "{in_object}{}", next(in_object))?;
@@ -169,7 +170,7 @@ fn text(step: &Step, to: &mut dyn Write) -> fmt::Result {
         Step::Entry(entry) => text_entry(entry, to),
         Step::Object(object) => text_object(object, to),
         Step::Pages(pages) => pages.iter().try_for_each(|page| text_page(page, to)),
-        Step::End => Ok(()),
+        Step::Counting | Step::End => Ok(()),
     }
 }
 

@@ -7,6 +7,7 @@
 //! stress_memory stacks COUNT USED ROUNDS SEED  an array of stacks, a few of them in use
 //! stress_memory hogs COUNT PERCENT ROUNDS       several at the same time, so much for each
 //! stress_memory overfill COUNT PERCENT ROUNDS   likewise, so much of memory and swap space together for each
+//! stress_memory orphans COUNT MICROSECONDS     processes that make children when their parent leaves
 //! stress_memory both DEPTH WIDTH ROUNDS SEED PERCENT
 //! ```
 //!
@@ -46,6 +47,7 @@ fn main(arguments: Arguments) -> i32 {
         "stacks" => stacks::run(first.max(1), second, third, fourth),
         "hogs" => hog::several(first, second, third),
         "overfill" => hog::overfill(first, second, third),
+        "orphans" => orphans(first, second),
         "both" => both(&numbers, fifth),
         _ => wrong_use(what),
     }
@@ -53,7 +55,7 @@ fn main(arguments: Arguments) -> i32 {
 
 fn wrong_use(word: &str) -> i32 {
     eprintln!(
-        "stress_memory: '{word}' is not understood: tree, hog, hogs, overfill, stacks or both, and numbers"
+        "stress_memory: '{word}' is not understood: tree, hog, hogs, overfill, stacks, orphans or both, and numbers"
     );
     WRONG_USE
 }
@@ -67,6 +69,31 @@ fn both(&[depth, width, rounds, seed, _]: &[u64; 5], percent: u64) -> i32 {
         println!("there was no memory for the hog");
     }
     status
+}
+
+/// Children that make children one after the other without an end; all go with this process, wherever they are.
+fn orphans(count: u64, microseconds: u64) -> i32 {
+    let make_children = || {
+        loop {
+            if let Some(child) = child(|| 0) {
+                wait(child);
+            }
+        }
+    };
+    for _ in 0..count {
+        if child(make_children).is_none() {
+            return 1;
+        }
+    }
+    let now = || {
+        let time = system::monotonic_time();
+        (time.seconds * 1_000_000 + time.nanoseconds / 1000) as u64
+    };
+    let end = now() + microseconds;
+    while now() < end {
+        system::sched_yield();
+    }
+    0
 }
 
 /// Runs `body` in a child; returns its number, if there is memory for one.
