@@ -104,8 +104,12 @@ impl Shortage {
     }
 
     /// Wakes those who wait if there is memory by now: page tables and slabs free frames too, and do not say so.
+    ///
+    /// What this processor keeps for itself is given back first. Who waits runs on another one, and would only wake up
+    /// to find that it cannot have it.
     pub(crate) fn relieve(&self) {
-        if self.is_acute() && is_enough() {
+        if self.is_acute() {
+            Memory::current().frames.empty_cache();
             self.wake_all();
         }
     }
