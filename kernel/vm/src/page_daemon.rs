@@ -92,10 +92,11 @@ pub fn run(goals: Goals, victims: &dyn Victims, may_fault: &mut MayFault) {
     let high = goals.high;
     let mut fruitless = 0;
     loop {
-        vm.shortage.wait_for_call(may_fault);
+        // Also before it waits: a pause may have taken back the call of who stops it.
         if vm.daemon.stops.load(Ordering::Acquire) {
             return;
         }
+        vm.shortage.wait_for_call(may_fault);
         while is_short(high) {
             if vm.daemon.stops.load(Ordering::Acquire) {
                 return;
@@ -257,3 +258,7 @@ fn let_go(page: Exclusive, may_fault: &mut MayFault) -> bool {
     forget(page, None, may_fault);
     true
 }
+
+#[cfg(test)]
+#[path = "tests/page_daemon.rs"]
+mod tests;

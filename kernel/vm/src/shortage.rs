@@ -146,7 +146,8 @@ impl Shortage {
     /// The daemon sleeps until it is wanted again, or so many ticks. (It works, so it has been wanted: that does not
     /// count, or it would never let anybody run who has memory to give.)
     pub(crate) fn pause(&self, ticks: u64, may_fault: &mut MayFault) {
-        self.wanted.store(false, Ordering::Release);
+        // Read, too: what was done before a call that is taken back here is seen from now on.
+        self.wanted.swap(false, Ordering::AcqRel);
         let not_wanted = || !self.wanted.load(Ordering::Acquire);
         self.daemon.sleep_while_until(not_wanted, time::now() + ticks, may_fault);
     }
