@@ -72,3 +72,40 @@ fn a_daemon_that_is_stopped_before_it_pauses_comes_to_its_end() {
         });
     });
 }
+
+struct Nobody;
+
+impl Victims for Nobody {
+    fn choose(&self, _: &mut MayFault) {}
+}
+
+#[test]
+fn who_has_the_last_page_of_the_laundry_busy_gets_to_run() {
+    within_time(|| {
+        run(1, 24, |may_fault| {
+            let mut frames = take_all();
+            let busy = Exclusive::fresh(frames.pop().expect("there are frames"));
+            Vm::current().queues.put(busy.page(), Queue::Laundry);
+            let threads = [
+                spawn(system(75), |may_fault| {
+                    run_daemon(Goals { high: 1, pause: 100 }, &Nobody, may_fault);
+                }),
+                spawn(system(75), run_laundry),
+                // It has a lower priority than the two.
+                spawn(dispatcher::time_sharing(0), move |_| {
+                    Vm::current().queues.remove(busy.page());
+                    busy.free();
+                    free_all(frames);
+                }),
+            ];
+            let (clock, over) = clock();
+            Vm::current().shortage.wait(may_fault);
+            stop();
+            for thread in threads {
+                thread.join(may_fault);
+            }
+            over.set();
+            clock.join(may_fault);
+        });
+    });
+}
