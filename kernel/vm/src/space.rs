@@ -14,6 +14,7 @@ use crate::page::{PAGE_SHIFT, PAGE_SIZE, Page, wait};
 use crate::shadow::{self, Writable, count_entry, refer};
 use crate::stacks::Stacks;
 use core::ops::{ControlFlow, Range};
+use dispatch::sleep_queue::is_interrupted;
 use dispatch::{RwLock, RwReadGuard};
 use machine::MayFault;
 use machine::pmap::{Pmap, Rights, TableMemory, USER_END};
@@ -324,7 +325,7 @@ impl Space {
     }
 
     /// Keeps a range in memory, or no longer. Wiring brings every page in; if that fails for one, the others stay
-    /// wired.
+    /// wired. It ends early if the thread is interrupted.
     pub fn wire(
         &self,
         range: Range<u64>,
@@ -336,8 +337,11 @@ impl Space {
         self.change(range.clone(), |_| Ok(()), act, mark, may_fault).map_err(WireError::Map)?;
         let mut at = range.start;
         while wired && at < range.end {
-            self.touch(at, may_fault).map_err(WireError::Fault)?;
-            at += PAGE_SIZE;
+            // Where everything is resident nothing sleeps.
+            if is_interrupted() {
+                return Err(WireError::Fault(FaultError::Interrupted));
+            }
+            at = self.touch(at, may_fault).map_err(WireError::Fault)?;
         }
         Ok(())
     }
@@ -353,18 +357,27 @@ impl Space {
         });
     }
 
-    /// Makes a page accessible for all that its entry permits.
-    fn touch(&self, address: u64, may_fault: &mut MayFault) -> Result<(), FaultError> {
-        let rights = self.map.read(may_fault).entries().find(address).map(|entry| entry.rights);
-        let Some(rights) = rights else { return Err(FaultError::NotMapped) };
+    /// Makes a page accessible for all that its entry permits. Returns the next address at which there may be something
+    /// to be made accessible.
+    fn touch(&self, address: u64, may_fault: &mut MayFault) -> Result<u64, FaultError> {
+        let map = self.map.read(may_fault);
+        let Some(entry) = map.entries().find(address) else { return Err(FaultError::NotMapped) };
+        let (rights, end, stacks) = (entry.rights, entry.end, entry.stacks);
+        drop(map);
         if rights == Rights::NONE {
-            return Ok(());
+            return Ok(end);
+        }
+        if let Some(stacks) = stacks
+            && let Some(stack) = stacks.guard_at(address)
+        {
+            return Ok(stacks.guard_end(stack).min(end));
         }
         let is_writable = rights.contains(Rights::WRITE);
         let access = if is_writable { Rights::READ | Rights::WRITE } else { Rights::READ };
         match fault::fault(self, address, access, may_fault) {
-            Err(FaultError::Guard { .. }) => Ok(()),
-            result => result,
+            // It has become one just now.
+            Ok(()) | Err(FaultError::Guard { .. }) => Ok(address + PAGE_SIZE),
+            Err(error) => Err(error),
         }
     }
 
