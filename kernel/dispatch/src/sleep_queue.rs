@@ -321,6 +321,12 @@ pub fn interrupt(thread: &'static Thread) -> bool {
     }
 }
 
+/// Whether somebody has interrupted the running thread: for who works for long without sleeping. The interruption
+/// stays: the next interruptible sleep does not begin.
+pub fn is_interrupted() -> bool {
+    Thread::running().sleep.interrupted.load(Ordering::Relaxed)
+}
+
 /// Whether somebody has interrupted the running thread. Takes the interruption back: the next sleep
 /// is an ordinary one.
 pub fn take_interrupt() -> bool {

@@ -166,17 +166,6 @@ impl Object {
         self.kind
     }
 
-    /// Whether it is a file, or the shadow of one.
-    pub(crate) fn is_over_file(&self, may_block: &mut impl MayBlock) -> bool {
-        let mut backing = self.read(may_block).backing.clone();
-        let mut is_file = self.is_file();
-        while let Some(object) = backing {
-            is_file |= object.is_file();
-            backing = object.read(may_block).backing.clone();
-        }
-        is_file
-    }
-
     /// Whether it is a file.
     pub fn is_file(&self) -> bool {
         matches!(self.kind, Kind::File(_))

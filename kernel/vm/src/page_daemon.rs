@@ -59,6 +59,9 @@ pub(crate) struct Daemon {
     has_freed: AtomicBool,
     /// The device has failed, not for the last time that is tolerated, and the daemon has not heard of it.
     has_failed: AtomicBool,
+    /// The laundry has found nothing that it could write, though its queue is not empty, and the daemon has not heard of
+    /// it.
+    found_all_busy: AtomicBool,
     /// The laundry cannot do anything: there is no slot, or the device is gone.
     laundry_is_stuck: AtomicBool,
 }
@@ -72,6 +75,7 @@ impl Daemon {
             is_laundering: AtomicBool::new(false),
             has_freed: AtomicBool::new(false),
             has_failed: AtomicBool::new(false),
+            found_all_busy: AtomicBool::new(false),
             laundry_is_stuck: AtomicBool::new(false),
         }
     }
@@ -92,10 +96,11 @@ pub fn run(goals: Goals, victims: &dyn Victims, may_fault: &mut MayFault) {
     let high = goals.high;
     let mut fruitless = 0;
     loop {
-        vm.shortage.wait_for_call(may_fault);
+        // Also before it waits: a pause may have taken back the call of who stops it.
         if vm.daemon.stops.load(Ordering::Acquire) {
             return;
         }
+        vm.shortage.wait_for_call(may_fault);
         while is_short(high) {
             if vm.daemon.stops.load(Ordering::Acquire) {
                 return;
@@ -106,6 +111,10 @@ pub fn run(goals: Goals, victims: &dyn Victims, may_fault: &mut MayFault) {
             }
             if vm.daemon.has_failed.swap(false, Ordering::AcqRel) {
                 fruitless = 0;
+                vm.shortage.pause(goals.pause, may_fault);
+            }
+            if vm.daemon.found_all_busy.swap(false, Ordering::AcqRel) {
+                // Who has it busy may have a lower priority than these two.
                 vm.shortage.pause(goals.pause, may_fault);
             }
             fruitless += 1;
@@ -174,7 +183,12 @@ pub fn run_laundry(may_fault: &mut MayFault) {
                     daemon.has_failed.store(!is_stuck, Ordering::Release);
                     break;
                 }
-                Laundered::Nothing | Laundered::NoSwap => break,
+                Laundered::Nothing => {
+                    let all_busy = vm.queues.count(Queue::Laundry) != 0;
+                    daemon.found_all_busy.store(all_busy, Ordering::Release);
+                    break;
+                }
+                Laundered::NoSwap => break,
             }
         }
         daemon.is_laundering.store(false, Ordering::Release);
@@ -257,3 +271,7 @@ fn let_go(page: Exclusive, may_fault: &mut MayFault) -> bool {
     forget(page, None, may_fault);
     true
 }
+
+#[cfg(test)]
+#[path = "tests/page_daemon.rs"]
+mod tests;

@@ -15,10 +15,13 @@
 
 use crate::Vm;
 use crate::collapse::{self, discard};
-use crate::object::{Mapped, Object, ObjectRef, Shape};
+use crate::object::{Locked, Mapped, Object, ObjectRef, Shape};
 use crate::page::{Page, wait};
 use dispatch::MayBlock;
 use machine::MayFault;
+
+/// How many places are emptied before the locks are let go of once, for others to get through.
+const BATCH: u32 = 128;
 
 /// One more map entry refers to the object.
 pub(crate) fn refer(object: &ObjectRef, mapped: Mapped, may_block: &mut impl MayBlock) {
@@ -155,33 +158,77 @@ pub(crate) fn empty(object: &ObjectRef, places: core::ops::Range<u64>, may_fault
     let mut from = places.start;
     loop {
         let shape = object.write(may_fault);
-        let busy = discard_all(object, &mut from, places.end);
+        let emptied = empty_some(object, &mut from, places.end);
         drop(shape);
-        match busy {
-            Some(page) => wait(page, may_fault),
-            None => return,
+        match emptied {
+            Emptied::Busy(page) => wait(page, may_fault),
+            Emptied::More => {}
+            Emptied::Done => return,
         }
     }
 }
 
-/// Whether what an object has is seen through one entry only, and hides nothing: so that its pages can go, and zeros are
-/// in their place. The lock of that entry's map is held for writing, so that it stays so.
+/// Whether what an object has is seen through one entry only, and hides nothing but what the program asked for: so that
+/// its pages can go, and zeros are in their place, or what a file has. The lock of that entry's map is held for writing,
+/// so that it stays so.
 pub(crate) fn is_seen_once(object: &ObjectRef, may_block: &mut impl MayBlock) -> bool {
     let shape = object.read(may_block);
     let once = object.kind().is_anonymous() && object.mapped() == Mapped::Once;
     debug_assert!(!once || shape.shadows == 0, "a shadow is another way in");
-    once && shape.backing.is_none()
+    once && shape.backing.as_ref().is_none_or(|backing| !backing.kind().is_anonymous())
 }
 
-/// Frees what such an object has at a range of places, which is mapped nowhere, up to a page that is busy. Returns that
-/// page.
+/// Where the first places of a range end of which an object has something: as many as are emptied at a time, or fewer if
+/// that is all. The lock of the map is held for writing: nobody brings more than what is on its way.
+pub(crate) fn end_of_batch(
+    object: &ObjectRef,
+    places: core::ops::Range<u64>,
+    may_block: &mut impl MayBlock,
+) -> u64 {
+    let _shape = object.read(may_block);
+    let mut from = places.start;
+    for _ in 0..BATCH {
+        match object.index.next(from).filter(|(place, _)| *place < places.end) {
+            Some((place, _)) => from = place + 1,
+            None => return places.end,
+        }
+    }
+    from
+}
+
+/// Frees what such an object has at such a range of places, which is mapped nowhere, up to a page that is busy. Returns
+/// that page.
 pub(crate) fn try_empty(
     object: &ObjectRef,
     places: core::ops::Range<u64>,
     may_fault: &mut MayFault,
 ) -> Option<&'static Page> {
     let _shape = object.write(may_fault);
-    discard_all(object, &mut places.start.clone(), places.end)
+    let mut from = places.start;
+    loop {
+        match empty_some(object, &mut from, places.end) {
+            Emptied::Busy(page) => return Some(page),
+            Emptied::More => {}
+            Emptied::Done => return None,
+        }
+    }
+}
+
+/// What lies at the bottom of an object's chain and is no anonymous memory, if such is there, and the place in it of one
+/// of the object's. It stays there while somebody refers to the object.
+pub(crate) fn bottom(
+    object: &ObjectRef,
+    mut place: u64,
+    may_block: &mut impl MayBlock,
+) -> Option<(ObjectRef, u64)> {
+    let mut here = Locked::new(object.clone(), may_block);
+    while let Some(next) = here.backing.clone() {
+        place += here.backing_offset;
+        // Hand over hand: the lock above is let go of after that.
+        here = Locked::new(next, may_block);
+    }
+    let found = here.object().clone();
+    (!found.kind().is_anonymous()).then_some((found, place))
 }
 
 /// Takes the pages of a file out of memory that nobody maps, wires or has busy: they can be read again.
@@ -198,17 +245,32 @@ pub fn forget_clean(object: &ObjectRef, may_fault: &mut MayFault) {
     }
 }
 
-/// Frees what an object has from a place on, up to a page that is busy. The lock for writing is held.
-fn discard_all(object: &ObjectRef, from: &mut u64, end: u64) -> Option<&'static Page> {
-    while let Some((place, content)) = object.index.next(*from).filter(|(place, _)| *place < end) {
+/// What a look through the places of an object came to that are to be emptied.
+enum Emptied {
+    /// Nothing is left there.
+    Done,
+    /// There may be more; the lock may be let go of.
+    More,
+    /// This page has to become less busy first, with no lock held.
+    Busy(&'static Page),
+}
+
+/// Frees what an object has from a place on, up to a page that is busy, or to the end of a batch. The lock for writing
+/// is held.
+fn empty_some(object: &ObjectRef, from: &mut u64, end: u64) -> Emptied {
+    for _ in 0..BATCH {
+        let Some((place, content)) = object.index.next(*from).filter(|(place, _)| *place < end)
+        else {
+            return Emptied::Done;
+        };
         match content.resident().map(|page| page.try_exclusive().ok_or(page)) {
-            Some(Err(page)) => return Some(page),
+            Some(Err(page)) => return Emptied::Busy(page),
             Some(Ok(page)) => discard(object, place, content, Some(page)),
             None => discard(object, place, content, None),
         }
         *from = place + 1;
     }
-    None
+    Emptied::More
 }
 
 /// Frees everything that an object has which nobody refers to any more. Returns its backing object. Faults
@@ -221,17 +283,17 @@ fn end(object: &ObjectRef, may_fault: &mut MayFault) -> Option<ObjectRef> {
             object.wait_for_merge(may_fault);
             continue;
         }
-        let busy = discard_all(object, &mut 0, u64::MAX);
-        match busy {
-            Some(page) => {
+        match empty_some(object, &mut 0, u64::MAX) {
+            Emptied::Busy(page) => {
                 drop(shape);
                 wait(page, may_fault);
             }
-            None if object.paging() != 0 => {
+            Emptied::More => {}
+            Emptied::Done if object.paging() != 0 => {
                 drop(shape);
                 object.wait_for_paging(may_fault);
             }
-            None => return shape.backing.take(),
+            Emptied::Done => return shape.backing.take(),
         }
     }
 }

@@ -104,8 +104,12 @@ impl Shortage {
     }
 
     /// Wakes those who wait if there is memory by now: page tables and slabs free frames too, and do not say so.
+    ///
+    /// What this processor keeps for itself is given back first. Who waits runs on another one, and would only wake up
+    /// to find that it cannot have it.
     pub(crate) fn relieve(&self) {
-        if self.is_acute() && is_enough() {
+        if self.is_acute() {
+            Memory::current().frames.empty_cache();
             self.wake_all();
         }
     }
@@ -142,7 +146,8 @@ impl Shortage {
     /// The daemon sleeps until it is wanted again, or so many ticks. (It works, so it has been wanted: that does not
     /// count, or it would never let anybody run who has memory to give.)
     pub(crate) fn pause(&self, ticks: u64, may_fault: &mut MayFault) {
-        self.wanted.store(false, Ordering::Release);
+        // Read, too: what was done before a call that is taken back here is seen from now on.
+        self.wanted.swap(false, Ordering::AcqRel);
         let not_wanted = || !self.wanted.load(Ordering::Acquire);
         self.daemon.sleep_while_until(not_wanted, time::now() + ticks, may_fault);
     }

@@ -14,6 +14,7 @@ use crate::page::{PAGE_SHIFT, PAGE_SIZE, Page, wait};
 use crate::shadow::{self, Writable, count_entry, refer};
 use crate::stacks::Stacks;
 use core::ops::{ControlFlow, Range};
+use dispatch::sleep_queue::is_interrupted;
 use dispatch::{RwLock, RwReadGuard};
 use machine::MayFault;
 use machine::pmap::{Pmap, Rights, TableMemory, USER_END};
@@ -256,75 +257,89 @@ impl Space {
     /// Shared memory and what is wired stay as they are.
     ///
     /// Where nobody else can see the memory its pages go, and nothing else changes. Where somebody can, or where there
-    /// is something below that would come to light, the entry is cut and the range begins anew without an object.
+    /// is something below that would come to light, the entry is cut and the range begins anew without an object, or
+    /// with the file's.
+    ///
+    /// The map's lock is let go of again and again. What is unmapped meanwhile is an error; what came before that is
+    /// forgotten.
     pub fn discard(&self, range: Range<u64>, may_fault: &mut MayFault) -> Result<(), MapError> {
         let _change = Vm::current().census.change();
         let range = checked(range.start, range.end.wrapping_sub(range.start))?;
-        loop {
-            let (mut rooms, mut dropped) = (Rooms::get()?, EntryTree::new());
+        let mut at = range.start;
+        while at < range.end {
+            let mut rooms = Rooms::get()?;
             let mut map = self.map.write(may_fault);
-            if !map.is_covered(range.clone()) {
+            if at == range.start && !map.is_covered(range.clone()) {
                 return Err(MapError::NotMapped);
             }
+            let Some(entry) = map.entries().find(at) else { return Err(MapError::NotMapped) };
             if map.entries().len() + 2 > ENTRIES_MAX {
                 return Err(MapError::TooManyEntries);
             }
-            let busy = self.discard_parts(&mut map, &range, &mut rooms, &mut dropped, may_fault);
-            map.join(&range, may_fault);
-            drop(map);
-            let_go(dropped, may_fault);
-            match busy {
-                None => return Ok(()),
-                // Whoever has it may be waiting for the map's lock. What has been done is found done.
-                Some(page) => wait(page, may_fault),
+            let part = at..entry.end.min(range.end);
+            match self.discard_part(&mut map, part, &mut rooms, may_fault) {
+                Discarded::Until(end) => at = end,
+                Discarded::Cut(old) => {
+                    at = old.end;
+                    map.join(&old.range(), may_fault);
+                    drop(map);
+                    let_go_of(old, may_fault);
+                }
+                Discarded::Busy(page) => {
+                    // Whoever has it may be waiting for the map's lock. What has been done is found done.
+                    drop(map);
+                    wait(page, may_fault);
+                }
             }
         }
+        Ok(())
     }
 
-    /// The part of [`Space::discard`] with the map's lock, which is held for writing. Returns a page that is busy and
-    /// stands in the way. What goes out of the map goes to `dropped`.
-    fn discard_parts(
+    /// Discards what it can of a part of an entry, with the map's lock, which is held for writing.
+    fn discard_part(
         &self,
         map: &mut Map,
-        range: &Range<u64>,
+        part: Range<u64>,
         rooms: &mut Rooms,
-        dropped: &mut EntryTree,
         may_fault: &mut MayFault,
-    ) -> Option<&'static Page> {
-        let mut at = range.start;
-        while at < range.end {
-            let Some(entry) = map.entries().find(at) else { break };
-            let part = at..entry.end.min(range.end);
-            at = part.end;
-            let Some(object) = &entry.object else { continue };
-            if entry.shared || entry.wired != 0 {
-                continue;
-            }
-            if shadow::is_seen_once(object, may_fault) {
-                fault::remove(self, part.clone());
-                let places = entry.place_of(part.start)..entry.place_of(part.end);
-                if let Some(page) = shadow::try_empty(object, places, may_fault) {
-                    return Some(page);
-                }
-                continue;
-            }
-            // What a file lies below keeps the file; what was copied of it goes.
-            if object.is_over_file(may_fault) {
-                continue;
-            }
-            let Ok(room) = EntryRoom::get() else { continue };
-            map.clip(&part, rooms, may_fault);
-            let Some(entry) = map.change().at_mut(part.start) else { continue };
-            let old = Entry { object: entry.object.take(), ..entry.without_object() };
-            entry.needs_copy = false;
-            fault::remove(self, part);
-            dropped.insert(old, room);
+    ) -> Discarded {
+        let Some(entry) = map.entries().find(part.start) else {
+            return Discarded::Until(part.end);
+        };
+        let private = entry.object.as_ref().filter(|_| !entry.shared && entry.wired == 0);
+        // What is of a file is the file's already, or of a device.
+        let Some(object) = private.filter(|object| object.kind().is_anonymous()) else {
+            return Discarded::Until(part.end);
+        };
+        let places = entry.place_of(part.start)..entry.place_of(part.end);
+        if shadow::is_seen_once(object, may_fault) {
+            let batch = places.start..shadow::end_of_batch(object, places.clone(), may_fault);
+            let end = part.start + ((batch.end - places.start) << PAGE_SHIFT);
+            fault::remove(self, part.start..end);
+            return match shadow::try_empty(object, batch, may_fault) {
+                Some(page) => Discarded::Busy(page),
+                None => Discarded::Until(end),
+            };
         }
-        None
+        // What a file lies below keeps the file; what was copied of it goes.
+        let bottom = shadow::bottom(object, places.start, may_fault);
+        map.clip(&part, rooms, may_fault);
+        let Some(entry) = map.change().at_mut(part.start) else {
+            return Discarded::Until(part.end);
+        };
+        let old = Entry { object: entry.object.take(), ..entry.without_object() };
+        entry.needs_copy = bottom.is_some();
+        if let Some((object, place)) = bottom {
+            refer(&object, Mapped::Often, may_fault);
+            entry.object = Some(object);
+            entry.offset = place;
+        }
+        fault::remove(self, part);
+        Discarded::Cut(old)
     }
 
     /// Keeps a range in memory, or no longer. Wiring brings every page in; if that fails for one, the others stay
-    /// wired.
+    /// wired. It ends early if the thread is interrupted.
     pub fn wire(
         &self,
         range: Range<u64>,
@@ -336,8 +351,11 @@ impl Space {
         self.change(range.clone(), |_| Ok(()), act, mark, may_fault).map_err(WireError::Map)?;
         let mut at = range.start;
         while wired && at < range.end {
-            self.touch(at, may_fault).map_err(WireError::Fault)?;
-            at += PAGE_SIZE;
+            // Where everything is resident nothing sleeps.
+            if is_interrupted() {
+                return Err(WireError::Fault(FaultError::Interrupted));
+            }
+            at = self.touch(at, may_fault).map_err(WireError::Fault)?;
         }
         Ok(())
     }
@@ -353,18 +371,27 @@ impl Space {
         });
     }
 
-    /// Makes a page accessible for all that its entry permits.
-    fn touch(&self, address: u64, may_fault: &mut MayFault) -> Result<(), FaultError> {
-        let rights = self.map.read(may_fault).entries().find(address).map(|entry| entry.rights);
-        let Some(rights) = rights else { return Err(FaultError::NotMapped) };
+    /// Makes a page accessible for all that its entry permits. Returns the next address at which there may be something
+    /// to be made accessible.
+    fn touch(&self, address: u64, may_fault: &mut MayFault) -> Result<u64, FaultError> {
+        let map = self.map.read(may_fault);
+        let Some(entry) = map.entries().find(address) else { return Err(FaultError::NotMapped) };
+        let (rights, end, stacks) = (entry.rights, entry.end, entry.stacks);
+        drop(map);
         if rights == Rights::NONE {
-            return Ok(());
+            return Ok(end);
+        }
+        if let Some(stacks) = stacks
+            && let Some(stack) = stacks.guard_at(address)
+        {
+            return Ok(stacks.guard_end(stack).min(end));
         }
         let is_writable = rights.contains(Rights::WRITE);
         let access = if is_writable { Rights::READ | Rights::WRITE } else { Rights::READ };
         match fault::fault(self, address, access, may_fault) {
-            Err(FaultError::Guard { .. }) => Ok(()),
-            result => result,
+            // It has become one just now.
+            Ok(()) | Err(FaultError::Guard { .. }) => Ok(address + PAGE_SIZE),
+            Err(error) => Err(error),
         }
     }
 
@@ -423,6 +450,16 @@ impl Space {
             }
         }
     }
+}
+
+/// What a look at a part of what is to be discarded came to.
+enum Discarded {
+    /// All is done up to this address.
+    Until(u64),
+    /// This is no longer in the map; its object is to be let go of without the map's lock.
+    Cut(Entry),
+    /// This page is busy and stands in the way.
+    Busy(&'static Page),
 }
 
 /// Why a range could not be wired.
@@ -554,14 +591,16 @@ fn copy_entries(map: &mut Map, child: &Space, may_fault: &mut MayFault) -> Resul
 /// Lets go of what entries referred to that are in no map any more. No lock is held.
 fn let_go(mut entries: EntryTree, may_fault: &mut MayFault) {
     while let Some(entry) = entries.pop_first() {
-        let places = entry.offset..entry.offset + entry.pages();
-        let Some(object) = entry.object else { continue };
-        if object.kind().is_anonymous()
-            && object.references() != 1
-            && object.mapped() == Mapped::Once
-        {
-            shadow::empty(&object, places, may_fault);
-        }
-        shadow::release(object, may_fault);
+        let_go_of(entry, may_fault);
     }
+}
+
+/// The same of one.
+fn let_go_of(entry: Entry, may_fault: &mut MayFault) {
+    let places = entry.offset..entry.offset + entry.pages();
+    let Some(object) = entry.object else { return };
+    if object.kind().is_anonymous() && object.references() != 1 && object.mapped() == Mapped::Once {
+        shadow::empty(&object, places, may_fault);
+    }
+    shadow::release(object, may_fault);
 }

@@ -62,4 +62,9 @@ impl Stacks {
         let StackShape { stride, guard } = self.shape;
         (from_first % stride < guard).then(|| from_first / stride)
     }
+
+    /// The first address behind the guard of this number.
+    pub fn guard_end(&self, number: u64) -> u64 {
+        self.first + number * self.shape.stride + self.shape.guard
+    }
 }

@@ -78,3 +78,26 @@ fn the_daemon_is_called_by_who_waits_also_just_before_it_sleeps() {
         });
     });
 }
+
+#[test]
+fn what_the_daemon_s_processor_keeps_for_itself_is_given_back_before_anybody_is_woken() {
+    model(|| {
+        run(2, 24, |may_fault| {
+            // Memory is not short yet: what is freed stays in this processor's cache.
+            let frames = &Memory::current().frames;
+            let all: Vec<_> =
+                std::iter::from_fn(|| Vm::current().shortage.allocate().ok()).collect();
+            let thread = spawn(system(60), |may_fault| {
+                assert_eq!(Vm::current().shortage.wait(may_fault), Woken::ByEvent);
+            });
+            while !Vm::current().shortage.is_acute() {
+                dispatch::preempt::yield_now();
+                machine::spin();
+            }
+            all.into_iter().for_each(|frame| frames.free_anywhere(frame));
+            Vm::current().shortage.relieve();
+            assert_eq!(frames.counts().cached, 0, "nobody else can have them");
+            thread.join(may_fault);
+        });
+    });
+}
