@@ -42,7 +42,7 @@ fn waits() -> [i64; 4] {
 fn write_pages(work: &Work, number: usize, may_fault: &mut MayFault) {
     work.ready.fetch_add(1, Ordering::AcqRel);
     while work.ready.load(Ordering::Acquire) != work.threads {
-        core::hint::spin_loop();
+        machine::spin();
     }
     for page in 0..PAGES {
         // Pages beside each other belong to different threads.

@@ -22,17 +22,26 @@ use super::processors::wait_until;
 use super::{Outcome, Run, Wrong, ensure};
 use crate::kernel::Kernel;
 use crate::threads::KernelDuties;
+use core::sync::atomic::{AtomicBool, Ordering};
 use dispatch::cpu_lock::lock_processors;
 use dispatch::hot_plug::{OffLineError, cpu_offline};
 use dispatch::kernel_thread::{self, Attributes};
-use dispatch::{Class, CpuDispatch, Priority};
+use dispatch::{Class, CpuDispatch, Priority, Semaphore};
 use machine::MayFault;
 
 /// What a thread of a check does: it sees what all share, and its own number.
 pub(super) type Body<S> = fn(&S, usize, &mut MayFault);
 
+/// Where threads wait until all of them are there.
+struct Gate {
+    open: Semaphore,
+    /// One could not be created: the others do nothing, as they might wait for it.
+    failed: AtomicBool,
+}
+
 /// What a thread finds through its argument.
 struct Job<S> {
+    gate: *const Gate,
     shared: *const S,
     body: Body<S>,
     number: usize,
@@ -41,7 +50,8 @@ struct Job<S> {
 /// Most threads of a check.
 pub(super) const THREADS_MAX: usize = 128;
 
-/// Runs a thread for each of `attributes`, at most [`THREADS_MAX`], and waits until all are over.
+/// Runs a thread for each of `attributes`, at most [`THREADS_MAX`], and waits until all are over. If one of them cannot
+/// be created, none does anything.
 pub(super) fn run_threads<S: Sync>(
     shared: &S,
     mut attributes: impl Iterator<Item = Attributes>,
@@ -51,13 +61,23 @@ pub(super) fn run_threads<S: Sync>(
     fn entry<S>(argument: usize, may_fault: &mut MayFault) -> usize {
         // SAFETY: `run_threads` passes the address of a job, which it keeps until this thread is over.
         let job = unsafe { &*core::ptr::with_exposed_provenance::<Job<S>>(argument) };
+        // SAFETY: as above; the gate outlives all jobs.
+        let gate = unsafe { &*job.gate };
+        gate.open.p(may_fault);
         // SAFETY: as above; what is shared outlives all jobs.
         let shared = unsafe { &*job.shared };
-        (job.body)(shared, job.number, may_fault);
+        if !gate.failed.load(Ordering::Acquire) {
+            (job.body)(shared, job.number, may_fault);
+        }
         0
     }
-    let jobs: [Job<S>; THREADS_MAX] =
-        core::array::from_fn(|number| Job { shared: core::ptr::from_ref(shared), body, number });
+    let gate = Gate { open: Semaphore::new(0), failed: AtomicBool::new(false) };
+    let jobs: [Job<S>; THREADS_MAX] = core::array::from_fn(|number| Job {
+        gate: core::ptr::from_ref(&gate),
+        shared: core::ptr::from_ref(shared),
+        body,
+        number,
+    });
     let mut threads = [const { None }; THREADS_MAX];
     let mut failed = false;
     for (job, thread) in jobs.iter().zip(&mut threads) {
@@ -67,6 +87,10 @@ pub(super) fn run_threads<S: Sync>(
         failed |= thread.is_none();
     }
     let too_many = attributes.next().is_some();
+    gate.failed.store(failed, Ordering::Release);
+    for _ in threads.iter().flatten() {
+        gate.open.v();
+    }
     for thread in threads.into_iter().flatten() {
         thread.join(may_fault);
     }

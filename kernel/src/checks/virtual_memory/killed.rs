@@ -62,9 +62,12 @@ fn killed_while_a_file_is_read(run: &mut Run<'_>) -> Outcome {
     if let Ok(files) = archive::get(run.kernel) {
         files.forget_pages(run.may_fault);
     }
-    disk(run.kernel, ARCHIVE)?.freeze();
-    let outcome = Scene::play(run, COMMAND, disturb)?;
-    ensure_came_to(COMMAND, outcome, Ended::Killed(SIGKILL))
+    let archive = disk(run.kernel, ARCHIVE)?;
+    archive.freeze();
+    let outcome = Scene::play(run, COMMAND, disturb);
+    // Also if there was no thread to disturb it.
+    archive.thaw();
+    ensure_came_to(COMMAND, outcome?, Ended::Killed(SIGKILL))
 }
 
 /// A page of a program's own is on its way. The frame is the device's until it answers; then all is over.

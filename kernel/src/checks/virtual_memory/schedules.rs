@@ -59,27 +59,38 @@ fn actor() -> Attributes {
     Attributes::system("actor")
 }
 
-/// Three levels: C has both pages, written by q0. Its child q1 writes page 1, so B is in front of C, shared by q1 and p2.
-/// p1 has a copy of that: it has read page 0, and by writing page 1 has got A in front of B. Returned: q0, q1, p1, p2.
-fn three_levels(run: &mut Run<'_>) -> Result<[Program; 4], Wrong> {
-    let q0 = Program::new(PAGES, run.may_fault)?;
-    write(run, &q0, 0, 10)?;
-    write(run, &q0, 1, 11)?;
-    let q1 = q0.fork(run.may_fault)?;
-    write(run, &q1, 1, 21)?;
-    q1.inherit(PAGES, Inheritance::Share, run.may_fault)?;
-    let p2 = q1.fork(run.may_fault)?;
-    q1.inherit(PAGES, Inheritance::Copy, run.may_fault)?;
-    let p1 = q1.fork(run.may_fault)?;
-    expect(run, &p1, 0, 10)?;
-    write(run, &p1, 1, 31)?;
-    Ok([q0, q1, p1, p2])
-}
-
-fn end(run: &mut Run<'_>, programs: [Program; 3]) {
-    for program in programs {
+/// Lets `act` make programs and play with them, and ends all that there are then, also if something was wrong: a
+/// program that is only dropped still has its pages.
+fn with_programs<const COUNT: usize>(
+    run: &mut Run<'_>,
+    act: fn(&mut Run<'_>, &mut [Option<Program>; COUNT]) -> Outcome,
+) -> Outcome {
+    let mut programs = [const { None }; COUNT];
+    let outcome = act(run, &mut programs);
+    for program in programs.into_iter().flatten() {
         program.end(run.may_fault);
     }
+    outcome
+}
+
+/// Three levels: C has both pages, written by q0. Its child q1 writes page 1, so B is in front of C, shared by q1 and p2.
+/// p1 has a copy of that: it has read page 0, and by writing page 1 has got A in front of B. Returned: q0, q1, p1, p2.
+fn three_levels<'a>(
+    run: &mut Run<'_>,
+    [q0, q1, p1, p2]: &'a mut [Option<Program>; 4],
+) -> Result<[&'a Program; 4], Wrong> {
+    let q0 = &*q0.insert(Program::new(PAGES, run.may_fault)?);
+    write(run, q0, 0, 10)?;
+    write(run, q0, 1, 11)?;
+    let q1 = &*q1.insert(q0.fork(run.may_fault)?);
+    write(run, q1, 1, 21)?;
+    q1.inherit(PAGES, Inheritance::Share, run.may_fault)?;
+    let p2 = &*p2.insert(q1.fork(run.may_fault)?);
+    q1.inherit(PAGES, Inheritance::Copy, run.may_fault)?;
+    let p1 = &*p1.insert(q1.fork(run.may_fault)?);
+    expect(run, p1, 0, 10)?;
+    write(run, p1, 1, 31)?;
+    Ok([q0, q1, p1, p2])
 }
 
 /// Which actor is which in both plays of three levels.
@@ -97,15 +108,15 @@ pub fn history_cow_2019(run: &mut Run<'_>) -> Outcome {
         ensure!(others == [Stopped::Asleep; 2], "p2 and q0 did not wait for p1: {others:?}");
         Ok(())
     }
-    twice(run, |run| {
-        let [q0, q1, p1, p2] = three_levels(run)?;
+    fn once(run: &mut Run<'_>, programs: &mut [Option<Program>; 4]) -> Outcome {
+        let [q0, q1, p1, p2] = three_levels(run, programs)?;
         let play = Play {
-            share: [&p1, &p2, &q0],
+            share: [p1, p2, q0],
             cast: [
-                (Some(&p1), actor(), |[p1, _, _], may_fault| {
+                (Some(p1), actor(), |[p1, _, _], may_fault| {
                     let _ = p1.write(0, 30, may_fault);
                 }),
-                (Some(&p2), actor(), |[_, p2, _], may_fault| {
+                (Some(p2), actor(), |[_, p2, _], may_fault| {
                     let _ = p2.write(0, 20, may_fault);
                 }),
                 (None, actor(), |[_, _, q0], may_fault| q0.clear(may_fault)),
@@ -113,13 +124,11 @@ pub fn history_cow_2019(run: &mut Run<'_>) -> Outcome {
             direct,
         };
         play.play(run)?;
-        expect(run, &p1, 0, 30)?;
-        expect(run, &p2, 0, 20)?;
-        expect(run, &q1, 0, 20)?;
-        end(run, [q1, p1, p2]);
-        drop(q0);
-        Ok(())
-    })
+        expect(run, p1, 0, 30)?;
+        expect(run, p2, 0, 20)?;
+        expect(run, q1, 0, 20)
+    }
+    twice(run, |run| with_programs(run, once))
 }
 
 pub fn history_cow_d23155(run: &mut Run<'_>) -> Outcome {
@@ -127,14 +136,14 @@ pub fn history_cow_d23155(run: &mut Run<'_>) -> Outcome {
         stage.must(P2_WRITES, None, Stopped::Over, may_fault)?;
         stage.must(Q0_EXITS, None, Stopped::Over, may_fault)
     }
-    twice(run, |run| {
-        let [q0, q1, p1, p2] = three_levels(run)?;
+    fn once(run: &mut Run<'_>, programs: &mut [Option<Program>; 4]) -> Outcome {
+        let [q0, _, p1, p2] = three_levels(run, programs)?;
         let play = Play {
-            share: [&p1, &p2, &q0],
+            share: [p1, p2, q0],
             cast: [
                 // It has read the page, and idles.
-                (Some(&p1), actor(), |_, _| {}),
-                (Some(&p2), actor(), |[_, p2, _], may_fault| {
+                (Some(p1), actor(), |_, _| {}),
+                (Some(p2), actor(), |[_, p2, _], may_fault| {
                     let _ = p2.write(0, 20, may_fault);
                 }),
                 (None, actor(), |[_, _, q0], may_fault| q0.clear(may_fault)),
@@ -143,11 +152,9 @@ pub fn history_cow_d23155(run: &mut Run<'_>) -> Outcome {
         };
         play.play(run)?;
         // p1 did not write: it sees what was written to the object below its own.
-        expect(run, &p1, 0, 20)?;
-        end(run, [q1, p1, p2]);
-        drop(q0);
-        Ok(())
-    })
+        expect(run, p1, 0, 20)
+    }
+    twice(run, |run| with_programs(run, once))
 }
 
 /// What the actors of the third history share.
@@ -173,23 +180,23 @@ pub fn history_cow_restart(run: &mut Run<'_>) -> Outcome {
         stage.must(EXITS, None, Stopped::Over, may_fault)?;
         stage.must(WRITES, None, Stopped::Over, may_fault)
     }
-    twice(run, |run| {
-        let p1 = Program::new(PAGES, run.may_fault)?;
-        write(run, &p1, 0, 10)?;
-        let p2 = p1.fork(run.may_fault)?;
+    fn once(run: &mut Run<'_>, [p1, p2, forked]: &mut [Option<Program>; 3]) -> Outcome {
+        let p1 = &*p1.insert(Program::new(PAGES, run.may_fault)?);
+        write(run, p1, 0, 10)?;
+        let p2 = &*p2.insert(p1.fork(run.may_fault)?);
         // Both have a shadow in front of the object with page 0, and both map page 0 of it.
-        for program in [&p1, &p2] {
+        for program in [p1, p2] {
             write(run, program, 1, 11)?;
             expect(run, program, 0, 10)?;
         }
         let child = SpinLock::new(None);
         let play = Play {
-            share: Restart { p1: &p1, p2: &p2, child: &child },
+            share: Restart { p1, p2, child: &child },
             cast: [
-                (Some(&p1), actor(), |share, may_fault| {
+                (Some(p1), actor(), |share, may_fault| {
                     let _ = share.p1.write(0, 30, may_fault);
                 }),
-                (Some(&p1), actor(), |share, may_fault| {
+                (Some(p1), actor(), |share, may_fault| {
                     let child = share.p1.fork(may_fault).ok();
                     *share.child.lock(may_fault) = child;
                 }),
@@ -197,15 +204,16 @@ pub fn history_cow_restart(run: &mut Run<'_>) -> Outcome {
             ],
             direct,
         };
-        play.play(run)?;
-        expect(run, &p1, 0, 30)?;
-        let Some(child) = child.lock_anywhere().take() else {
+        let played = play.play(run);
+        *forked = child.lock_anywhere().take();
+        played?;
+        expect(run, p1, 0, 30)?;
+        let Some(child) = forked else {
             return Err(Wrong::new(format_args!("no memory for the child")));
         };
-        expect(run, &child, 0, 10)?;
-        end(run, [p1, p2, child]);
-        Ok(())
-    })
+        expect(run, child, 0, 10)
+    }
+    twice(run, |run| with_programs(run, once))
 }
 
 /// What the actors of the fourth history share.
@@ -253,39 +261,37 @@ pub fn history_cow_tlb(run: &mut Run<'_>) -> Outcome {
         ensure!(seen == NEW, "the source is read after the copy was written: {seen}");
         Ok(())
     }
-    if run.kernel.system.cpu_count() < 3 {
-        return Ok(());
-    }
-    twice(run, |run| {
-        let program = Program::new(PAGES, run.may_fault)?;
-        write(run, &program, 0, 1)?;
+    fn once(run: &mut Run<'_>, [program, child]: &mut [Option<Program>; 2]) -> Outcome {
+        let program = &*program.insert(Program::new(PAGES, run.may_fault)?);
+        write(run, program, 0, 1)?;
         // The copy is made because of the child.
-        let child = program.fork(run.may_fault)?;
+        *child = Some(program.fork(run.may_fault)?);
         let mut cpus = run.kernel.system.cpus().map(CpuDispatch::of);
         let mut on = || cpus.next().map_or(actor(), |cpu| actor().bound(cpu));
         let play = Play {
             share: Stale {
-                program: &program,
+                program,
                 has_read: AtomicBool::new(false),
                 written: AtomicBool::new(false),
                 seen: AtomicU64::new(0),
                 gives_up: AtomicBool::new(false),
             },
             cast: [
-                (Some(&program), on(), |share, may_fault| {
+                (Some(program), on(), |share, may_fault| {
                     let _ = share.program.touch(0, may_fault);
                 }),
-                (Some(&program), on(), read),
-                (Some(&program), on(), |share, may_fault| {
+                (Some(program), on(), read),
+                (Some(program), on(), |share, may_fault| {
                     let _ = share.program.write(0, NEW, may_fault);
                     share.written.store(true, Ordering::Release);
                 }),
             ],
             direct,
         };
-        let played = play.play(run);
-        program.end(run.may_fault);
-        child.end(run.may_fault);
-        played
-    })
+        play.play(run)
+    }
+    if run.kernel.system.cpu_count() < 3 {
+        return Ok(());
+    }
+    twice(run, |run| with_programs(run, once))
 }
