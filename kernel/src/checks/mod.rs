@@ -221,6 +221,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("a-bad-frame-is-the-programs-fault", programs::a_bad_frame_is_the_programs_fault),
     ("refused-entries-are-counted", programs::refused_entries_are_counted),
     ("damaged-programs-are-refused", programs::damaged_programs_are_refused),
+    ("a-failing-disk-is-no-bad-program", programs::a_failing_disk_is_no_bad_program),
     ("program-start-fails-without-memory", programs::program_start_fails_without_memory),
 ];
 

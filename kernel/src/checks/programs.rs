@@ -1,6 +1,8 @@
 //! Checks of programs: what they are given comes back, and bad ones are refused.
 
 use super::{Outcome, Run, Wrong, ensure, memory};
+use crate::disk::injection::Fault;
+use crate::disk::{ARCHIVE, Operation};
 use crate::process::{self, CannotRun, Start, image};
 use crate::traps::signal::{SIGBUS, SIGILL, SIGKILL, SIGSEGV};
 use crate::virtual_memory::archive;
@@ -193,6 +195,23 @@ pub fn damaged_programs_are_refused(run: &mut Run<'_>) -> Outcome {
     ensure!(refused > 100, "only {refused} of 400 damaged files were refused");
     let after = frames_in_use(run);
     ensure!(before == after, "{before} frames in use before, {after} after");
+    Ok(())
+}
+
+/// Its headers cannot be read: that says nothing of the program.
+pub fn a_failing_disk_is_no_bad_program(run: &mut Run<'_>) -> Outcome {
+    let archive = archive::get(run.kernel).map_err(|why| Wrong::new(format_args!("{why}")))?;
+    let hello = archive.find(HELLO).ok_or_else(|| Wrong::new(format_args!("no {HELLO}")))?;
+    let disk = run.kernel.disks.find(ARCHIVE);
+    let disk = disk.ok_or_else(|| Wrong::new(format_args!("no disk '{ARCHIVE}'")))?;
+    archive.forget_pages(run.may_fault);
+    let pages = hello.first_page()..hello.first_page() + 1;
+    disk.inject(Some(Fault { operation: Some(Operation::Read), pages, count: 100 }));
+    let outcome = process::run(run.kernel, HELLO, run.may_fault);
+    disk.inject(None);
+    ensure!(outcome == Err(CannotRun::Device), "it came to {outcome:?}");
+    let outcome = process::run(run.kernel, HELLO, run.may_fault);
+    ensure!(outcome == Ok(process::Outcome::Exited(0)), "afterwards it came to {outcome:?}");
     Ok(())
 }
 

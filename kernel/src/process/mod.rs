@@ -35,7 +35,7 @@ use crate::{backtrace, options, report_channel, system_call, virtual_memory};
 use abi::errno::Errno;
 use alloc::vec::Vec;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use dispatch::kernel_thread::{self, Attributes, JoinHandle};
 use dispatch::resources::StackKind;
 use dispatch::thread::asynchronous;
@@ -320,6 +320,8 @@ fn begin(argument: usize, may_fault: &mut MayFault) -> usize {
     // SAFETY: `start_thread` passed the address of a process, which stays until this thread is over.
     let process = unsafe { &*core::ptr::with_exposed_provenance::<Process>(argument) };
     process.thread.call_once(Thread::running);
+    // First the thread, then the look; who asks does it the other way round. So one of the two sees the other.
+    fence(Ordering::SeqCst);
     // No frame of an earlier program's is to be taken for this one's.
     // SAFETY: the place of the frame, at the top of this thread's own stack, kept free for it.
     unsafe { own_frame(may_fault).write(TrapFrame::default()) };
@@ -506,6 +508,8 @@ impl Process {
     fn ask_to_die(&self, signal: u8) {
         let first =
             self.killed.compare_exchange(0, u32::from(signal), Ordering::AcqRel, Ordering::Relaxed);
+        // See `begin`.
+        fence(Ordering::SeqCst);
         if first.is_ok()
             && let Some(thread) = self.thread.get()
         {
