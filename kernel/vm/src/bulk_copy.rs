@@ -22,3 +22,7 @@ pub(crate) fn clear(page: &Exclusive) {
     // SAFETY: weakly bound; the frame is the page's, which is exclusively ours and not valid: nobody reads it.
     unsafe { vector_unit::clear(page.page().address()) };
 }
+
+#[cfg(test)]
+#[path = "tests/bulk_copy.rs"]
+mod tests;

@@ -60,6 +60,8 @@ pub struct CpuState {
     pub(crate) interrupts: interrupt::Interrupts,
     pub(crate) timer: clock::Timer,
     pub(crate) translations: pmap::Translations,
+    /// See [`vectors`].
+    put_away: core::sync::atomic::AtomicU64,
 }
 
 impl CpuState {
@@ -71,6 +73,7 @@ impl CpuState {
             interrupts: interrupt::Interrupts::new(),
             timer: clock::Timer::new(),
             translations: pmap::Translations::new(),
+            put_away: core::sync::atomic::AtomicU64::new(0),
         }
     }
 }
