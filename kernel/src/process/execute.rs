@@ -82,7 +82,7 @@ fn become_image(
     let space = process.space();
     space.clear(may_fault);
     let mut kept = [0; NAME_MAX];
-    super::keep_name(file.name, &mut kept);
+    super::start::keep_name(file.name, &mut kept);
     *process.program.lock(may_fault) = ProgramName { name: kept, file: Some(file) };
     image.map(space, object, may_fault)?;
     *process.heap().lock(may_fault) = (image.end(), image.end());

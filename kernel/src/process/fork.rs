@@ -1,7 +1,8 @@
 //! A child: a process like the one that calls, in a copy of its address space.
 
+use super::start::start_thread;
 use super::table::NoProcess;
-use super::{Beginning, NAME_MAX, Process, ProgramName, Registers, own_frame, start_thread, table};
+use super::{Beginning, NAME_MAX, Process, ProgramName, Registers, own_frame, table};
 use crate::kernel::Kernel;
 use crate::kernel_space::TableFrames;
 use machine::MayFault;

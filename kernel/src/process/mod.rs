@@ -2,7 +2,9 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | this one | a process; what the dispatcher and traps ask of it; how it ends |
+//! | this one | a process; what the dispatcher and traps ask of it |
+//! | `start.rs` | how it begins |
+//! | `ending.rs`, `outcome.rs` | how it ends, and what that is called |
 //! | [`table`] | which processes there are, parents and children, waiting for an end |
 //! | [`execute`] | becoming a program: its image, its first stack |
 //! | [`image`], [`arguments`] | an ELF file, checked and mapped; arguments as Linux lays them out |
@@ -11,47 +13,38 @@
 //! A process is its thread's owner ([`dispatch::ThreadOwner`]): wherever the thread gets a processor, the address
 //! space, the floating-point registers and the word of asynchronous work come with it.
 //!
-//! How a process ends, in one place: [`leave`] notes the outcome, empties the address space, tells the parent and ends
-//! the thread. It is called by the exit calls, for an exception that nobody handles, and for asynchronous work that
-//! says so; always on the process's own kernel stack, with nothing held.
-//!
 //! A process that is to die by a signal has it noted and its sleep interrupted ([`signal`](signal())); it leaves on its
 //! way back to user mode. So one that waits for a page or for memory goes at once.
 
 pub mod arguments;
+mod ending;
 pub mod execute;
 pub mod fork;
 pub mod image;
+mod outcome;
+mod start;
 pub mod table;
 
-use crate::console::print;
+pub use ending::{Killed, exit, kill};
+pub use outcome::{CannotRun, Outcome};
+pub use start::{Start, run, run_from};
+
+use crate::backtrace;
 use crate::kernel::Kernel;
-use crate::kernel_space::TableFrames;
-use crate::panic::{access, exception_name};
-use crate::processors::refill_reserve;
 use crate::traps::signal as signals;
-use crate::virtual_memory::archive::{ArchiveFile, NoArchive, Peeker, Reader};
-use crate::{backtrace, options, report_channel, system_call, virtual_memory};
-use abi::errno::Errno;
+use crate::virtual_memory::archive::{ArchiveFile, Peeker};
 use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
-use dispatch::kernel_thread::{self, Attributes, JoinHandle};
-use dispatch::resources::StackKind;
+use dispatch::kernel_thread::JoinHandle;
 use dispatch::thread::asynchronous;
-use dispatch::{Class, Priority, Thread, ThreadOwner, sleep_queue};
-use machine::tracing::emit;
-use machine::x86_64::descriptors::USER_CODE;
+use dispatch::{Priority, Thread, ThreadOwner, sleep_queue};
 use machine::x86_64::frame::{self, TrapFrame};
 use machine::x86_64::stack::Stack;
 use machine::x86_64::state::CpuState;
 use machine::x86_64::user_state::{FpuState, SegmentBases};
 use machine::{Atomic, Cpu, MayFault, SpinLock};
-use memory::OutOfMemory;
-use report::Line;
 use spin::Once;
-use trace::{EventId, Kind};
-use vm::read::Reach;
 use vm::{FaultError, Space};
 
 /// Longest name that is kept, in bytes.
@@ -72,7 +65,7 @@ pub struct Process {
     handle: SpinLock<Option<JoinHandle>, 13>,
     /// The signal by which it is to die; 0 for none.
     killed: AtomicU32,
-    /// How it ended; [`RUNNING`] while it has not.
+    /// How it ended; [`outcome::RUNNING`] while it has not.
     outcome: AtomicU32,
     /// It could not become the program that it was to begin with.
     refusal: SpinLock<Option<CannotRun>, 13>,
@@ -118,236 +111,6 @@ enum Beginning {
 struct Registers {
     fpu: FpuState,
     bases: SegmentBases,
-}
-
-/// [`Process::outcome`] of one that runs.
-const RUNNING: u32 = u32::MAX;
-/// In [`Process::outcome`]: the low bits are a signal, not a status.
-const BY_SIGNAL: u32 = 1 << 8;
-
-/// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// By itself, with this status.
-    Exited(u8),
-    /// By this signal.
-    Killed(u8),
-}
-
-impl Outcome {
-    fn to_bits(self) -> u32 {
-        match self {
-            Outcome::Exited(status) => u32::from(status),
-            Outcome::Killed(signal) => BY_SIGNAL | u32::from(signal),
-        }
-    }
-
-    fn from_bits(bits: u32) -> Outcome {
-        assert_ne!(bits, RUNNING, "a process is over before it ended");
-        if bits & BY_SIGNAL == 0 {
-            Outcome::Exited(bits as u8)
-        } else {
-            Outcome::Killed(bits as u8)
-        }
-    }
-
-    /// As `wait4` says it.
-    pub fn to_status(self) -> i32 {
-        match self {
-            Outcome::Exited(status) => i32::from(status) << 8,
-            Outcome::Killed(signal) => i32::from(signal),
-        }
-    }
-}
-
-/// Why a program could not be started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CannotRun {
-    /// There are no programs at all.
-    NoArchive(NoArchive),
-    /// There is no such program.
-    NotFound,
-    /// Its file is not one that this kernel can run: why.
-    Unsuitable(&'static str),
-    /// The device that has its file failed.
-    Device,
-    /// The thread has been interrupted while it waited for the file.
-    Interrupted,
-    /// There is not enough memory.
-    OutOfMemory,
-}
-
-impl fmt::Display for CannotRun {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CannotRun::NoArchive(why) => write!(f, "{why}"),
-            CannotRun::NotFound => write!(f, "{}", Errno::ENOENT.text()),
-            CannotRun::Unsuitable(why) => write!(f, "{}: {why}", Errno::ENOEXEC.text()),
-            CannotRun::Device => write!(f, "{}", Errno::EIO.text()),
-            CannotRun::Interrupted => write!(f, "{}", Errno::EINTR.text()),
-            CannotRun::OutOfMemory => write!(f, "{}", Errno::ENOMEM.text()),
-        }
-    }
-}
-
-impl From<NoArchive> for CannotRun {
-    fn from(why: NoArchive) -> CannotRun {
-        CannotRun::NoArchive(why)
-    }
-}
-
-impl From<OutOfMemory> for CannotRun {
-    fn from(_: OutOfMemory) -> CannotRun {
-        CannotRun::OutOfMemory
-    }
-}
-
-/// Where and how a program starts.
-#[derive(Clone, Copy, Debug)]
-pub struct Start {
-    /// The first instruction.
-    pub rip: u64,
-    /// The selector of the code segment.
-    pub code_segment: u16,
-}
-
-impl Start {
-    /// At an instruction, as user mode.
-    pub fn at(rip: u64) -> Start {
-        Start { rip, code_segment: USER_CODE }
-    }
-}
-
-/// Runs the program that a command names, with its arguments, to its end; what it has started ends with it.
-pub fn run(
-    kernel: &'static Kernel,
-    command: &str,
-    may_fault: &mut MayFault,
-) -> Result<Outcome, CannotRun> {
-    let words = split(command)?;
-    let name = words.split(|&byte| byte == 0).next().unwrap_or_default();
-    let Ok(name) = core::str::from_utf8(name) else { return Err(CannotRun::NotFound) };
-    let mut kept = [0; NAME_MAX];
-    let name = keep_name(name, &mut kept);
-    let outcome = run_beginning(kernel, Beginning::Program(words, None), may_fault)?;
-    report_channel::send(match outcome {
-        Outcome::Exited(status) => Line::Exited { program: name, status },
-        Outcome::Killed(signal) => Line::Killed { program: name, signal },
-    });
-    Ok(outcome)
-}
-
-fn keep_name<'a>(name: &str, kept: &'a mut [u8; NAME_MAX]) -> &'a str {
-    let length = name.len().min(NAME_MAX);
-    kept[..length].copy_from_slice(&name.as_bytes()[..length]);
-    core::str::from_utf8(&kept[..length]).unwrap_or("?")
-}
-
-/// Runs a program from another start than its own; for the checks.
-pub fn run_from(
-    kernel: &'static Kernel,
-    program: &str,
-    start: Start,
-    may_fault: &mut MayFault,
-) -> Result<Outcome, CannotRun> {
-    run_beginning(kernel, Beginning::Program(split(program)?, Some(start)), may_fault)
-}
-
-fn run_beginning(
-    kernel: &'static Kernel,
-    beginning: Beginning,
-    may_fault: &mut MayFault,
-) -> Result<Outcome, CannotRun> {
-    refill_reserve();
-    let space = Space::new(&TableFrames)?;
-    let begin = emit(Kind::ProgramBegin, 0, EventId::NONE);
-    let process = match table::add(kernel, 0, space, beginning, may_fault) {
-        Ok(process) => process,
-        // Programs run one after the other, so there is never a process too many.
-        Err(_) => return Err(CannotRun::OutOfMemory),
-    };
-    *kernel.foreground.lock(may_fault) = Some(process);
-    let started = start_thread(kernel, process, may_fault);
-    if started.is_ok() {
-        table::wait_for_end(kernel, process, may_fault);
-    }
-    *kernel.foreground.lock(may_fault) = None;
-    let outcome = process.outcome.load(Ordering::Relaxed);
-    let refusal = match started {
-        Ok(()) => process.refusal.lock(may_fault).take(),
-        Err(error) => {
-            table::remove(kernel, process, may_fault);
-            Some(error.into())
-        }
-    };
-    table::end_all(kernel, may_fault);
-    emit(Kind::ProgramEnd, u64::from(outcome), begin);
-    match refusal {
-        Some(refusal) => Err(refusal),
-        None => Ok(Outcome::from_bits(outcome)),
-    }
-}
-
-/// The words of a command, each with a null byte behind it.
-fn split(command: &str) -> Result<Vec<u8>, CannotRun> {
-    let mut bytes = Vec::new();
-    // A word is no longer than what it was written as, and its null byte takes the place of a space.
-    bytes.try_reserve_exact(command.len() + 1).map_err(|_| CannotRun::OutOfMemory)?;
-    options::words(command, |word| bytes.extend(word.chain([0])));
-    Ok(bytes)
-}
-
-/// Makes a process's thread. On an error the process has never run, and is the caller's to take out of the table; else
-/// see [`table::note_begin`].
-fn start_thread(
-    kernel: &'static Kernel,
-    process: &'static Process,
-    may_fault: &mut MayFault,
-) -> Result<(), OutOfMemory> {
-    let attributes = Attributes {
-        owner: Some(process),
-        stack: StackKind::Eager,
-        ..Attributes::system("process").scheduled(Class::TimeSharing, PRIORITY)
-    };
-    let argument = core::ptr::from_ref(process).expose_provenance();
-    let handle = kernel_thread::create(&attributes, begin, argument).map_err(|_| OutOfMemory)?;
-    table::note_begin(kernel, process, handle, may_fault);
-    Ok(())
-}
-
-/// Where a process's thread begins.
-fn begin(argument: usize, may_fault: &mut MayFault) -> usize {
-    // SAFETY: `start_thread` passed the address of a process, which stays until this thread is over.
-    let process = unsafe { &*core::ptr::with_exposed_provenance::<Process>(argument) };
-    process.thread.call_once(Thread::running);
-    // First the thread, then the look; who asks does it the other way round. So one of the two sees the other.
-    fence(Ordering::SeqCst);
-    // No frame of an earlier program's is to be taken for this one's.
-    // SAFETY: the place of the frame, at the top of this thread's own stack, kept free for it.
-    unsafe { own_frame(may_fault).write(TrapFrame::default()) };
-    if process.killed.load(Ordering::Acquire) != 0 {
-        // It was said before there was a thread to ask.
-        Thread::running().ask(asynchronous::OWNER);
-    }
-    let beginning = core::mem::replace(&mut *process.beginning.lock(may_fault), Beginning::Begun);
-    let loaded = match beginning {
-        Beginning::Fork(frame) => system_call::enter_user_with(frame, may_fault),
-        Beginning::Program(words, start) => {
-            execute::load_command(process, &words, start, may_fault)
-        }
-        Beginning::Begun => unreachable!("a process begins twice"),
-    };
-    match loaded {
-        Ok(ready) => system_call::enter_user(ready.start, ready.stack_pointer, may_fault),
-        Err(_) if process.is_killed() => {
-            let signal = process.killed.load(Ordering::Acquire) as u8;
-            leave(Outcome::Killed(signal), may_fault)
-        }
-        Err(error) => {
-            *process.refusal.lock(may_fault) = Some(error);
-            leave(Outcome::Exited(127), may_fault)
-        }
-    }
 }
 
 impl ThreadOwner for Process {
@@ -544,59 +307,6 @@ pub fn page_fault(frame: &TrapFrame, may_fault: &mut MayFault) -> bool {
     }
 }
 
-/// Ends the current process.
-pub fn exit(status: u8, may_fault: &mut MayFault) -> ! {
-    leave(Outcome::Exited(status), may_fault)
-}
-
-/// What ends a process by a signal.
-pub struct Killed {
-    /// The signal.
-    pub signal: u8,
-    /// It comes from the exception in the frame.
-    pub exception: bool,
-}
-
-/// Ends the current process by a signal, and says so.
-pub fn kill(frame: &TrapFrame, killed: Killed, may_fault: &mut MayFault) -> ! {
-    let process = current();
-    let reason = process.last_fault.lock(may_fault).take();
-    let reason = reason.filter(|(address, _)| killed.exception && *address == frame.fault_address);
-    let signal = match reason {
-        Some((_, FaultError::BehindEnd | FaultError::Device)) => signals::SIGBUS,
-        _ => killed.signal,
-    };
-    let mut name = [0; NAME_MAX];
-    print(format_args!("{}: killed by {}: ", process.name_to(&mut name), signals::name(signal)));
-    if !killed.exception {
-        let why = match signal {
-            signals::SIGINT => "Ctrl-C",
-            _ => "asked to",
-        };
-        print(format_args!("{why}"));
-    } else if frame.vector == 14 {
-        let what = access(frame.error);
-        print(format_args!("page fault, {what}, address {:#018x}", frame.fault_address));
-    } else {
-        print(format_args!("{}, address {:#018x}", exception_name(frame.vector), frame.rip));
-        if frame.error != 0 {
-            print(format_args!(", error code {:#x}", frame.error));
-        }
-    }
-    print(format_args!(", pc {:#018x}, sp {:#018x}", frame.rip, frame.rsp));
-    if let Some((_, reason)) = reason {
-        print(format_args!(": {reason}"));
-    }
-    print(format_args!("; backtrace:\n"));
-    let start = backtrace::Start { rip: frame.rip, rbp: frame.rbp };
-    // Who is told to go does not wait for names: somebody may be waiting for the memory.
-    let reach = if killed.exception { Reach::DeviceAndAhead } else { Reach::Memory };
-    let file = process.program.lock(may_fault).file;
-    let mut file = file.map(|file| Reader { file, reach, may_fault: &mut *may_fault });
-    backtrace::show(Kernel::current().system, start, &mut file, &mut |text| print(text));
-    leave(Outcome::Killed(signal), may_fault)
-}
-
 /// Where entries from user mode leave their frame on a kernel stack.
 fn user_frame(stack: Stack) -> *mut TrapFrame {
     (stack.top - frame::SIZE as u64) as *mut TrapFrame
@@ -634,23 +344,6 @@ pub fn show_own_backtrace(
         let file = process.program.try_lock().and_then(|program| program.file);
         backtrace::show(Kernel::current().system, start, &mut file.map(Peeker), write);
     }
-}
-
-fn leave(outcome: Outcome, may_fault: &mut MayFault) -> ! {
-    let process = current();
-    // A sleep on the way out is an ordinary one.
-    sleep_queue::take_interrupt();
-    process.outcome.store(outcome.to_bits(), Ordering::Relaxed);
-    // Who is told to go does not print first: somebody may be waiting for the memory.
-    if Kernel::current().options.maps && !process.is_killed() {
-        let mut name = [0; NAME_MAX];
-        virtual_memory::maps::show(process, process.name_to(&mut name), may_fault);
-    }
-    process.space.clear(may_fault);
-    table::note_end(Kernel::current(), process, may_fault);
-    // SAFETY: the way here from user mode keeps nothing on the stack that anybody else knows, or that
-    // has to be dropped: whoever ends a process has let go of everything.
-    unsafe { kernel_thread::exit_here(0) }
 }
 
 /// Ctrl-C: asks the process in the foreground to end. Says whether there is one.

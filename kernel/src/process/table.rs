@@ -8,7 +8,8 @@
 //!
 //! One mutex; who waits for an end waits on one condition variable, and looks for itself.
 
-use super::{Beginning, Largest, NAME_MAX, Outcome, Process, ProgramName, RUNNING, Registers};
+use super::outcome::RUNNING;
+use super::{Beginning, Largest, NAME_MAX, Outcome, Process, ProgramName, Registers};
 use crate::kernel::Kernel;
 use crate::traps::signal::SIGKILL;
 use abi::errno::Errno;

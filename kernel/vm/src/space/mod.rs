@@ -1,24 +1,36 @@
 //! Address spaces: a map, and the page tables that are its cache.
 //!
-//! What programs ask for is here: map, unmap, protect, inherit, advise, wire, fork. Faults are in [`crate::fault`].
+//! | file | what programs ask for |
+//! |---|---|
+//! | this one | map, unmap, protect, inherit, advise |
+//! | `discard.rs` | forget what is in a range |
+//! | `wire.rs` | keep a range in memory |
+//! | `fork.rs` | a copy of all of it |
+//!
+//! Faults are in [`crate::fault`].
 //!
 //! FreeBSD: `vmspace`; `vm_map_insert`, `vm_map_delete`, `vm_map_protect`, `vmspace_fork`.
+
+mod discard;
+mod fork;
+mod wire;
+
+pub use wire::WireError;
 
 use crate::Vm;
 use crate::entry::{Advice, Entry, Inheritance};
 use crate::entry_tree::{EntryRoom, EntryTree};
-use crate::fault::{self, FaultError};
+use crate::fault;
 use crate::map::{ENTRIES_MAX, Map, MapError, Place, Request, Rooms};
 use crate::object::{Mapped, Object, ObjectRef, PLACES_MAX};
-use crate::page::{PAGE_SHIFT, PAGE_SIZE, Page, wait};
-use crate::shadow::{self, Writable, count_entry, refer};
+use crate::page::{PAGE_SHIFT, PAGE_SIZE};
+use crate::shadow::{self, Writable, count_entry};
 use crate::stacks::Stacks;
 use core::ops::{ControlFlow, Range};
-use dispatch::sleep_queue::is_interrupted;
 use dispatch::{RwLock, RwReadGuard};
 use machine::MayFault;
 use machine::pmap::{Pmap, Rights, TableMemory, USER_END};
-use memory::{FrameNumber, OutOfMemory, SlabBox};
+use memory::{OutOfMemory, SlabBox};
 
 /// The lowest address that may be mapped: null pointers lead nowhere.
 pub const USER_START: u64 = 0x1_0000;
@@ -253,148 +265,6 @@ impl Space {
         self.change(range, |_| Ok(()), |entry| entry.advice = advice, |_| (), may_fault)
     }
 
-    /// Forgets what is in a range of private memory: it is as if nobody had touched it, zeros or the file's contents.
-    /// Shared memory and what is wired stay as they are.
-    ///
-    /// Where nobody else can see the memory its pages go, and nothing else changes. Where somebody can, or where there
-    /// is something below that would come to light, the entry is cut and the range begins anew without an object, or
-    /// with the file's.
-    ///
-    /// The map's lock is let go of again and again. What is unmapped meanwhile is an error; what came before that is
-    /// forgotten.
-    pub fn discard(&self, range: Range<u64>, may_fault: &mut MayFault) -> Result<(), MapError> {
-        let _change = Vm::current().census.change();
-        let range = checked(range.start, range.end.wrapping_sub(range.start))?;
-        let mut at = range.start;
-        while at < range.end {
-            let mut rooms = Rooms::get()?;
-            let mut map = self.map.write(may_fault);
-            if at == range.start && !map.is_covered(range.clone()) {
-                return Err(MapError::NotMapped);
-            }
-            let Some(entry) = map.entries().find(at) else { return Err(MapError::NotMapped) };
-            if map.entries().len() + 2 > ENTRIES_MAX {
-                return Err(MapError::TooManyEntries);
-            }
-            let part = at..entry.end.min(range.end);
-            match self.discard_part(&mut map, part, &mut rooms, may_fault) {
-                Discarded::Until(end) => at = end,
-                Discarded::Cut(old) => {
-                    at = old.end;
-                    map.join(&old.range(), may_fault);
-                    drop(map);
-                    let_go_of(old, may_fault);
-                }
-                Discarded::Busy(page) => {
-                    // Whoever has it may be waiting for the map's lock. What has been done is found done.
-                    drop(map);
-                    wait(page, may_fault);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Discards what it can of a part of an entry, with the map's lock, which is held for writing.
-    fn discard_part(
-        &self,
-        map: &mut Map,
-        part: Range<u64>,
-        rooms: &mut Rooms,
-        may_fault: &mut MayFault,
-    ) -> Discarded {
-        let Some(entry) = map.entries().find(part.start) else {
-            return Discarded::Until(part.end);
-        };
-        let private = entry.object.as_ref().filter(|_| !entry.shared && entry.wired == 0);
-        // What is of a file is the file's already, or of a device.
-        let Some(object) = private.filter(|object| object.kind().is_anonymous()) else {
-            return Discarded::Until(part.end);
-        };
-        let places = entry.place_of(part.start)..entry.place_of(part.end);
-        if shadow::is_seen_once(object, may_fault) {
-            let batch = places.start..shadow::end_of_batch(object, places.clone(), may_fault);
-            let end = part.start + ((batch.end - places.start) << PAGE_SHIFT);
-            fault::remove(self, part.start..end);
-            return match shadow::try_empty(object, batch, may_fault) {
-                Some(page) => Discarded::Busy(page),
-                None => Discarded::Until(end),
-            };
-        }
-        // What a file lies below keeps the file; what was copied of it goes.
-        let bottom = shadow::bottom(object, places.start, may_fault);
-        map.clip(&part, rooms, may_fault);
-        let Some(entry) = map.change().at_mut(part.start) else {
-            return Discarded::Until(part.end);
-        };
-        let old = Entry { object: entry.object.take(), ..entry.without_object() };
-        entry.needs_copy = bottom.is_some();
-        if let Some((object, place)) = bottom {
-            refer(&object, Mapped::Often, may_fault);
-            entry.object = Some(object);
-            entry.offset = place;
-        }
-        fault::remove(self, part);
-        Discarded::Cut(old)
-    }
-
-    /// Keeps a range in memory, or no longer. Wiring brings every page in; if that fails for one, the others stay
-    /// wired. It ends early if the thread is interrupted.
-    pub fn wire(
-        &self,
-        range: Range<u64>,
-        wired: bool,
-        may_fault: &mut MayFault,
-    ) -> Result<(), WireError> {
-        let act = |entry: &mut Entry| entry.wired = u32::from(wired);
-        let mark = |_: &Map| self.mark_wired(range.clone(), wired);
-        self.change(range.clone(), |_| Ok(()), act, mark, may_fault).map_err(WireError::Map)?;
-        let mut at = range.start;
-        while wired && at < range.end {
-            // Where everything is resident nothing sleeps.
-            if is_interrupted() {
-                return Err(WireError::Fault(FaultError::Interrupted));
-            }
-            at = self.touch(at, may_fault).map_err(WireError::Fault)?;
-        }
-        Ok(())
-    }
-
-    fn mark_wired(&self, range: Range<u64>, wired: bool) {
-        let pages = &Vm::current().pages;
-        self.pmap.for_each(range, &mut |address, translation| {
-            let frame = FrameNumber::containing(translation.frame);
-            if pages.is_managed(frame) {
-                pages.page_of(frame).set_wired(&self.pmap, address, wired);
-            }
-            ControlFlow::Continue(())
-        });
-    }
-
-    /// Makes a page accessible for all that its entry permits. Returns the next address at which there may be something
-    /// to be made accessible.
-    fn touch(&self, address: u64, may_fault: &mut MayFault) -> Result<u64, FaultError> {
-        let map = self.map.read(may_fault);
-        let Some(entry) = map.entries().find(address) else { return Err(FaultError::NotMapped) };
-        let (rights, end, stacks) = (entry.rights, entry.end, entry.stacks);
-        drop(map);
-        if rights == Rights::NONE {
-            return Ok(end);
-        }
-        if let Some(stacks) = stacks
-            && let Some(stack) = stacks.guard_at(address)
-        {
-            return Ok(stacks.guard_end(stack).min(end));
-        }
-        let is_writable = rights.contains(Rights::WRITE);
-        let access = if is_writable { Rights::READ | Rights::WRITE } else { Rights::READ };
-        match fault::fault(self, address, access, may_fault) {
-            // It has become one just now.
-            Ok(()) | Err(FaultError::Guard { .. }) => Ok(address + PAGE_SIZE),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Gives the entry at an address an object that it can read, or write, by itself: anonymous memory that is touched
     /// for the first time gets one, and what needs a copy before it is written gets a shadow.
     pub(crate) fn give_object(
@@ -426,49 +296,6 @@ impl Space {
         }
         pages
     }
-
-    /// Makes a copy of the address space for a child: every entry as its inheritance says.
-    pub fn fork(
-        &self,
-        tables: &'static dyn TableMemory,
-        may_fault: &mut MayFault,
-    ) -> Result<Space, OutOfMemory> {
-        let _change = Vm::current().census.change();
-        let child = Space::new(tables)?;
-        let mut map = self.map.write(may_fault);
-        let result = copy_entries(&mut map, &child, may_fault);
-        // Even if that has failed half way: what needs a copy from now on must not be written.
-        for entry in map.iter().filter(|entry| entry.needs_copy) {
-            self.restrict(entry.range(), Rights::READ | Rights::EXECUTE);
-        }
-        drop(map);
-        match result {
-            Ok(()) => Ok(child),
-            Err(error) => {
-                child.clear(may_fault);
-                Err(error)
-            }
-        }
-    }
-}
-
-/// What a look at a part of what is to be discarded came to.
-enum Discarded {
-    /// All is done up to this address.
-    Until(u64),
-    /// This is no longer in the map; its object is to be let go of without the map's lock.
-    Cut(Entry),
-    /// This page is busy and stands in the way.
-    Busy(&'static Page),
-}
-
-/// Why a range could not be wired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WireError {
-    /// The map says so.
-    Map(MapError),
-    /// A page could not be brought in.
-    Fault(FaultError),
 }
 
 fn is_whole(number: u64) -> bool {
@@ -549,42 +376,6 @@ fn give_object(
             entry.object = Some(object);
             Err(OutOfMemory)
         }
-    }
-}
-
-/// Gives a child its entries. Both maps are the caller's.
-fn copy_entries(map: &mut Map, child: &Space, may_fault: &mut MayFault) -> Result<(), OutOfMemory> {
-    let mut copies = child.map.write(may_fault);
-    let mut at = map.range().start;
-    loop {
-        let Some(start) = map.entries().at_or_above(at).map(|entry| entry.start) else {
-            return Ok(());
-        };
-        let room = EntryRoom::get()?;
-        let Some(entry) = map.change().at_mut(start) else { return Ok(()) };
-        at = entry.end;
-        match entry.inheritance {
-            Inheritance::None => continue,
-            Inheritance::Share => {
-                if entry.object.is_none() || entry.needs_copy {
-                    give_object(entry, true, may_fault)?;
-                }
-            }
-            // What was made to be shared stays so: only the child has a copy from now on.
-            Inheritance::Copy => entry.needs_copy |= entry.object.is_some() && !entry.shared,
-        }
-        let is_copy = entry.inheritance == Inheritance::Copy;
-        let copy = Entry {
-            wired: 0,
-            object: entry.object.clone(),
-            needs_copy: is_copy && entry.object.is_some(),
-            shared: entry.shared && !is_copy,
-            ..*entry
-        };
-        if let Some(object) = &copy.object {
-            refer(object, Mapped::Often, may_fault);
-        }
-        copies.change().insert(copy, room);
     }
 }
 
