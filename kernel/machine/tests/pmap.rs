@@ -266,21 +266,23 @@ fn what_is_not_permitted_faults() {
 #[test]
 fn a_frame_is_garbage_until_it_is_filled() {
     once(|| {
-        sim::run(1, Quiet, |_| {
-            let [first, second] = [PAGE, 2 * PAGE];
-            let garbage = physical::load(first + 8);
-            assert!(garbage != 0 && garbage != physical::load(second + 8));
-            physical::store(first, 1);
-            physical::store(second + 16, 2);
-            // SAFETY: frames of the simulated memory, which nobody else uses.
-            unsafe { vector_unit::copy(first, second) };
-            for offset in (0..PAGE).step_by(8) {
-                assert_eq!(physical::load(first + offset), physical::load(second + offset));
-            }
-            // SAFETY: as above.
-            unsafe { vector_unit::clear(first) };
-            assert!((0..PAGE).step_by(8).all(|offset| physical::load(first + offset) == 0));
-            assert_eq!(physical::load(second), 1);
+        sim::run(1, Quiet, |machine| {
+            machine.on(0, |_| {
+                let [first, second] = [PAGE, 2 * PAGE];
+                let garbage = physical::load(first + 8);
+                assert!(garbage != 0 && garbage != physical::load(second + 8));
+                physical::store(first, 1);
+                physical::store(second + 16, 2);
+                // SAFETY: there is one processor; frames of the simulated memory, which nobody else uses.
+                unsafe { vector_unit::copy(first, second) };
+                for offset in (0..PAGE).step_by(8) {
+                    assert_eq!(physical::load(first + offset), physical::load(second + offset));
+                }
+                // SAFETY: as above.
+                unsafe { vector_unit::clear(first) };
+                assert!((0..PAGE).step_by(8).all(|offset| physical::load(first + offset) == 0));
+                assert_eq!(physical::load(second), 1);
+            });
         });
     });
 }
