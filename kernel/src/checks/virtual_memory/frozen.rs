@@ -236,7 +236,7 @@ fn look_on(cast: &Cast, may_fault: &mut MayFault) -> Outcome {
 /// Programs for which there is not enough memory sleep while the disk hangs, those that wait for memory too: nobody has
 /// to go because the disk is slow, and the page daemon does not run in circles.
 pub fn programs_outlast_a_frozen_swap_disk(run: &mut Run<'_>) -> Outcome {
-    const HOGS: &str = "stress_memory hogs 3 45 2";
+    const HOGS: &str = "stress_memory hogs 2 110 2";
     fn disturb(scene: &Scene, may_fault: &mut MayFault) -> Outcome {
         let swap = disk(Kernel::current(), SWAP)?;
         let before = swap.statistics();
