@@ -4,7 +4,7 @@
 //! an earlier argument deserves comes first. Memory that a refused call was to fill may have been
 //! filled in part: the bytes at the edges are put back after each check.
 
-use abi::calls::TimeSpec;
+use abi::calls::{DescribeCursor, TimeSpec};
 use abi::errno::Errno;
 use core::ptr;
 use core::slice;
@@ -70,8 +70,8 @@ const CALLS: [Call; 4] = [
     },
 ];
 
-/// Calls with pointers of other kinds, tried one by one ([`try_strings`], [`try_wait`]).
-const BY_HAND: [&str; 3] = ["open", "execve", "wait4"];
+/// Calls with pointers of other kinds, tried one by one ([`try_strings`], [`try_wait`], [`try_describe`]).
+const BY_HAND: [&str; 4] = ["open", "execve", "wait4", "describe"];
 
 /// Addresses that lead nowhere, whatever lies behind them.
 const NOWHERE: [u64; 6] = [8, 0xf000, 0x7fff_ffff_f000, 1 << 47, 0xffff_8000_0000_0000, u64::MAX];
@@ -116,6 +116,7 @@ pub fn try_all(arguments: Arguments) -> i32 {
     try_order(&mut checks);
     try_strings(&mut checks);
     checks.check(format_args!("wait4-bad-addresses"), try_wait);
+    checks.check(format_args!("describe-bad-addresses"), || try_describe(layout.image));
     try_good_ones(&mut checks);
     checks.finish()
 }
@@ -367,6 +368,27 @@ fn try_wait() -> Result<(), Why> {
         let again = unsafe { raw::wait4(child, ptr::null_mut(), 0, ptr::null_mut()) };
         if (waited, again) != (Err(Errno::EFAULT), Err(Errno::ECHILD)) {
             fail!("{address:#x}: {waited:?}, then {again:?}");
+        }
+    }
+    Ok(())
+}
+
+/// A description goes to a buffer, and leaves behind where it goes on: neither may be elsewhere, nor in `read_only`.
+fn try_describe(read_only: u64) -> Result<(), Why> {
+    let mut buffer = [0_u8; DescribeCursor::PIECE_MIN];
+    for address in NOWHERE.into_iter().chain([read_only]) {
+        let bad: *mut u8 = ptr::with_exposed_provenance_mut(address as usize);
+        let place = buffer.as_mut_ptr();
+        // SAFETY: nothing may be written there.
+        let no_cursor = unsafe { raw::describe(0, 0, bad.cast(), place, buffer.len()) };
+        let mut cursor = DescribeCursor::default();
+        // SAFETY: likewise.
+        let no_buffer = unsafe { raw::describe(0, 0, &raw mut cursor, bad, buffer.len()) };
+        // What can be read is no cursor, but the kernel need not get so far as to write there.
+        let is_refused =
+            no_cursor == Err(Errno::EFAULT) || address == read_only && no_cursor.is_err();
+        if !is_refused || no_buffer != Err(Errno::EFAULT) {
+            fail!("{address:#x}: {no_cursor:?} for the cursor, {no_buffer:?} for the buffer");
         }
     }
     Ok(())
