@@ -28,7 +28,7 @@ pub fn scenarios() -> Vec<Scenario> {
         all.push(stress(format!("stacks-cpus-{cpus}"), &words).cpus(cpus).shows(&["declared"]));
         // A hundred and thirty percent of what is free: most of it lies in swap space at any time.
         all.push(
-            stress(format!("hog-cpus-{cpus}"), &["hog", "130", "2"])
+            stress(format!("hog-cpus-{cpus}"), &["hog", "130", "3"])
                 .cpus(cpus)
                 .memory(64)
                 .swap(128)
