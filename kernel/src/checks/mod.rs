@@ -225,6 +225,28 @@ const CHECKS: &[(&str, Check)] = &[
     ("program-start-fails-without-memory", programs::program_start_fails_without_memory),
 ];
 
+/// Checks in which several programs fight for memory. `check=all` leaves them out where there are more processors than
+/// [`PROCESSORS_FOR_PROGRAMS`]: on a host that runs those in turn, minutes would go to processors that look for work.
+const OF_PROGRAMS: [&str; 6] = [
+    "page-in-errors-reach-who-asked",
+    "page-out-errors-lose-nothing",
+    "a-frozen-swap-disk-stops-nobody",
+    "programs-outlast-a-frozen-swap-disk",
+    "swap-space-runs-out-and-comes-back",
+    "victims-go-one-at-a-time",
+];
+
+/// See [`OF_PROGRAMS`].
+const PROCESSORS_FOR_PROGRAMS: usize = 8;
+
+/// Whether a check is among those that an option names.
+fn is_chosen(kernel: &Kernel, names: &str, name: &str) -> bool {
+    if names != "all" {
+        return names.split(',').any(|chosen| chosen == name);
+    }
+    kernel.system.cpu_count() <= PROCESSORS_FOR_PROGRAMS || !OF_PROGRAMS.contains(&name)
+}
+
 /// The check with this name.
 pub fn find(name: &str) -> Option<Check> {
     CHECKS.iter().find(|(known, _)| *known == name).map(|(_, check)| *check)
@@ -233,9 +255,7 @@ pub fn find(name: &str) -> Option<Check> {
 /// Runs the checks that `names` names: `all`, or a list with commas.
 pub fn run(kernel: &'static Kernel, names: &str, may_fault: &mut MayFault) {
     let (mut passed, mut failed) = (0, 0);
-    let chosen = CHECKS
-        .iter()
-        .filter(|(name, _)| names == "all" || names.split(',').any(|chosen| chosen == *name));
+    let chosen = CHECKS.iter().filter(|(name, _)| is_chosen(kernel, names, name));
     let value = chosen.clone().count() as u64;
     report_channel::send(Line::Value { name: "checks.count", unit: "checks", value });
     for (name, check) in chosen {

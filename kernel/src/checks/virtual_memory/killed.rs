@@ -1,7 +1,7 @@
 //! Programs that are killed while they wait for a page, and programs that have to go because there is neither memory
 //! nor swap space.
 
-use super::pressure::{Pressure, disk, is_too_large, pause, sleep_until, twice};
+use super::pressure::{Pressure, disk, pause, sleep_until, twice};
 use super::{SPARE, Scene, ensure_came_to, foreground};
 use crate::checks::{Outcome, Run, ensure};
 use crate::disk::{ARCHIVE, Disk, SWAP};
@@ -149,6 +149,5 @@ pub fn victims_go_one_at_a_time(run: &mut Run<'_>) -> Outcome {
         ensure!(victims == 2, "{victims} programs had to go");
         Ok(())
     }
-    // Once: that everything comes back is seen above.
-    if is_too_large(run) { Ok(()) } else { once(run) }
+    twice(run, once)
 }

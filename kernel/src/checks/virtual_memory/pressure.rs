@@ -88,22 +88,11 @@ impl Counts {
 
 /// Does something twice. The first time fills what is kept (threads, stacks, nodes of files' indices); after the
 /// second everything must be as it was after the first, to the last frame and slot.
-///
-/// On machines with more processors than a host can run, the minutes would go to processors that look for work.
 pub fn twice(run: &mut Run<'_>, act: fn(&mut Run<'_>) -> Outcome) -> Outcome {
-    if is_too_large(run) {
-        return Ok(());
-    }
     act(run)?;
     let before = Counts::now(run);
     act(run)?;
     Counts::now(run).ensure_same(&before)
-}
-
-/// Whether the machine has more processors than programs are tried on.
-pub fn is_too_large(run: &Run<'_>) -> bool {
-    const MOST: usize = 8;
-    run.kernel.system.cpu_count() > MOST
 }
 
 /// The disk with that name.
