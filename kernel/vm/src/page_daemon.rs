@@ -12,8 +12,12 @@
 //! inactive and once on the way out of that: a second chance. Pages that a device or a fault has busy are passed by.
 //!
 //! Two threads: the daemon, which never waits for a device, and the laundry, which does. When several rounds have
-//! freed nothing, nothing is being written or is to be tried again, and threads wait for memory, somebody has to go: the kernel is asked
-//! to choose ([`Victims`]), and is not asked again before that one's memory is back.
+//! freed nothing and threads wait for memory, somebody has to go: the kernel is asked to choose ([`Victims`]), and is
+//! not asked again before that one's memory is back.
+//!
+//! While there is anything to launder, a round has freed nothing only when the laundry has been called since the last
+//! one and has given up: there is no swap space, or the device is gone. What it said earlier does not count. A victim's
+//! slots may have come back since, and the device may take long over the first pages that go there.
 //!
 //! Mach's pageout daemon; FreeBSD: `vm_pageout`, `vm_pageout_oom`; Babaoglu and Joy, *Converting a Swap-Based System to
 //! do Paging*, 1981, for the second chance.
@@ -62,8 +66,9 @@ pub(crate) struct Daemon {
     /// The laundry has found nothing that it could write, though its queue is not empty, and the daemon has not heard of
     /// it.
     found_all_busy: AtomicBool,
-    /// The laundry cannot do anything: there is no slot, or the device is gone.
-    laundry_is_stuck: AtomicBool,
+    /// The laundry has been called and could not do anything: there is no slot, or the device is gone. The daemon has not
+    /// heard of it.
+    has_given_up: AtomicBool,
 }
 
 impl Daemon {
@@ -76,7 +81,7 @@ impl Daemon {
             has_freed: AtomicBool::new(false),
             has_failed: AtomicBool::new(false),
             found_all_busy: AtomicBool::new(false),
-            laundry_is_stuck: AtomicBool::new(false),
+            has_given_up: AtomicBool::new(false),
         }
     }
 }
@@ -95,6 +100,8 @@ pub fn run(goals: Goals, victims: &dyn Victims, may_fault: &mut MayFault) {
     let vm = Vm::current();
     let high = goals.high;
     let mut fruitless = 0;
+    // What the laundry has said last, if nothing has been freed since.
+    let mut is_stuck = false;
     loop {
         // Also before it waits: a pause may have taken back the call of who stops it.
         if vm.daemon.stops.load(Ordering::Acquire) {
@@ -106,7 +113,7 @@ pub fn run(goals: Goals, victims: &dyn Victims, may_fault: &mut MayFault) {
                 return;
             }
             if round(high, may_fault) != 0 || vm.daemon.has_freed.swap(false, Ordering::AcqRel) {
-                fruitless = 0;
+                (fruitless, is_stuck) = (0, false);
                 continue;
             }
             if vm.daemon.has_failed.swap(false, Ordering::AcqRel) {
@@ -119,14 +126,20 @@ pub fn run(goals: Goals, victims: &dyn Victims, may_fault: &mut MayFault) {
             }
             fruitless += 1;
             let has_laundry = vm.queues.count(Queue::Laundry) != 0;
-            if has_laundry {
-                call_laundry();
-            }
-            if (has_laundry || vm.daemon.is_laundering.load(Ordering::Acquire))
-                && !vm.daemon.laundry_is_stuck.load(Ordering::Acquire)
-            {
-                // It calls when it has written something, if that is not enough.
-                break;
+            let is_at_work = vm.daemon.is_laundering.load(Ordering::Acquire);
+            let has_given_up = vm.daemon.has_given_up.swap(false, Ordering::AcqRel);
+            is_stuck |= has_given_up;
+            if (has_laundry || is_at_work) && !has_given_up {
+                if has_laundry {
+                    call_laundry();
+                }
+                if !is_stuck || vm.shortage.is_acute() {
+                    // It calls when it has written something or has given up, if that is not enough.
+                    break;
+                }
+                // Probably it gives up again, and nobody has to hear of that at once.
+                vm.shortage.rest(goals.pause, may_fault);
+                continue;
             }
             vm.shortage.relieve();
             // All may have been used a moment ago: each round takes the note of that away.
@@ -147,6 +160,10 @@ pub fn run(goals: Goals, victims: &dyn Victims, may_fault: &mut MayFault) {
                 vm.shortage.rest(goals.pause, may_fault);
             }
         }
+        if !is_short(high) {
+            // The next shortage is another one.
+            fruitless = 0;
+        }
     }
 }
 
@@ -164,37 +181,29 @@ pub fn run_laundry(may_fault: &mut MayFault) {
             return;
         }
         daemon.is_laundering.store(true, Ordering::Release);
-        let mut was_stuck = daemon.laundry_is_stuck.load(Ordering::Acquire);
-        loop {
-            let laundered = launder(may_fault);
-            failures = match laundered {
-                Laundered::Freed(_) => 0,
-                Laundered::Failed => failures + 1,
-                Laundered::Nothing | Laundered::NoSwap => failures,
-            };
-            let is_stuck = laundered == Laundered::NoSwap || failures >= FAILURES;
-            daemon.laundry_is_stuck.store(is_stuck, Ordering::Release);
-            match laundered {
+        let given_up = loop {
+            match launder(may_fault) {
                 Laundered::Freed(_) => {
-                    was_stuck = false;
+                    failures = 0;
                     daemon.has_freed.store(true, Ordering::Release);
                 }
                 Laundered::Failed => {
-                    daemon.has_failed.store(!is_stuck, Ordering::Release);
-                    break;
+                    failures += 1;
+                    let is_gone = failures >= FAILURES;
+                    daemon.has_failed.store(!is_gone, Ordering::Release);
+                    break is_gone;
                 }
                 Laundered::Nothing => {
                     let all_busy = vm.queues.count(Queue::Laundry) != 0;
                     daemon.found_all_busy.store(all_busy, Ordering::Release);
-                    break;
+                    break false;
                 }
-                Laundered::NoSwap => break,
+                Laundered::NoSwap => break true,
             }
-        }
+        };
+        daemon.has_given_up.store(given_up, Ordering::Release);
         daemon.is_laundering.store(false, Ordering::Release);
-        // Who is stuck, and was so before, is not waited for.
-        let is_waited_for = !was_stuck || !daemon.laundry_is_stuck.load(Ordering::Acquire);
-        if vm.shortage.is_acute() && is_waited_for {
+        if vm.shortage.is_acute() {
             vm.shortage.call_daemon();
         }
     }

@@ -8,6 +8,9 @@
 //! wrote until then is in it, and its being used again keeps it in memory. If the device fails, or there is no slot,
 //! the page stays, as dirty as it was.
 //!
+//! A page that was read back keeps its slot: while it is clean it need not be written again. Once it is dirty that slot is
+//! only room for others, and is given back when there is no other.
+//!
 //! FreeBSD: `vm_pageout_laundry_worker`, `swap_pager_putpages`.
 
 use crate::Vm;
@@ -105,7 +108,11 @@ pub(crate) fn launder(may_fault: &mut MayFault) -> Laundered {
     if count == 0 {
         return if freed == 0 { Laundered::Nothing } else { Laundered::Freed(freed) };
     }
-    let run = vm.swap.allocate(count as u32);
+    let mut run = vm.swap.allocate(count as u32);
+    if run.is_empty() {
+        pages.iter().flatten().for_each(|page| give_slot_back(page, may_fault));
+        run = vm.swap.allocate(count as u32);
+    }
     let written = run.len();
     for page in pages[written..count].iter_mut().filter_map(Option::take) {
         vm.queues.put(page.page(), Queue::Active);
@@ -182,6 +189,19 @@ pub(crate) fn forget(page: Exclusive, slot: Option<Slot>, may_fault: &mut MayFau
     }
     object.index.set(place, content.with_page(None));
     page.free();
+    drop(shape);
+}
+
+/// Gives back the slot of a page that has been written since it was read from there: what it says is old.
+fn give_slot_back(page: &Exclusive, may_fault: &mut MayFault) {
+    let object = object_of(page);
+    let shape = object.write(may_fault);
+    let place = page.index();
+    let content = object.index.get(place);
+    if let Some(old) = content.swapped() {
+        object.index.set(place, content.with_slot(None));
+        Vm::current().swap.free(old);
+    }
     drop(shape);
 }
 

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::store::{Device, MemoryStore};
+use common::store::{Device, LateDevice, MemoryStore};
 use common::{Program, dispatcher, single, system};
 #[cfg(not(feature = "shuttle"))]
 use common::{model, run};
@@ -13,6 +13,7 @@ use machine::MayFault;
 use memory::Memory;
 use std::sync::atomic::Ordering;
 use vm::page_daemon::{self, Goals, Victims};
+use vm::store::Store;
 use vm::{FaultError, Vm};
 
 /// What the daemon is to do.
@@ -41,8 +42,19 @@ struct Swapping {
 impl Swapping {
     fn begin(slots: u64) -> Swapping {
         let store: &'static MemoryStore = Box::leak(Box::new(MemoryStore::new(slots)));
-        let device: &'static Device = Box::leak(Box::new(Device(store)));
-        let words = vec![0; vm::swap::Swap::words(slots)];
+        Swapping::begin_on(store, Box::leak(Box::new(Device(store))))
+    }
+
+    /// The same with a device that answers when it is told to, once its store does not answer at once any more.
+    fn begin_late(slots: u64) -> (Swapping, &'static LateDevice) {
+        let store: &'static MemoryStore = Box::leak(Box::new(MemoryStore::new(slots)));
+        store.at_once.store(true, Ordering::SeqCst);
+        let device: &'static LateDevice = Box::leak(Box::new(LateDevice::new(store)));
+        (Swapping::begin_on(store, device), device)
+    }
+
+    fn begin_on(store: &'static MemoryStore, device: &'static dyn Store) -> Swapping {
+        let words = vec![0; vm::swap::Swap::words(device.pages())];
         Vm::current().swap.attach(device, Box::leak(words.into_boxed_slice()));
         Memory::current().frames.set_reserves(4, 2, 8);
         let over = dispatcher::Flag::new();
@@ -223,6 +235,80 @@ fn a_device_that_never_writes_is_no_swap_space() {
         // As if who was chosen had gone.
         store.failures.store(0, Ordering::SeqCst);
         hog.join(may_fault);
+        program.exit(may_fault);
+        swapping.end(may_fault);
+    });
+}
+
+// Swap space was full, so the laundry could do nothing. That is over when who has filled it is gone; what the laundry
+// does next takes its time.
+#[test]
+fn nobody_has_to_go_while_the_laundry_waits_for_its_device() {
+    single(1, 64, |may_fault| {
+        let (swapping, device) = Swapping::begin_late(16);
+        let store = swapping.store;
+        let first = Program::new();
+        first.map(0, 20, may_fault);
+        first.act(
+            |user, may_fault| {
+                for number in 0..20 {
+                    user.write(number, 1, may_fault).unwrap();
+                }
+            },
+            may_fault,
+        );
+        let enough = dispatcher::Flag::new();
+        let has_enough = enough.clone();
+        let second = Program::new();
+        second.map(0, 1000, may_fault);
+        let hog = second.run(system(60), move |user, may_fault| {
+            for number in 0..1000 {
+                if has_enough.is_set() {
+                    return;
+                }
+                user.write(number, 1, may_fault).unwrap();
+            }
+        });
+        while victims() == 0 {
+            dispatch::sleep::delay(GOALS.pause, may_fault);
+        }
+        assert_eq!(Vm::current().swap.counts().free, 0);
+        store.at_once.store(false, Ordering::SeqCst);
+        first.exit(may_fault);
+        let before = victims();
+        device.waiting.p(may_fault);
+        dispatch::sleep::delay(50 * GOALS.pause, may_fault);
+        assert_eq!(victims(), before, "somebody had to go while pages were being written");
+        enough.set();
+        store.at_once.store(true, Ordering::SeqCst);
+        device.answer();
+        hog.join(may_fault);
+        second.exit(may_fault);
+        swapping.end(may_fault);
+    });
+}
+
+// Pages that were read back keep their slots while they are clean. A program that fits into memory and swap space
+// together does so however often it has written them.
+#[test]
+fn slots_of_pages_that_are_dirty_again_are_used_for_others() {
+    single(1, 64, |may_fault| {
+        let swapping = Swapping::begin(32);
+        let program = Program::new();
+        program.map(0, 63, may_fault);
+        program.act(
+            |user, may_fault| {
+                for round in 0..6 {
+                    for number in 0..63 {
+                        let before = if round == 0 { 0 } else { number + 1000 * round };
+                        assert_eq!(user.read(number, may_fault), Ok(before));
+                        user.write(number, number + 1000 * (round + 1), may_fault).unwrap();
+                    }
+                }
+            },
+            may_fault,
+        );
+        assert_eq!(victims(), 0);
         program.exit(may_fault);
         swapping.end(may_fault);
     });

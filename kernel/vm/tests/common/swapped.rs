@@ -16,7 +16,7 @@ impl Victims for Nobody {
     fn choose(&self, _: &mut MayFault) {}
 }
 
-/// Attaches swap space of so many slots, on a device that answers at once for now.
+/// Attaches swap space of so many slots, on a device that answers at once until its store is told not to.
 pub fn attach(slots: u64) -> (&'static LateDevice, &'static MemoryStore) {
     let store: &'static MemoryStore = Box::leak(Box::new(MemoryStore::new(slots)));
     store.at_once.store(true, Ordering::SeqCst);
