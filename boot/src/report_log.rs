@@ -121,15 +121,30 @@ impl ReportLog {
     }
 }
 
-/// Text from the console as a person would see it: no carriage returns, nothing undecodable.
+/// What QEMU's monitor writes when it has done a command and the console becomes the guest's again: into the middle of
+/// what the guest is writing by then.
+const MONITOR_LEAVES: &str = "(qemu) \r\n";
+
+/// Text from the console as a person would see it: no carriage returns, nothing undecodable, and no line broken by the
+/// monitor.
 pub fn console_text(bytes: &[u8]) -> String {
     let text: Cow<'_, str> = String::from_utf8_lossy(bytes);
-    text.replace('\r', "")
+    text.replace(MONITOR_LEAVES, "").replace('\r', "")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{CheckEnd, ProgramEnd, ReportLog};
+    use super::{CheckEnd, ProgramEnd, ReportLog, console_text};
+
+    #[test]
+    fn the_monitor_breaks_no_line() {
+        let shown =
+            b"(qemu) mce 0\r\nkernel panic on cpu 0, running he(qemu) \r\nllo: machine check\r\n";
+        assert_eq!(
+            console_text(shown),
+            "(qemu) mce 0\nkernel panic on cpu 0, running hello: machine check\n"
+        );
+    }
 
     #[test]
     fn checks_end_as_they_say_or_not_at_all() {

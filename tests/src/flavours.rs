@@ -2,8 +2,8 @@
 //! tests, run as sub-processes.
 //!
 //! loom and shuttle replace the atomics and threads that a library is built on, so each is a build of
-//! its own with a target folder of its own. They are part of `cargo test` all the same. A bug that a plain test
-//! finds is a feature of one library: that, and the one test, are all that is built anew.
+//! its own with a target folder of its own. They are part of `cargo test` all the same. A bug is a feature of one
+//! library: that, and the one file of tests that finds it, are all that is built anew.
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
@@ -44,8 +44,20 @@ struct Flavour {
     name: &'static str,
     package: &'static str,
     build: Build,
-    /// A `bug-…` feature and the text with which the named test must fail.
-    bug: Option<(&'static str, &'static str, &'static str)>,
+    /// The bug that is in, if one is.
+    bug: Option<Bug>,
+}
+
+/// A historical bug, and how a test finds it.
+#[derive(Clone, Copy)]
+struct Bug {
+    /// The `bug-…` feature.
+    feature: &'static str,
+    /// The file of tests: no other is built.
+    file: &'static str,
+    test: &'static str,
+    /// What the test says when it fails.
+    says: &'static str,
 }
 
 /// What a library is built for.
@@ -55,8 +67,8 @@ enum Build {
     Loom,
     /// Likewise.
     Shuttle,
-    /// The host, and of its tests only those of a file.
-    Plain { tests: &'static str },
+    /// The host.
+    Plain,
 }
 
 impl Build {
@@ -65,104 +77,127 @@ impl Build {
         match self {
             Build::Loom => Some("loom"),
             Build::Shuttle => Some("shuttle"),
-            Build::Plain { .. } => None,
+            Build::Plain => None,
         }
     }
 }
 
+/// All tests of a library under a checker.
+const fn whole(name: &'static str, package: &'static str, build: Build) -> Flavour {
+    Flavour { name, package, build, bug: None }
+}
+
+/// Loom's and shuttle's in turn, as many as there are of each: two at a time are at work in different target folders.
 const FLAVOURS: [Flavour; 19] = [
-    Flavour { name: "loom/trace", package: "trace", build: Build::Loom, bug: None },
+    whole("loom/trace", "trace", Build::Loom),
+    whole("shuttle/trace", "trace", Build::Shuttle),
+    whole("loom/machine", "machine", Build::Loom),
+    whole("shuttle/machine", "machine", Build::Shuttle),
+    whole("loom/memory", "memory", Build::Loom),
+    whole("shuttle/memory", "memory", Build::Shuttle),
+    whole("loom/dispatch", "dispatch", Build::Loom),
+    whole("shuttle/dispatch", "dispatch", Build::Shuttle),
+    whole("loom/vm", "vm", Build::Loom),
+    whole("shuttle/vm", "vm", Build::Shuttle),
     Flavour {
         name: "loom/finds-bug-trace-no-fence",
         package: "trace",
         build: Build::Loom,
-        bug: Some(("bug-trace-no-fence", "a_reader_sees_whole_events_or_none", "left == right")),
+        bug: Some(Bug {
+            feature: "bug-trace-no-fence",
+            file: "ring",
+            test: "a_reader_sees_whole_events_or_none",
+            says: "left == right",
+        }),
     },
-    Flavour { name: "shuttle/trace", package: "trace", build: Build::Shuttle, bug: None },
-    Flavour { name: "loom/machine", package: "machine", build: Build::Loom, bug: None },
-    Flavour { name: "loom/memory", package: "memory", build: Build::Loom, bug: None },
-    Flavour {
-        name: "loom/finds-bug-spin-lock-order",
-        package: "machine",
-        build: Build::Loom,
-        bug: Some(("bug-spin-lock-order", "one_holder_at_a_time", "Causality violation")),
-    },
-    Flavour { name: "shuttle/machine", package: "machine", build: Build::Shuttle, bug: None },
-    Flavour { name: "shuttle/memory", package: "memory", build: Build::Shuttle, bug: None },
-    Flavour { name: "loom/dispatch", package: "dispatch", build: Build::Loom, bug: None },
-    Flavour { name: "shuttle/dispatch", package: "dispatch", build: Build::Shuttle, bug: None },
-    Flavour { name: "loom/vm", package: "vm", build: Build::Loom, bug: None },
-    Flavour { name: "shuttle/vm", package: "vm", build: Build::Shuttle, bug: None },
     // History: docs/history tells of each.
-    Flavour {
-        name: "loom/finds-bug-4699850",
-        package: "dispatch",
-        build: Build::Loom,
-        bug: Some((
-            "bug-4699850",
-            "whoever_locks_a_thread_that_is_being_published_sees_that_it_runs",
-            "locked, and its state is old",
-        )),
-    },
     Flavour {
         name: "shuttle/finds-bug-5017148",
         package: "dispatch",
         build: Build::Shuttle,
-        bug: Some((
-            "bug-5017148",
-            "a_bucket_and_ones_own_lock_may_be_taken_in_either_order",
-            "and its lock is that of processor",
-        )),
+        bug: Some(Bug {
+            feature: "bug-5017148",
+            file: "shuttle_hand_over",
+            test: "a_bucket_and_ones_own_lock_may_be_taken_in_either_order",
+            says: "and its lock is that of processor",
+        }),
+    },
+    Flavour {
+        name: "loom/finds-bug-spin-lock-order",
+        package: "machine",
+        build: Build::Loom,
+        bug: Some(Bug {
+            feature: "bug-spin-lock-order",
+            file: "spin_lock",
+            test: "one_holder_at_a_time",
+            says: "Causality violation",
+        }),
     },
     Flavour {
         name: "shuttle/finds-bug-6294464",
         package: "dispatch",
         build: Build::Shuttle,
-        bug: Some((
-            "bug-6294464",
-            "whoever_locks_a_server_unlocks_what_it_has_locked",
-            "a processor waits for a thread lock that it holds itself",
-        )),
+        bug: Some(Bug {
+            feature: "bug-6294464",
+            file: "shuttle_hand_over",
+            test: "whoever_locks_a_server_unlocks_what_it_has_locked",
+            says: "a processor waits for a thread lock that it holds itself",
+        }),
+    },
+    Flavour {
+        name: "loom/finds-bug-4699850",
+        package: "dispatch",
+        build: Build::Loom,
+        bug: Some(Bug {
+            feature: "bug-4699850",
+            file: "publish",
+            test: "whoever_locks_a_thread_that_is_being_published_sees_that_it_runs",
+            says: "locked, and its state is old",
+        }),
     },
     Flavour {
         name: "plain/finds-bug-cow-2019",
         package: "vm",
-        build: Build::Plain { tests: "copy_on_write" },
-        bug: Some((
-            "bug-cow-2019",
-            "a_source_stays_while_a_fault_three_levels_up_is_about_to_replace_it",
-            "a page is freed while it is mapped",
-        )),
+        build: Build::Plain,
+        bug: Some(Bug {
+            feature: "bug-cow-2019",
+            file: "copy_on_write",
+            test: "a_source_stays_while_a_fault_three_levels_up_is_about_to_replace_it",
+            says: "a page is freed while it is mapped",
+        }),
     },
     Flavour {
         name: "plain/finds-bug-cow-d23155",
         package: "vm",
-        build: Build::Plain { tests: "copy_on_write" },
-        bug: Some((
-            "bug-cow-d23155",
-            "a_source_goes_only_when_those_who_idle_do_not_map_it",
-            "a page is freed while it is mapped",
-        )),
+        build: Build::Plain,
+        bug: Some(Bug {
+            feature: "bug-cow-d23155",
+            file: "copy_on_write",
+            test: "a_source_goes_only_when_those_who_idle_do_not_map_it",
+            says: "a page is freed while it is mapped",
+        }),
     },
     Flavour {
         name: "plain/finds-bug-cow-restart",
         package: "vm",
-        build: Build::Plain { tests: "copy_on_write" },
-        bug: Some((
-            "bug-cow-restart",
-            "a_fault_that_begins_again_hides_nothing",
-            "a page is freed while it is mapped",
-        )),
+        build: Build::Plain,
+        bug: Some(Bug {
+            feature: "bug-cow-restart",
+            file: "copy_on_write",
+            test: "a_fault_that_begins_again_hides_nothing",
+            says: "a page is freed while it is mapped",
+        }),
     },
     Flavour {
         name: "plain/finds-bug-cow-tlb",
         package: "vm",
-        build: Build::Plain { tests: "stale_translation" },
-        bug: Some((
-            "bug-cow-tlb",
-            "who_has_heard_of_a_write_to_a_copy_does_not_read_the_source",
-            "the source is read after the copy was written",
-        )),
+        build: Build::Plain,
+        bug: Some(Bug {
+            feature: "bug-cow-tlb",
+            file: "stale_translation",
+            test: "who_has_heard_of_a_write_to_a_copy_does_not_read_the_source",
+            says: "the source is read after the copy was written",
+        }),
     },
 ];
 
@@ -177,21 +212,16 @@ pub fn trials() -> Vec<Trial> {
 impl Flavour {
     /// What cargo is told: debug assertions stay on, and the target folder is the checker's own.
     fn arguments(&self) -> Vec<String> {
-        let bug = self.bug.map(|(bug, _, _)| bug);
+        let bug = self.bug.map(|bug| bug.feature);
         let features: Vec<_> = self.build.checker().into_iter().chain(bug).collect();
         let mut all = vec!["test".to_owned(), "-p".to_owned(), self.package.to_owned()];
         all.extend(["--features".to_owned(), features.join(",")]);
         if let Some(checker) = self.build.checker() {
             let folder = workspace::target_folder().join(checker).display().to_string();
-            all.extend(["--profile", "checked", "--target-dir", &folder].map(str::to_owned));
+            all.extend(["--profile", "explored", "--target-dir", &folder].map(str::to_owned));
         }
-        match (self.build, self.bug) {
-            (Build::Plain { tests }, _) => all.extend(["--test", tests].map(str::to_owned)),
-            (_, Some(_)) => all.push("--tests".to_owned()),
-            (_, None) => {}
-        }
-        if let Some((_, test, _)) = self.bug {
-            all.extend(["--", test].map(str::to_owned));
+        if let Some(Bug { file, test, .. }) = self.bug {
+            all.extend(["--test", file, "--", test].map(str::to_owned));
         }
         all
     }
@@ -224,7 +254,7 @@ fn perform(flavour: &Flavour) -> Result<(), String> {
     let turn = match flavour.build {
         Build::Loom => &LOOM,
         Build::Shuttle => &SHUTTLE,
-        Build::Plain { .. } => &PLAIN,
+        Build::Plain => &PLAIN,
     };
     let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
     let _slot = Slots::host().take(1);
@@ -263,13 +293,13 @@ fn run(flavour: &Flavour) -> Result<Option<String>> {
         (Some(status), None) if status.success() => return Ok(None),
         (Some(status), None) => status.to_string(),
         // The bug is found if that test failed for that reason; a build that failed is no proof.
-        (Some(_), Some((_, test, why)))
-            if text.contains(&format!("test {test} ... FAILED")) && text.contains(why) =>
+        (Some(_), Some(Bug { test, says, .. }))
+            if text.contains(&format!("test {test} ... FAILED")) && text.contains(says) =>
         {
             return Ok(None);
         }
-        (Some(_), Some((bug, test, why))) => {
-            format!("{bug} was not found: {test} should fail with '{why}'")
+        (Some(_), Some(Bug { feature, test, says, .. })) => {
+            format!("{feature} was not found: {test} should fail with '{says}'")
         }
     };
     let lines: Vec<&str> = text.lines().collect();

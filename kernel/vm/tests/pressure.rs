@@ -4,6 +4,7 @@
 
 mod common;
 
+use common::program::User;
 use common::store::{Device, LateDevice, MemoryStore};
 use common::{Program, dispatcher, single, system};
 #[cfg(not(feature = "shuttle"))]
@@ -82,6 +83,15 @@ impl Swapping {
     }
 }
 
+/// Finds in so many pages what the round before has written, and writes them anew.
+fn go_through(pages: u64, round: u64, user: &User, may_fault: &mut MayFault) {
+    for number in 0..pages {
+        let before = if round == 0 { 0 } else { number + 1000 * round };
+        assert_eq!(user.read(number, may_fault), Ok(before));
+        user.write(number, number + 1000 * (round + 1), may_fault).unwrap();
+    }
+}
+
 #[test]
 fn a_program_larger_than_memory_keeps_what_it_writes() {
     single(1, 48, |may_fault| {
@@ -89,15 +99,7 @@ fn a_program_larger_than_memory_keeps_what_it_writes() {
         let program = Program::new();
         program.map(0, 100, may_fault);
         program.act(
-            |user, may_fault| {
-                for round in 0..3 {
-                    for number in 0..100 {
-                        let before = if round == 0 { 0 } else { number + 1000 * round };
-                        assert_eq!(user.read(number, may_fault), Ok(before));
-                        user.write(number, number + 1000 * (round + 1), may_fault).unwrap();
-                    }
-                }
-            },
+            |user, may_fault| (0..3).for_each(|round| go_through(100, round, user, may_fault)),
             may_fault,
         );
         assert!(Vm::current().census.page_outs.get() > 100);
@@ -200,11 +202,7 @@ fn a_device_that_does_not_write_for_a_while_costs_nobody_anything() {
                         store.failures.store(6, Ordering::SeqCst);
                         store.only_writes_fail.store(true, Ordering::SeqCst);
                     }
-                    for number in 0..100 {
-                        let before = if round == 0 { 0 } else { number + 1000 * round };
-                        assert_eq!(user.read(number, may_fault), Ok(before));
-                        user.write(number, number + 1000 * (round + 1), may_fault).unwrap();
-                    }
+                    go_through(100, round, user, may_fault);
                 }
             },
             may_fault,
@@ -297,15 +295,7 @@ fn slots_of_pages_that_are_dirty_again_are_used_for_others() {
         let program = Program::new();
         program.map(0, 63, may_fault);
         program.act(
-            |user, may_fault| {
-                for round in 0..6 {
-                    for number in 0..63 {
-                        let before = if round == 0 { 0 } else { number + 1000 * round };
-                        assert_eq!(user.read(number, may_fault), Ok(before));
-                        user.write(number, number + 1000 * (round + 1), may_fault).unwrap();
-                    }
-                }
-            },
+            |user, may_fault| (0..6).for_each(|round| go_through(63, round, user, may_fault)),
             may_fault,
         );
         assert_eq!(victims(), 0);

@@ -3,7 +3,7 @@
 
 use super::pressure::{Pressure, disk, sleep_until, twice};
 use super::spaces::Program;
-use super::{SPARE, Scene, ensure_came_to};
+use super::{HOGS, SPARE, Scene, ensure_came_to};
 use crate::checks::dispatcher::run_threads;
 use crate::checks::{Outcome, Run, Wrong, ensure};
 use crate::disk::injection::Fault;
@@ -15,9 +15,6 @@ use crate::virtual_memory::archive;
 use core::ops::Range;
 use machine::{MayFault, SpinLock};
 use vm::{FaultError, PAGE_SIZE, Vm};
-
-/// Two hogs, each of which wants more than there is: so it does not matter whether they run side by side.
-const HOGS: &str = "stress_memory hogs 2 110 2";
 
 /// Until further notice.
 const EVERY_READ: Fault =
@@ -66,10 +63,7 @@ fn a_program_cannot_be_read(run: &mut Run<'_>) -> Outcome {
 fn a_page_cannot_be_read_back(run: &mut Run<'_>) -> Outcome {
     const COMMAND: &str = "stress_memory hog 150 50";
     fn disturb(scene: &Scene, may_fault: &mut MayFault) -> Outcome {
-        let swap = disk(Kernel::current(), SWAP)?;
-        let before = swap.statistics();
-        let is_busy = || swap.statistics().reads > before.reads + 8 || scene.is_over();
-        ensure!(sleep_until(may_fault, is_busy), "nobody has read from swap space");
+        let (swap, before) = scene.wait_for_page_ins(may_fault)?;
         swap.inject(Some(EVERY_READ));
         let over = sleep_until(may_fault, || scene.is_over());
         swap.inject(None);

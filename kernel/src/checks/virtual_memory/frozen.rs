@@ -3,7 +3,7 @@
 
 use super::pressure::{Pressure, disk, pause, sleep_until, twice};
 use super::spaces::Program;
-use super::{SPARE, Scene, ensure_came_to};
+use super::{HOGS, SPARE, Scene, ensure_came_to};
 use crate::checks::dispatcher::run_threads;
 use crate::checks::{Outcome, Run, Wrong, ensure};
 use crate::disk::{Disk, SWAP};
@@ -236,12 +236,8 @@ fn look_on(cast: &Cast, may_fault: &mut MayFault) -> Outcome {
 /// Programs for which there is not enough memory sleep while the disk hangs, those that wait for memory too: nobody has
 /// to go because the disk is slow, and the page daemon does not run in circles.
 pub fn programs_outlast_a_frozen_swap_disk(run: &mut Run<'_>) -> Outcome {
-    const HOGS: &str = "stress_memory hogs 2 110 2";
     fn disturb(scene: &Scene, may_fault: &mut MayFault) -> Outcome {
-        let swap = disk(Kernel::current(), SWAP)?;
-        let before = swap.statistics();
-        let is_busy = || swap.statistics().reads > before.reads + 8 || scene.is_over();
-        ensure!(sleep_until(may_fault, is_busy), "nobody has read from swap space");
+        let (swap, _) = scene.wait_for_page_ins(may_fault)?;
         swap.freeze();
         pause(frozen(), may_fault);
         let idle = if scene.is_over() { Ok(()) } else { ensure_idle(may_fault) };

@@ -4,7 +4,7 @@
 use super::pressure::{Pressure, disk, pause, sleep_until, twice};
 use super::{SPARE, Scene, ensure_came_to, foreground};
 use crate::checks::{Outcome, Run, ensure};
-use crate::disk::{ARCHIVE, Disk, SWAP};
+use crate::disk::{ARCHIVE, Disk};
 use crate::kernel::Kernel;
 use crate::process::{self, Outcome as Ended};
 use crate::threads;
@@ -74,10 +74,7 @@ fn killed_while_a_file_is_read(run: &mut Run<'_>) -> Outcome {
 fn killed_while_a_page_is_read_back(run: &mut Run<'_>) -> Outcome {
     const COMMAND: &str = "stress_memory hog 150 50";
     fn disturb(scene: &Scene, may_fault: &mut MayFault) -> Outcome {
-        let swap = disk(Kernel::current(), SWAP)?;
-        let before = swap.statistics();
-        let is_busy = || swap.statistics().reads > before.reads + 8 || scene.is_over();
-        ensure!(sleep_until(may_fault, is_busy), "nobody has read from swap space");
+        let (swap, _) = scene.wait_for_page_ins(may_fault)?;
         swap.freeze();
         let asked = sleep_until(may_fault, || swap.statistics().under_way != 0 || scene.is_over());
         pause(ASLEEP, may_fault);

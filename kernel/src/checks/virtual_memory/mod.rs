@@ -30,8 +30,10 @@ pub use killed::{
 pub use schedules::{history_cow_2019, history_cow_d23155, history_cow_restart, history_cow_tlb};
 pub use stage::{CurrentStage, at_schedule_point};
 
+use self::pressure::{disk, sleep_until};
 use super::dispatcher::run_threads;
 use super::{Outcome, Run, ensure};
+use crate::disk::{Disk, SWAP, Statistics};
 use crate::kernel::Kernel;
 use crate::process::{self, CannotRun};
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -40,6 +42,9 @@ use machine::{MayFault, SpinLock};
 
 /// Frames above the page daemon's goal where memory is to be short.
 const SPARE: u64 = 256;
+
+/// Two programs, each of which wants more than there is: so it does not matter whether they run side by side.
+const HOGS: &str = "stress_memory hogs 2 110 2";
 
 /// A program that runs, and a thread beside it that disturbs it.
 struct Scene {
@@ -88,6 +93,19 @@ impl Scene {
 
     fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire)
+    }
+
+    /// Sleeps until a few pages have been read from the swap disk. Returns the disk, and what it had counted before.
+    fn wait_for_page_ins(
+        &self,
+        may_fault: &mut MayFault,
+    ) -> Result<(&'static Disk, Statistics), super::Wrong> {
+        const READS: u64 = 8;
+        let swap = disk(Kernel::current(), SWAP)?;
+        let before = swap.statistics();
+        let is_busy = || swap.statistics().reads > before.reads + READS || self.is_over();
+        ensure!(sleep_until(may_fault, is_busy), "nobody has read from swap space");
+        Ok((swap, before))
     }
 }
 

@@ -27,77 +27,45 @@ fn has_avx() -> bool {
     __cpuid(1).ecx & OSXSAVE_AND_AVX == OSXSAVE_AND_AVX
 }
 
+/// Loads the registers, writes a word to each of so many pages, and stores what the registers hold then: `$register` and
+/// a number names one, `$width` is its bytes, `$move` moves it, and `$last` is done when all is stored.
+macro_rules! write_with {
+    ($move:literal, $register:literal, $width:literal, $last:literal,
+     $before:expr, $after:expr, $memory:expr, $count:expr, [$($n:literal)*]) => {
+        asm!(
+            $(concat!($move, " ", $register, $n, ", [{before} + ", $n, "*{width}]"),)*
+            "2:",
+            "mov [{memory}], {count}",
+            "add {memory}, 4096",
+            "dec {count}",
+            "jne 2b",
+            $(concat!($move, " [{after} + ", $n, "*{width}], ", $register, $n),)*
+            $last,
+            width = const $width,
+            before = in(reg) $before,
+            after = in(reg) $after,
+            memory = inout(reg) $memory => _,
+            count = inout(reg) $count => _,
+            out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _,
+            out("xmm4") _, out("xmm5") _, out("xmm6") _, out("xmm7") _,
+            options(nostack),
+        )
+    };
+}
+
 /// Loads the registers, writes a word to each of so many pages, and returns what the registers hold then.
 fn write_with_registers_full(memory: *mut u8, count: usize, before: &Vectors) -> Vectors {
     let mut after = *before;
+    let place = &raw mut after;
     if has_avx() {
-        // SAFETY: the pages are the caller's, and the registers are named below.
+        // SAFETY: the pages are the caller's, the vectors have room for eight registers, and those are named as written.
         unsafe {
-            asm!(
-                "vmovdqa ymm0, [{before}]",
-                "vmovdqa ymm1, [{before} + 32]",
-                "vmovdqa ymm2, [{before} + 64]",
-                "vmovdqa ymm3, [{before} + 96]",
-                "vmovdqa ymm4, [{before} + 128]",
-                "vmovdqa ymm5, [{before} + 160]",
-                "vmovdqa ymm6, [{before} + 192]",
-                "vmovdqa ymm7, [{before} + 224]",
-                "2:",
-                "mov [{memory}], {count}",
-                "add {memory}, 4096",
-                "dec {count}",
-                "jne 2b",
-                "vmovdqa [{after}], ymm0",
-                "vmovdqa [{after} + 32], ymm1",
-                "vmovdqa [{after} + 64], ymm2",
-                "vmovdqa [{after} + 96], ymm3",
-                "vmovdqa [{after} + 128], ymm4",
-                "vmovdqa [{after} + 160], ymm5",
-                "vmovdqa [{after} + 192], ymm6",
-                "vmovdqa [{after} + 224], ymm7",
-                "vzeroupper",
-                before = in(reg) before,
-                after = in(reg) &mut after,
-                memory = inout(reg) memory => _,
-                count = inout(reg) count => _,
-                out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _,
-                out("xmm4") _, out("xmm5") _, out("xmm6") _, out("xmm7") _,
-                options(nostack),
-            );
+            write_with!("vmovdqa", "ymm", 32, "vzeroupper", before, place, memory, count, [0 1 2 3 4 5 6 7]);
         }
     } else {
         // SAFETY: as above.
         unsafe {
-            asm!(
-                "movdqa xmm0, [{before}]",
-                "movdqa xmm1, [{before} + 32]",
-                "movdqa xmm2, [{before} + 64]",
-                "movdqa xmm3, [{before} + 96]",
-                "movdqa xmm4, [{before} + 128]",
-                "movdqa xmm5, [{before} + 160]",
-                "movdqa xmm6, [{before} + 192]",
-                "movdqa xmm7, [{before} + 224]",
-                "2:",
-                "mov [{memory}], {count}",
-                "add {memory}, 4096",
-                "dec {count}",
-                "jne 2b",
-                "movdqa [{after}], xmm0",
-                "movdqa [{after} + 32], xmm1",
-                "movdqa [{after} + 64], xmm2",
-                "movdqa [{after} + 96], xmm3",
-                "movdqa [{after} + 128], xmm4",
-                "movdqa [{after} + 160], xmm5",
-                "movdqa [{after} + 192], xmm6",
-                "movdqa [{after} + 224], xmm7",
-                before = in(reg) before,
-                after = in(reg) &mut after,
-                memory = inout(reg) memory => _,
-                count = inout(reg) count => _,
-                out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _,
-                out("xmm4") _, out("xmm5") _, out("xmm6") _, out("xmm7") _,
-                options(nostack),
-            );
+            write_with!("movdqa", "xmm", 16, "", before, place, memory, count, [0 1 2 3 4 5 6 7]);
         }
     }
     after
