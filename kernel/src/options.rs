@@ -7,6 +7,7 @@ use crate::{bench, checks};
 use core::fmt;
 use log::LevelFilter;
 use trace::Groups;
+use vm::describe::print::Format;
 use vm::history::Bug;
 
 /// What the command line asks for.
@@ -26,8 +27,8 @@ pub struct Options {
     pub trace: Groups,
     /// `trace-dump=1`: at the end, put what is left of the trace on the report channel.
     pub trace_dump: bool,
-    /// `maps=1`: when a process ends, print what its memory was made of.
-    pub maps: bool,
+    /// `maps=text` or `maps=json`: when a process ends, print what its memory was made of.
+    pub maps: Option<Format>,
     /// `bug=NAME`: the historical bug to bring back, in a build that has it.
     pub bug: Option<Bug>,
     /// `collapse=on|off`: whether chains of shadows are kept short.
@@ -91,7 +92,7 @@ impl Options {
             bench: None,
             trace: TRACED,
             trace_dump: false,
-            maps: false,
+            maps: None,
             bug: None,
             collapse: true,
             panic: None,
@@ -161,9 +162,10 @@ impl Options {
             }
             "maps" => {
                 self.maps = match value {
-                    "0" => false,
-                    "1" => true,
-                    _ => return Err(bad("maps=0 or maps=1")),
+                    "none" => None,
+                    "text" => Some(Format::Text),
+                    "json" => Some(Format::Json),
+                    _ => return Err(bad("maps=text, maps=json or maps=none")),
                 };
             }
             "bug" => {

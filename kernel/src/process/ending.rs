@@ -76,9 +76,11 @@ pub(super) fn leave(outcome: Outcome, may_fault: &mut MayFault) -> ! {
     sleep_queue::take_interrupt();
     process.outcome.store(outcome.to_bits(), Ordering::Relaxed);
     // Who is told to go does not print first: somebody may be waiting for the memory.
-    if Kernel::current().options.maps && !process.is_killed() {
+    if let Some(format) = Kernel::current().options.maps
+        && !process.is_killed()
+    {
         let mut name = [0; NAME_MAX];
-        virtual_memory::maps::show(process, process.name_to(&mut name), may_fault);
+        virtual_memory::maps::show(process, process.name_to(&mut name), format, may_fault);
     }
     process.space.clear(may_fault);
     table::note_end(Kernel::current(), process, may_fault);

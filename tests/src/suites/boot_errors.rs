@@ -6,7 +6,7 @@ use crate::damage::Damage;
 use crate::scenario::{Scenario, Want};
 
 /// Options that the kernel must refuse, naming them.
-const BAD_OPTIONS: [(&str, &str); 17] = [
+const BAD_OPTIONS: [(&str, &str); 18] = [
     ("check", "check=nonsense"),
     ("log", "log=nonsense"),
     ("unknown", "nonsense=1"),
@@ -16,6 +16,7 @@ const BAD_OPTIONS: [(&str, &str); 17] = [
     ("trace", "trace=nonsense"),
     ("trace-dump", "trace-dump=2"),
     ("collapse", "collapse=maybe"),
+    ("maps", "maps=1"),
     ("no-such-bug-here", "bug=cow-2019"),
     ("no-cpus", "cpus=0"),
     ("too-many-cpus", "cpus=65"),

@@ -77,8 +77,10 @@ pub fn scenarios() -> Vec<Scenario> {
     ];
     let program = Scenario::new("memory/maps-of-itself", &["maps"]);
     all.push(all_of_it.iter().fold(program, |scenario, texts| scenario.shows(texts)));
-    let kernel = Scenario::new("memory/maps-by-the-kernel", &["hello"]).option("maps=1");
+    let kernel = Scenario::new("memory/maps-by-the-kernel", &["hello"]).option("maps=text");
     all.push(all_of_it.iter().fold(kernel, |scenario, texts| scenario.shows(texts)));
+    let kernel = Scenario::new("memory/maps-by-the-kernel-json", &["hello"]).option("maps=json");
+    all.push(kernel.wants(Want::Console(the_program_is_described)));
     // Nothing is left, neither memory nor swap space: the largest goes, with a word about it.
     for (name, swap) in [("no-swap", 0), ("little-swap", 8)] {
         all.push(
@@ -90,6 +92,29 @@ pub fn scenarios() -> Vec<Scenario> {
         );
     }
     all
+}
+
+/// What the kernel prints of a program is the same as JSON: a file with pages, a shadow of it with a page.
+fn the_program_is_described(console: &str) -> Result<(), String> {
+    let all = maps::descriptions(console).map_err(|error| format!("{error:#}"))?;
+    let [description] = &all[..] else {
+        return Err(format!("{} descriptions", all.len()));
+    };
+    if description["name"] != "hello" || description["moment"] != "end" {
+        return Err(format!("a description of something else: {description}"));
+    }
+    let entries = description["memory"]["entries"].as_array().ok_or("there are no entries")?;
+    let objects: Vec<_> =
+        entries.iter().filter_map(|entry| entry["objects"].as_array()).flatten().collect();
+    for kind in ["file", "anonymous"] {
+        let found = objects.iter().any(|object| {
+            object["kind"] == kind && object["pages"].as_array().is_some_and(|all| !all.is_empty())
+        });
+        if !found {
+            return Err(format!("no object of the kind '{kind}' has pages: {description}"));
+        }
+    }
+    Ok(())
 }
 
 /// What the demonstration of chains comes to: after everybody has written there are as many objects as the chain lemma

@@ -3,9 +3,8 @@
 //! Both are written step by step. JSON has to know what is still to be closed: that is a small word of the description
 //! itself ([`Open`]), so that it can be interrupted after any step. No step writes more than [`STEP_MAX`] bytes.
 
-use super::{
-    BusyState, Description, EntryRecord, MapRecord, ObjectKind, ObjectRecord, PageRecord, Step,
-};
+use super::record::{BusyState, EntryRecord, MapRecord, ObjectKind, ObjectRecord, PageRecord};
+use super::{Description, Step};
 use crate::entry::{Advice, Inheritance};
 use crate::page::PAGE_SHIFT;
 use crate::page_queue::Queue;

@@ -1,10 +1,11 @@
 //! The longest that a step can write.
 
 use super::{Format, STEP_MAX};
-use crate::describe::{
-    BusyState, Description, EntryRecord, MapRecord, ObjectKind, ObjectRecord, PAGES, PageRecord,
-    PageRecords, ResidentPage, Step,
+use crate::describe::record::{
+    BusyState, EntryRecord, MapRecord, ObjectKind, ObjectRecord, PAGES, PageRecord, PageRecords,
+    ResidentPage,
 };
+use crate::describe::{Description, Step};
 use crate::entry::{Advice, Inheritance};
 use crate::page_queue::Queue;
 use machine::pmap::Rights;
