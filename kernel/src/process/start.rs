@@ -13,7 +13,7 @@ use core::sync::atomic::{Ordering, fence};
 use dispatch::kernel_thread::{self, Attributes};
 use dispatch::resources::StackKind;
 use dispatch::thread::asynchronous;
-use dispatch::{Class, Thread};
+use dispatch::{Class, Thread, sleep_queue};
 use machine::MayFault;
 use machine::tracing::emit;
 use machine::x86_64::descriptors::USER_CODE;
@@ -150,6 +150,7 @@ fn begin(argument: usize, may_fault: &mut MayFault) -> usize {
     if process.killed.load(Ordering::Acquire) != 0 {
         // It was said before there was a thread to ask.
         Thread::running().ask(asynchronous::OWNER);
+        sleep_queue::interrupt(Thread::running());
     }
     let beginning = core::mem::replace(&mut *process.beginning.lock(may_fault), Beginning::Begun);
     let loaded = match beginning {

@@ -1,7 +1,7 @@
 //! Which processes there are.
 //!
 //! A process is in the table from before its thread runs until somebody has waited for its end: its parent
-//! ([`wait`]), or the kernel, for those that have none. Then its thread is waited for, and the object goes.
+//! ([`wait`]), or the kernel, for those that have none or have lost it. Then its thread is waited for, and the object goes.
 //!
 //! Until its thread's handle is noted ([`note_begin`]) a process belongs to who makes it, even if the thread has already
 //! come to its end: nobody else takes it out before. If it gets no thread, who makes it takes it out ([`remove`]).
@@ -22,6 +22,9 @@ use machine::{MayFault, SpinLock};
 use memory::{OutOfMemory, SlabBox};
 use spin::Once;
 use vm::Space;
+
+/// In place of a parent's number: it has ended first. (0: there never was one, and who began the process waits for it.)
+const ORPHANED: u64 = u64::MAX;
 
 /// Most processes at a time.
 const PROCESSES_MAX: usize = 4096;
@@ -176,7 +179,7 @@ pub(super) fn note_end(
     let processes = kernel.processes_table.processes.lock(may_fault);
     for child in processes.iter().filter(|child| child.parent.load(Ordering::Relaxed) == process.id)
     {
-        child.parent.store(0, Ordering::Relaxed);
+        child.parent.store(ORPHANED, Ordering::Relaxed);
     }
     process.is_zombie.store(true, Ordering::Release);
     kernel.processes_table.ended.broadcast();
@@ -241,7 +244,8 @@ pub fn wait(
     }
 }
 
-/// Waits until a process of the kernel's own has ended.
+/// Waits until a process of the kernel's own has ended. Meanwhile those are taken out that have ended and have no
+/// parent.
 pub(super) fn wait_for_end(
     kernel: &'static Kernel,
     process: &'static Process,
@@ -250,7 +254,14 @@ pub(super) fn wait_for_end(
     let table = &kernel.processes_table;
     let mut processes = table.processes.lock(may_fault);
     while !process.is_zombie.load(Ordering::Acquire) {
-        processes = table.ended.wait(processes, may_fault);
+        let is_orphan = |process: &&Process| process.parent.load(Ordering::Relaxed) == ORPHANED;
+        match processes.iter().position(|process| is_orphan(process) && is_over(process)) {
+            Some(place) => {
+                take_out(processes, place, may_fault);
+                processes = table.processes.lock(may_fault);
+            }
+            None => processes = table.ended.wait(processes, may_fault),
+        }
     }
 }
 

@@ -238,6 +238,9 @@ fn room(upper: &ObjectRef, place: u64) -> Room {
         }
         // What a fault left behind that gave up.
         let Some(page) = page.try_exclusive() else { return Room::Busy(page) };
+        if page.is_valid() {
+            return Room::Taken;
+        }
         upper.index.set(place, content.with_page(None));
         page.free();
     }

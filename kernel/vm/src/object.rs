@@ -85,10 +85,11 @@ pub struct Shape {
     pub(crate) over: bool,
 }
 
-/// Whether each place of an object is mapped by one entry at most.
+/// Whether each place of an object is reached in one way at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mapped {
-    /// By one at most: the references, if there are several, are parts of what once was one entry.
+    /// In one at most: the references, if there are several, are parts of what once was one entry, or shadows of such
+    /// parts, each with places of its own.
     Once,
     /// There may be several ways to a place: through entries of several maps, or through shadows.
     Often,
@@ -273,6 +274,11 @@ impl Object {
         may_block: &mut impl MayBlock,
     ) -> (u64, u64) {
         let _shape = self.read(may_block);
+        self.count_in(places)
+    }
+
+    /// The same; the object's lock is held.
+    pub(crate) fn count_in(&self, places: core::ops::Range<u64>) -> (u64, u64) {
         let (mut resident, mut swapped, mut from) = (0, 0, places.start);
         while let Some((place, content)) =
             self.index.next(from).filter(|(place, _)| *place < places.end)

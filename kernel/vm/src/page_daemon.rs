@@ -11,23 +11,26 @@
 //! Whether a page has been used says the accessed bit of its mappings, looked at once on the way from active to
 //! inactive and once on the way out of that: a second chance. Pages that a device or a fault has busy are passed by.
 //!
-//! Two threads: the daemon, which never waits for a device, and the laundry, which does. When several rounds have
-//! freed nothing and threads wait for memory, somebody has to go: the kernel is asked to choose ([`Victims`]), and is
-//! not asked again before that one's memory is back.
+//! Two threads: the daemon, which never waits for a device, and the laundry, which does. Calls of the laundry are
+//! numbered, and it answers each: so an answer that the daemon hears is one to its last call, and not to an earlier one,
+//! since when a victim's slots may have come back. While it has not answered nothing is concluded; it calls the daemon
+//! when it has.
 //!
-//! While there is anything to launder, a round has freed nothing only when the laundry has been called since the last
-//! one and has given up: there is no swap space, or the device is gone. What it said earlier does not count. A victim's
-//! slots may have come back since, and the device may take long over the first pages that go there.
+//! When several rounds have freed nothing and threads wait for memory, somebody has to go: the kernel is asked to choose
+//! ([`Victims`]), and is not asked again before that one's memory is back. A round counts as such if there was nothing
+//! to launder, or the laundry could do nothing: there was no slot, or the device is gone. The last of them take pages
+//! although they have just been used, and if it was slots that there were none of, those are taken back that lie with
+//! dirty pages.
 //!
 //! Mach's pageout daemon; FreeBSD: `vm_pageout`, `vm_pageout_oom`; Babaoglu and Joy, *Converting a Swap-Based System to
 //! do Paging*, 1981, for the second chance.
 
 use crate::Vm;
 use crate::page::Exclusive;
-use crate::page_out::{Laundered, forget, launder};
+use crate::page_out::{Laundered, forget, give_slots_back, launder};
 use crate::page_queue::Queue;
 use crate::reverse_map::{take_accessed, unmap_all};
-use atomics::{AtomicBool, Ordering};
+use atomics::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
 use dispatch::WaitChannel;
 use machine::MayFault;
 use memory::Memory;
@@ -36,6 +39,9 @@ use memory::Memory;
 /// note of its use goes, it becomes inactive, it goes. (Being moved is no success: where there is no swap space left,
 /// pages go round for ever.)
 const FRUITLESS: u32 = 4;
+
+/// How many rounds before that pages are taken although they have been used.
+const BY_FORCE: u32 = 2;
 
 /// Writes that fail in a row before the device is taken for one that is gone, and what cannot be written for memory
 /// that cannot be had. Until then the pages stay where they are, and it is tried again after a pause.
@@ -52,13 +58,35 @@ pub trait Victims: Sync {
     fn choose(&self, may_fault: &mut MayFault);
 }
 
+/// What the laundry has come to when it was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum LaundryAnswer {
+    /// There was something that it could do, or nothing to do.
+    Done,
+    /// There is no slot of swap space.
+    NoSlot,
+    /// The device is gone.
+    NoDevice,
+}
+
+impl LaundryAnswer {
+    fn from_number(number: u8) -> LaundryAnswer {
+        let all = [LaundryAnswer::NoSlot, LaundryAnswer::NoDevice];
+        all.into_iter().find(|result| *result as u8 == number).unwrap_or(LaundryAnswer::Done)
+    }
+}
+
 /// What the daemon and the laundry share. Part of the system.
 pub(crate) struct Daemon {
-    to_launder: AtomicBool,
+    /// How often the laundry has been called. Changed by the daemon, and by who stops both.
+    calls: AtomicU64,
+    /// The last call that it has answered.
+    answered: AtomicU64,
+    /// Its answer, a [`LaundryAnswer`].
+    answer: AtomicU8,
     laundry: WaitChannel,
     stops: AtomicBool,
-    /// The laundry is at work. What it has in hand is in no queue.
-    is_laundering: AtomicBool,
     /// The laundry has freed something, and the daemon has not heard of it.
     has_freed: AtomicBool,
     /// The device has failed, not for the last time that is tolerated, and the daemon has not heard of it.
@@ -66,22 +94,19 @@ pub(crate) struct Daemon {
     /// The laundry has found nothing that it could write, though its queue is not empty, and the daemon has not heard of
     /// it.
     found_all_busy: AtomicBool,
-    /// The laundry has been called and could not do anything: there is no slot, or the device is gone. The daemon has not
-    /// heard of it.
-    has_given_up: AtomicBool,
 }
 
 impl Daemon {
     pub(crate) fn new() -> Daemon {
         Daemon {
-            to_launder: AtomicBool::new(false),
+            calls: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
+            answer: AtomicU8::new(LaundryAnswer::Done as u8),
             laundry: WaitChannel::new(),
             stops: AtomicBool::new(false),
-            is_laundering: AtomicBool::new(false),
             has_freed: AtomicBool::new(false),
             has_failed: AtomicBool::new(false),
             found_all_busy: AtomicBool::new(false),
-            has_given_up: AtomicBool::new(false),
         }
     }
 }
@@ -98,49 +123,58 @@ pub struct Goals {
 /// What the page daemon does, in a thread of its own, until [`stop`].
 pub fn run(goals: Goals, victims: &dyn Victims, may_fault: &mut MayFault) {
     let vm = Vm::current();
+    let daemon = &vm.daemon;
     let high = goals.high;
     let mut fruitless = 0;
-    // What the laundry has said last, if nothing has been freed since.
-    let mut is_stuck = false;
+    // The last call whose answer has been heard, and that answer, if nothing has been freed since.
+    let (mut heard, mut answer) = (0, LaundryAnswer::Done);
     loop {
         // Also before it waits: a pause may have taken back the call of who stops it.
-        if vm.daemon.stops.load(Ordering::Acquire) {
+        if daemon.stops.load(Ordering::Acquire) {
             return;
         }
         vm.shortage.wait_for_call(may_fault);
         while is_short(high) {
-            if vm.daemon.stops.load(Ordering::Acquire) {
+            if daemon.stops.load(Ordering::Acquire) {
                 return;
             }
-            if round(high, may_fault) != 0 || vm.daemon.has_freed.swap(false, Ordering::AcqRel) {
-                (fruitless, is_stuck) = (0, false);
+            let by_force = fruitless + BY_FORCE >= FRUITLESS && vm.shortage.is_acute();
+            if round(high, by_force, may_fault) != 0
+                || daemon.has_freed.swap(false, Ordering::AcqRel)
+            {
+                (fruitless, answer) = (0, LaundryAnswer::Done);
                 continue;
             }
-            if vm.daemon.has_failed.swap(false, Ordering::AcqRel) {
+            if daemon.has_failed.swap(false, Ordering::AcqRel) {
                 fruitless = 0;
                 vm.shortage.pause(goals.pause, may_fault);
             }
-            if vm.daemon.found_all_busy.swap(false, Ordering::AcqRel) {
+            if daemon.found_all_busy.swap(false, Ordering::AcqRel) {
                 // Who has it busy may have a lower priority than these two.
                 vm.shortage.pause(goals.pause, may_fault);
             }
-            fruitless += 1;
-            let has_laundry = vm.queues.count(Queue::Laundry) != 0;
-            let is_at_work = vm.daemon.is_laundering.load(Ordering::Acquire);
-            let has_given_up = vm.daemon.has_given_up.swap(false, Ordering::AcqRel);
-            is_stuck |= has_given_up;
-            if (has_laundry || is_at_work) && !has_given_up {
-                if has_laundry {
-                    call_laundry();
-                }
-                if !is_stuck || vm.shortage.is_acute() {
-                    // It calls when it has written something or has given up, if that is not enough.
+            // Who waits has said so before it called; the laundry answers before it looks whether anybody waits. One
+            // of the two sees the other.
+            fence(Ordering::SeqCst);
+            let calls = daemon.calls.load(Ordering::Relaxed);
+            if daemon.answered.load(Ordering::Acquire) != calls {
+                break;
+            }
+            let is_new = core::mem::replace(&mut heard, calls) != calls;
+            if is_new {
+                answer = LaundryAnswer::from_number(daemon.answer.load(Ordering::Relaxed));
+            }
+            let has_given_up = is_new && answer != LaundryAnswer::Done;
+            if vm.queues.count(Queue::Laundry) != 0 && !has_given_up {
+                call_laundry();
+                if answer == LaundryAnswer::Done || vm.shortage.is_acute() {
                     break;
                 }
                 // Probably it gives up again, and nobody has to hear of that at once.
                 vm.shortage.rest(goals.pause, may_fault);
                 continue;
             }
+            fruitless += 1;
             vm.shortage.relieve();
             // All may have been used a moment ago: each round takes the note of that away.
             if fruitless >= FRUITLESS {
@@ -151,6 +185,14 @@ pub fn run(goals: Goals, victims: &dyn Victims, may_fault: &mut MayFault) {
                 victims.gather(may_fault);
                 vm.shortage.relieve();
                 if !vm.shortage.is_acute() {
+                    continue;
+                }
+                // The answer counts once: if that helps nobody, there must be another.
+                let was_without_slots =
+                    core::mem::replace(&mut answer, LaundryAnswer::Done) == LaundryAnswer::NoSlot;
+                if was_without_slots
+                    && (vm.swap.counts().free != 0 || give_slots_back(may_fault) != 0)
+                {
                     continue;
                 }
                 victims.choose(may_fault);
@@ -172,16 +214,18 @@ pub fn run_laundry(may_fault: &mut MayFault) {
     let vm = Vm::current();
     let daemon = &vm.daemon;
     let mut failures = 0;
+    let mut answered = 0;
     loop {
-        while !daemon.to_launder.swap(false, Ordering::AcqRel) {
-            let nothing_to_do = || !daemon.to_launder.load(Ordering::Acquire);
+        let mut call = daemon.calls.load(Ordering::Acquire);
+        while call == answered {
+            let nothing_to_do = || daemon.calls.load(Ordering::Acquire) == answered;
             daemon.laundry.sleep_while(nothing_to_do, may_fault);
+            call = daemon.calls.load(Ordering::Acquire);
         }
         if daemon.stops.load(Ordering::Acquire) {
             return;
         }
-        daemon.is_laundering.store(true, Ordering::Release);
-        let given_up = loop {
+        let answer = loop {
             match launder(may_fault) {
                 Laundered::Freed(_) => {
                     failures = 0;
@@ -191,18 +235,21 @@ pub fn run_laundry(may_fault: &mut MayFault) {
                     failures += 1;
                     let is_gone = failures >= FAILURES;
                     daemon.has_failed.store(!is_gone, Ordering::Release);
-                    break is_gone;
+                    break if is_gone { LaundryAnswer::NoDevice } else { LaundryAnswer::Done };
                 }
                 Laundered::Nothing => {
                     let all_busy = vm.queues.count(Queue::Laundry) != 0;
                     daemon.found_all_busy.store(all_busy, Ordering::Release);
-                    break false;
+                    break LaundryAnswer::Done;
                 }
-                Laundered::NoSwap => break true,
+                Laundered::NoSwap => break LaundryAnswer::NoSlot,
             }
         };
-        daemon.has_given_up.store(given_up, Ordering::Release);
-        daemon.is_laundering.store(false, Ordering::Release);
+        answered = call;
+        daemon.answer.store(answer as u8, Ordering::Relaxed);
+        daemon.answered.store(call, Ordering::Release);
+        // See `run`.
+        fence(Ordering::SeqCst);
         if vm.shortage.is_acute() {
             vm.shortage.call_daemon();
         }
@@ -219,17 +266,17 @@ pub fn stop() {
 
 fn call_laundry() {
     let daemon = &Vm::current().daemon;
-    if !daemon.to_launder.swap(true, Ordering::AcqRel) {
-        daemon.laundry.wake_all();
-    }
+    daemon.calls.fetch_add(1, Ordering::AcqRel);
+    daemon.laundry.wake_all();
 }
 
 fn is_short(high: u64) -> bool {
     Memory::current().frames.free_frames() < high || Vm::current().shortage.is_acute()
 }
 
-/// Looks through the queues once. Returns how many pages were freed.
-fn round(high: u64, may_fault: &mut MayFault) -> u64 {
+/// Looks through the queues once. Returns how many pages were freed. `by_force`: that a page has just been used does not
+/// help it.
+fn round(high: u64, by_force: bool, may_fault: &mut MayFault) -> u64 {
     let vm = Vm::current();
     let wanted = high.saturating_sub(Memory::current().frames.free_frames()).max(1);
     let mut freed = 0;
@@ -239,7 +286,7 @@ fn round(high: u64, may_fault: &mut MayFault) -> u64 {
             return freed;
         }
         let Some(page) = vm.queues.take_first(Queue::Inactive, inactive) else { break };
-        freed += u64::from(let_go(page, may_fault));
+        freed += u64::from(let_go(page, by_force, may_fault));
     }
     // As many as are wanted are to be inactive by the next round.
     let active = vm.queues.count(Queue::Active);
@@ -249,9 +296,8 @@ fn round(high: u64, may_fault: &mut MayFault) -> u64 {
             break;
         }
         let Some(page) = vm.queues.take_first(Queue::Active, active) else { break };
-        if page.wired() != 0 {
-            vm.queues.remove(page.page());
-        } else if take_accessed(&page) | page.take_reference() {
+        // A wired page gets into none.
+        if (take_accessed(&page) | page.take_reference()) && !by_force || page.wired() != 0 {
             vm.queues.put(page.page(), Queue::Active);
         } else {
             vm.queues.put(page.page(), Queue::Inactive);
@@ -262,13 +308,11 @@ fn round(high: u64, may_fault: &mut MayFault) -> u64 {
 }
 
 /// Frees an inactive page, or puts it where it belongs. Says whether it is free.
-fn let_go(page: Exclusive, may_fault: &mut MayFault) -> bool {
+fn let_go(page: Exclusive, by_force: bool, may_fault: &mut MayFault) -> bool {
     let queues = &Vm::current().queues;
-    if page.wired() != 0 {
-        queues.remove(page.page());
-        return false;
-    }
-    if take_accessed(&page) | page.take_reference() {
+    let is_used = take_accessed(&page) | page.take_reference();
+    if page.wired() != 0 || is_used && !by_force {
+        // A wired page gets into none.
         queues.put(page.page(), Queue::Active);
         return false;
     }

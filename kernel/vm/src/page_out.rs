@@ -9,7 +9,7 @@
 //! the page stays, as dirty as it was.
 //!
 //! A page that was read back keeps its slot: while it is clean it need not be written again. Once it is dirty that slot is
-//! only room for others, and is given back when there is no other.
+//! only room for others, and is given back when there is no other ([`give_slots_back`]).
 //!
 //! FreeBSD: `vm_pageout_laundry_worker`, `swap_pager_putpages`.
 
@@ -108,14 +108,12 @@ pub(crate) fn launder(may_fault: &mut MayFault) -> Laundered {
     if count == 0 {
         return if freed == 0 { Laundered::Nothing } else { Laundered::Freed(freed) };
     }
-    let mut run = vm.swap.allocate(count as u32);
-    if run.is_empty() {
-        pages.iter().flatten().for_each(|page| give_slot_back(page, may_fault));
-        run = vm.swap.allocate(count as u32);
-    }
+    let run = vm.swap.allocate(count as u32);
     let written = run.len();
+    // Slots need not lie side by side: what got none of this run may get some of the next.
+    let next = if vm.swap.counts().free == 0 { Queue::Active } else { Queue::Laundry };
     for page in pages[written..count].iter_mut().filter_map(Option::take) {
-        vm.queues.put(page.page(), Queue::Active);
+        vm.queues.put(page.page(), next);
     }
     let Some(store) = vm.swap.store().filter(|_| written != 0) else { return Laundered::NoSwap };
     let mut frames = [0; CLUSTER];
@@ -156,16 +154,14 @@ enum Prepared {
 /// Unmaps a page, and looks whether it still is to be written.
 fn prepare(page: Exclusive, may_fault: &mut MayFault) -> Prepared {
     let queues = &Vm::current().queues;
-    if page.wired() != 0 {
-        queues.remove(page.page());
-        return Prepared::Kept;
-    }
-    if take_accessed(&page) || page.take_reference() {
+    if page.wired() != 0 || take_accessed(&page) || page.take_reference() {
+        // A wired page gets into none.
         queues.put(page.page(), Queue::Active);
         return Prepared::Kept;
     }
     unmap_all(&page);
     if page.wired() != 0 {
+        queues.put(page.page(), Queue::Active);
         return Prepared::Kept;
     }
     if !page.is_dirty() {
@@ -192,17 +188,32 @@ pub(crate) fn forget(page: Exclusive, slot: Option<Slot>, may_fault: &mut MayFau
     drop(shape);
 }
 
+/// Gives back all slots of dirty pages in memory. Returns how many that were.
+pub(crate) fn give_slots_back(may_fault: &mut MayFault) -> u32 {
+    let queues = &Vm::current().queues;
+    let mut given = 0;
+    for queue in [Queue::Laundry, Queue::Inactive, Queue::Active] {
+        let pages = queues.count(queue);
+        for _ in 0..pages {
+            let Some(page) = queues.take_first(queue, pages) else { break };
+            given += u32::from(page.is_dirty() && give_slot_back(&page, may_fault));
+            queues.put(page.page(), queue);
+        }
+    }
+    given
+}
+
 /// Gives back the slot of a page that has been written since it was read from there: what it says is old.
-fn give_slot_back(page: &Exclusive, may_fault: &mut MayFault) {
+/// Says whether it had one.
+fn give_slot_back(page: &Exclusive, may_fault: &mut MayFault) -> bool {
     let object = object_of(page);
-    let shape = object.write(may_fault);
+    let _shape = object.write(may_fault);
     let place = page.index();
     let content = object.index.get(place);
-    if let Some(old) = content.swapped() {
-        object.index.set(place, content.with_slot(None));
-        Vm::current().swap.free(old);
-    }
-    drop(shape);
+    let Some(old) = content.swapped() else { return false };
+    object.index.set(place, content.with_slot(None));
+    Vm::current().swap.free(old);
+    true
 }
 
 /// The object that a page is in.

@@ -15,6 +15,7 @@
 
 use crate::Vm;
 use crate::collapse::{self, discard};
+use crate::entry::Entry;
 use crate::object::{Locked, Mapped, Object, ObjectRef, Shape};
 use crate::page::{Page, wait};
 use dispatch::MayBlock;
@@ -171,10 +172,11 @@ pub(crate) fn empty(object: &ObjectRef, places: core::ops::Range<u64>, may_fault
 /// Whether what an object has is seen through one entry only, and hides nothing but what the program asked for: so that
 /// its pages can go, and zeros are in their place, or what a file has. The lock of that entry's map is held for writing,
 /// so that it stays so.
+///
+/// There may be shadows: of other parts of what once was one entry, so they see other places.
 pub(crate) fn is_seen_once(object: &ObjectRef, may_block: &mut impl MayBlock) -> bool {
     let shape = object.read(may_block);
     let once = object.kind().is_anonymous() && object.mapped() == Mapped::Once;
-    debug_assert!(!once || shape.shadows == 0, "a shadow is another way in");
     once && shape.backing.as_ref().is_none_or(|backing| !backing.kind().is_anonymous())
 }
 
@@ -212,6 +214,21 @@ pub(crate) fn try_empty(
             Emptied::Done => return None,
         }
     }
+}
+
+/// How many pages of anonymous memory an entry leads to, down its chain: resident, and in swap space only.
+pub(crate) fn count_pages(entry: &Entry, may_block: &mut impl MayBlock) -> (u64, u64) {
+    let mut pages = (0, 0);
+    let mut first = entry.offset;
+    let mut next = entry.object.clone().map(|object| Locked::new(object, may_block));
+    while let Some(here) = next.filter(|here| here.object().kind().is_anonymous()) {
+        let (resident, swapped) = here.object().count_in(first..first + entry.pages());
+        pages = (pages.0 + resident, pages.1 + swapped);
+        first += here.backing_offset;
+        // Hand over hand: the lock above is let go of after that.
+        next = here.backing.clone().map(|below| Locked::new(below, may_block));
+    }
+    pages
 }
 
 /// What lies at the bottom of an object's chain and is no anonymous memory, if such is there, and the place in it of one

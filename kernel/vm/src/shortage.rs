@@ -79,12 +79,12 @@ impl Shortage {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         // First the count, then the look; who frees: first the frame, then the count.
         fence(Ordering::SeqCst);
-        let before = self.freed.load(Ordering::Relaxed);
+        let before = self.freed.load(Ordering::Acquire);
         let woken = if is_enough() {
             Woken::ByEvent
         } else {
             self.acute.store(true, Ordering::Release);
-            self.wanted.store(true, Ordering::Release);
+            self.wanted.swap(true, Ordering::AcqRel);
             // Even if it has been called: it may be resting.
             self.daemon.wake_all();
             let none_freed = || self.freed.load(Ordering::Relaxed) == before;
@@ -118,7 +118,8 @@ impl Shortage {
     fn wake_all(&self) {
         if is_enough() {
             self.acute.store(false, Ordering::Relaxed);
-            self.freed.fetch_add(1, Ordering::Relaxed);
+            // After that: who has seen this count, and waits, is acute anew.
+            self.freed.fetch_add(1, Ordering::Release);
             self.channel.wake_all();
         }
     }

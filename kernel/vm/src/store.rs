@@ -1,6 +1,6 @@
 //! Backing stores: devices that keep pages, and files on them.
 //!
-//! A store is asked to transfer pages and answers later, from an interrupt thread: [`Transfer::done`]. In between
+//! A store is asked to transfer pages and answers later, from an interrupt thread: [`Answer::done`]. In between
 //! the pages belong to the transfer, exclusively busy; nobody has to wait for it. So a thread that is killed while
 //! it waits for a page leaves at once, and what it asked for comes to its end without it.
 //!
@@ -291,15 +291,15 @@ fn done(transfer: NonNull<Transfer>, result: Result<(), DeviceError>) {
     let mut wanted = None;
     for page in this.pages.iter().flatten() {
         let page = Exclusive::take_over(page);
+        page.set_clean();
         if is_read {
             if let Some(file) = this.file {
                 clear_behind(file, &page);
             }
-            page.set_clean();
             page.set_valid();
-            // Nobody may ever touch it, and then somebody must be able to take it away.
-            Vm::current().queues.put(page.page(), Queue::Inactive);
         }
+        // Nobody may ever touch it, and then somebody must be able to take it away.
+        Vm::current().queues.put(page.page(), Queue::Inactive);
         if wanted.is_none() {
             wanted = Some(page);
         }

@@ -51,3 +51,26 @@ fn without_collapse_its_chain_grows_with_every_fork() {
         shell.exit(may_fault);
     });
 }
+
+#[test]
+fn what_a_family_shares_counts_for_each_of_them() {
+    single(1, 128, |may_fault| {
+        let parent = Program::new();
+        parent.map(0, 20, may_fault);
+        parent.act(
+            |user, may_fault| (0..20).for_each(|page| user.write(page, 1, may_fault).unwrap()),
+            may_fault,
+        );
+        let child = parent.fork(may_fault);
+        for (program, page) in [(&parent, 3), (&child, 5)] {
+            program.act(move |user, may_fault| user.write(page, 2, may_fault).unwrap(), may_fault);
+            // The 20, and the copy of one that it hides.
+            assert_eq!(program.space().count_pages(may_fault), (21, 0));
+        }
+        // Only a part of it is mapped.
+        child.unmap(4, 16, may_fault);
+        assert_eq!(child.space().count_pages(may_fault), (4, 0));
+        child.exit(may_fault);
+        parent.exit(may_fault);
+    });
+}

@@ -98,6 +98,32 @@ fn a_private_file_is_seen_again_also_through_what_a_parent_has_written() {
     });
 }
 
+// Of an entry that was cut after a child had exited one part has got a shadow, and the other has not. What the other
+// gives up the shadow does not see.
+#[test]
+fn a_part_is_discarded_beside_a_part_with_a_shadow() {
+    single(1, 128, |may_fault| {
+        let program = Program::new();
+        program.map(0, PAGES, may_fault);
+        write_all(&program, 1000, may_fault);
+        program.fork(may_fault).exit(may_fault);
+        program.space().advise(page(5)..page(6), Advice::Random, may_fault).unwrap();
+        program.act(|user, may_fault| user.write(0, 7, may_fault).unwrap(), may_fault);
+        program.space().discard(page(5)..page(6), may_fault).unwrap();
+        let seen = |number| match number {
+            0 => 7,
+            5 => 0,
+            _ => 1000 + number,
+        };
+        expect(&program, seen, may_fault);
+        let child = program.fork(may_fault);
+        write_all(&program, 2000, may_fault);
+        expect(&child, seen, may_fault);
+        child.exit(may_fault);
+        program.exit(may_fault);
+    });
+}
+
 #[test]
 fn more_than_a_batch_is_discarded_too() {
     single(1, 500, |may_fault| {

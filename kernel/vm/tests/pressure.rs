@@ -304,6 +304,45 @@ fn slots_of_pages_that_are_dirty_again_are_used_for_others() {
     });
 }
 
+// The slots lie with pages of one program that are dirty and have just been used; what is to be written are pages of the
+// other, which never had any.
+#[test]
+fn slots_that_lie_with_dirty_pages_of_others_are_found_before_somebody_has_to_go() {
+    single(1, 220, |may_fault| {
+        const PAGES: u64 = 96;
+        let swapping = Swapping::begin(48);
+        let write_all = |program: &Program, pages: u64, may_fault: &mut MayFault| {
+            program.act(
+                move |user, may_fault| {
+                    for number in 0..pages {
+                        user.write(number, number + 1, may_fault).unwrap();
+                    }
+                },
+                may_fault,
+            );
+        };
+        let first = Program::new();
+        first.map(0, PAGES, may_fault);
+        write_all(&first, PAGES, may_fault);
+        // Pushes the first one's pages out, and goes.
+        let between = Program::new();
+        between.map(0, 160, may_fault);
+        write_all(&between, 160, may_fault);
+        between.exit(may_fault);
+        let second = Program::new();
+        second.map(0, 130, may_fault);
+        write_all(&second, 70, may_fault);
+        // In memory again, with a slot each.
+        write_all(&first, PAGES, may_fault);
+        assert_eq!((victims(), Vm::current().swap.counts().free), (0, 0));
+        write_all(&second, 130, may_fault);
+        assert_eq!(victims(), 0);
+        first.exit(may_fault);
+        second.exit(may_fault);
+        swapping.end(may_fault);
+    });
+}
+
 // The clock's thread spins: not for a scheduler that may run it for ever.
 #[cfg(not(feature = "shuttle"))]
 #[test]

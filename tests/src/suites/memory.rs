@@ -56,6 +56,8 @@ pub fn scenarios() -> Vec<Scenario> {
     let control = stress("chains-are-left".to_owned(), &words).option("collapse=off");
     all.push(control.exits(3).shows(&broken));
     all.push(stress("tree-counted".to_owned(), &["tree", "3", "3", "2", "1"]).counted().cpus(2));
+    // More than there may be processes at a time.
+    all.push(stress("generations".to_owned(), &["generations", "4200"]).cpus(2));
     // The stacks in use are more than there is memory for.
     let words = ["stacks", "100000", "8000", "2", "9"];
     let scenario = stress("stacks-in-swap".to_owned(), &words).cpus(2).memory(64).swap(256);

@@ -282,17 +282,14 @@ impl Space {
         give_object(entry, writes, may_fault)
     }
 
-    /// How many pages of anonymous memory its entries lead to: resident, and in swap space only. What is shared counts
-    /// for everybody who shares it.
+    /// How many pages of anonymous memory its entries lead to, down their chains: resident, and in swap space only. What
+    /// is shared counts for everybody who shares it, what is hidden by a copy counts, too.
     pub fn count_pages(&self, may_fault: &mut MayFault) -> (u64, u64) {
         let map = self.map.read(may_fault);
         let mut pages = (0, 0);
         for entry in map.iter() {
-            if let Some(object) = entry.object.as_ref().filter(|object| !object.is_file()) {
-                let (resident, swapped) =
-                    object.count_pages(entry.offset..entry.offset + entry.pages(), may_fault);
-                pages = (pages.0 + resident, pages.1 + swapped);
-            }
+            let (resident, swapped) = shadow::count_pages(entry, may_fault);
+            pages = (pages.0 + resident, pages.1 + swapped);
         }
         pages
     }

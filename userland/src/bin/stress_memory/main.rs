@@ -8,6 +8,7 @@
 //! stress_memory hogs COUNT PERCENT ROUNDS       several at the same time, so much for each
 //! stress_memory overfill COUNT PERCENT ROUNDS   likewise, so much of memory and swap space together for each
 //! stress_memory orphans COUNT MICROSECONDS     processes that make children when their parent leaves
+//! stress_memory generations COUNT              children that leave one of their own behind when they go
 //! stress_memory both DEPTH WIDTH ROUNDS SEED PERCENT
 //! ```
 //!
@@ -48,6 +49,7 @@ fn main(arguments: Arguments) -> i32 {
         "hogs" => hog::several(first, second, third),
         "overfill" => hog::overfill(first, second, third),
         "orphans" => orphans(first, second),
+        "generations" => generations(first),
         "both" => both(&numbers, fifth),
         _ => wrong_use(what),
     }
@@ -55,7 +57,7 @@ fn main(arguments: Arguments) -> i32 {
 
 fn wrong_use(word: &str) -> i32 {
     eprintln!(
-        "stress_memory: '{word}' is not understood: tree, hog, hogs, overfill, stacks, orphans or both, and numbers"
+        "stress_memory: '{word}' is not understood: tree, hog, hogs, overfill, stacks, orphans, generations or both, and numbers"
     );
     WRONG_USE
 }
@@ -69,6 +71,19 @@ fn both(&[depth, width, rounds, seed, _]: &[u64; 5], percent: u64) -> i32 {
         println!("there was no memory for the hog");
     }
     status
+}
+
+/// Children that leave a child of their own behind: more than there may be processes at a time, for nobody waits for
+/// those, and they go all the same.
+fn generations(count: u64) -> i32 {
+    for number in 0..count {
+        let leave_one_behind = || i32::from(child(|| 0).is_none());
+        if child(leave_one_behind).is_none_or(|child| wait(child) != 0) {
+            eprintln!("generations: no more children after {number}");
+            return 1;
+        }
+    }
+    0
 }
 
 /// Children that make children one after the other without an end; all go with this process, wherever they are.
