@@ -196,7 +196,7 @@ fn draw_tree(
     let shadows: Vec<(u64, u64)> = objects
         .iter()
         .filter_map(|(number, object)| {
-            let (below, offset) = object.backing.filter(|(below, _)| *below == which)?;
+            let (below, offset) = object.backing?;
             (below == which).then_some((*number, offset))
         })
         .collect();

@@ -27,7 +27,7 @@ pub struct Options {
     pub trace: Groups,
     /// `trace-dump=1`: at the end, put what is left of the trace on the report channel.
     pub trace_dump: bool,
-    /// `maps=text` or `maps=json`: when a process ends, print what its memory was made of.
+    /// `maps=none|text|json`: when a process ends, print what its memory was made of. Not printed if nobody says.
     pub maps: Option<Format>,
     /// `bug=NAME`: the historical bug to bring back, in a build that has it.
     pub bug: Option<Bug>,

@@ -13,13 +13,13 @@ pub enum Damage {
     /// Nothing.
     None,
     /// There is no ramdisk at all.
-    NoImage,
+    NoRamdisk,
     /// The ramdisk is no tar archive.
-    RandomBytes,
+    RandomRamdisk,
     /// It ends in the middle of the kernel, between two blocks of the archive.
-    TruncatedTar,
+    TruncatedRamdisk,
     /// It ends in the middle of a block.
-    RaggedTar,
+    RaggedRamdisk,
     /// It holds something else than a kernel.
     NoKernel,
     /// The kernel's ELF file has lost its second half.
@@ -64,7 +64,7 @@ impl Damage {
         let image = good.clone();
         Ok(match self {
             Damage::None => image,
-            Damage::NoImage => Image { ramdisk: None, ..image },
+            Damage::NoRamdisk => Image { ramdisk: None, ..image },
             Damage::NoArchive => Image { archive: None, ..image },
             _ if self.is_of_the_archive() => Image { archive: damaged()?, ..image },
             _ => Image { ramdisk: damaged()?, ..image },
@@ -87,8 +87,8 @@ impl Damage {
         let mut entries = entries.to_vec();
         let program = format!("{PROGRAM_FOLDER}{DAMAGED_PROGRAM}");
         match self {
-            Damage::None | Damage::NoImage | Damage::NoArchive => {}
-            Damage::RandomBytes | Damage::RandomArchive => return Ok(noise(256 << 10)),
+            Damage::None | Damage::NoRamdisk | Damage::NoArchive => {}
+            Damage::RandomRamdisk | Damage::RandomArchive => return Ok(noise(256 << 10)),
             Damage::TruncatedArchive => {
                 let mut archive = image::archive(&entries)?;
                 archive.truncate(2 * PAGE);
@@ -99,11 +99,11 @@ impl Damage {
                 archive[PAGE - BLOCK] ^= 1;
                 return Ok(archive);
             }
-            Damage::TruncatedTar => {
+            Damage::TruncatedRamdisk => {
                 let half = content(&mut entries, KERNEL_FILE)?.len() / 2;
                 return cut(&entries, BLOCK + half - half % BLOCK);
             }
-            Damage::RaggedTar => return cut(&entries, BLOCK + 100),
+            Damage::RaggedRamdisk => return cut(&entries, BLOCK + 100),
             Damage::NoKernel => {
                 for entry in entries.iter_mut().filter(|entry| entry.name == KERNEL_FILE) {
                     entry.name = "no-kernel".to_owned();
@@ -170,8 +170,8 @@ mod tests {
         let whole = ramdisk(&entries()).unwrap();
         let damaged = |damage: Damage| damage.bytes(&entries()).unwrap();
         assert_eq!(damaged(Damage::None), whole);
-        assert_eq!(damaged(Damage::TruncatedTar), whole[..512]);
-        assert_eq!(damaged(Damage::RaggedTar), whole[..612]);
+        assert_eq!(damaged(Damage::TruncatedRamdisk), whole[..512]);
+        assert_eq!(damaged(Damage::RaggedRamdisk), whole[..612]);
         // A filling, then the header, then the file with the second page: its machine is at 18.
         let name = 4096 - 512;
         assert!(whole[name..].starts_with(b"kernel\0"));

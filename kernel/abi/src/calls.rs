@@ -163,7 +163,7 @@ pub enum Counter {
     /// How far down a chain of shadows a fault has had to go at most; 15 and more are one.
     DeepestWalk = 17,
     /// By how many there are more anonymous objects than chains of shadows may have at rest: 0 if there are not, or
-    /// if nothing can be said because a chain is being changed.
+    /// if nothing can be said because a chain is being changed, or a collapse has once been given up for want of memory.
     ObjectsTooMany = 18,
 }
 

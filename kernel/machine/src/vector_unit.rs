@@ -74,7 +74,7 @@ impl Drop for Lent {
     fn drop(&mut self) {
         debug_assert!(
             backend::current_index() == self.cpu.index() || crate::is_unwinding(),
-            "who has lent a vector unit has migrated"
+            "who has borrowed a vector unit has migrated"
         );
         self.cpu.vector_unit.in_use.store(false, Ordering::Relaxed);
     }

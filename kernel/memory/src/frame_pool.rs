@@ -12,13 +12,15 @@
 //! A frame that is freed twice is found, whichever ways and whichever processors free it, also at the
 //! same time; unless it has been given out again between the two, which nobody can know.
 //!
-//! When memory runs out, what lies in the caches of other processors stays there: at most
-//! [`CACHE_SIZE`] frames each. While it is short, frames that are freed go past the caches.
+//! What lies in the caches of other processors, at most [`CACHE_SIZE`] frames each, is not found by an
+//! allocation that fails. While memory is short, frames that are freed go past the caches; the page daemon
+//! goes round and empties them before somebody has to go ([`FramePool::empty_cache`]).
 //!
 //! # Reserves
 //!
-//! Who frees memory needs some to do it. So the last frames are not for everybody ([`Class`]): what a class must
-//! leave is left in the allocator. Caches know no classes; they are filled only from what the caller's class may
+//! Who frees memory may need some to do it. So the last frames are not for everybody ([`Class`]): what a class must
+//! leave is left in the allocator. At present nobody in the kernel asks as [`Class::Daemon`], as swapping out allocates
+//! nothing; its frames are out of the programs' reach all the same. Caches know no classes; they are filled only from what the caller's class may
 //! have, and while a reserve is being used, by single frames.
 //!
 //! Bonwick and Adams, *Magazines and Vmem*, 2001, with one array where they have two magazines: the
@@ -45,7 +47,7 @@ const BATCH: usize = CACHE_SIZE / 2;
 pub enum Class {
     /// Programs, and whatever else can wait.
     Ordinary,
-    /// Who makes memory free, by paging out for example.
+    /// Who makes memory free and needs some for that. Nobody at present: see the module.
     Daemon,
     /// Who can neither wait nor do without.
     Interrupt,

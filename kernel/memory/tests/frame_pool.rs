@@ -8,7 +8,7 @@ use common::{allocator, frame, frames};
 use machine::preempt;
 use machine::sim::{Machine, Quiet, run};
 use memory::frame_pool::CACHE_SIZE;
-use memory::{FrameCounts, FrameNumber, FramePool, FrameState, OutOfMemory};
+use memory::{Class, FrameCounts, FrameNumber, FramePool, FrameState, OutOfMemory};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -61,6 +61,21 @@ fn a_cache_never_holds_more_than_fit() {
             got.len() as u64
         });
         assert_eq!(got, 256 - cached);
+    });
+}
+
+#[test]
+fn each_class_gets_frames_down_to_its_mark() {
+    with_pool(|machine, pool| {
+        machine.on(0, |_| {
+            pool.set_reserves(50, 20, 60);
+            let classes = [(Class::Ordinary, 50), (Class::Daemon, 20), (Class::Interrupt, 0)];
+            for (class, left) in classes {
+                while pool.allocate_as(class).is_ok() {}
+                assert_eq!(pool.free_frames(), left, "{class:?}");
+                assert_eq!(pool.available(class), 0, "{class:?}");
+            }
+        });
     });
 }
 

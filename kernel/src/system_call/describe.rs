@@ -1,4 +1,4 @@
-//! The call that describes a process's memory (`vm::describe`), and the kernel's own way to print that.
+//! The call that describes a process's memory (`vm::describe`).
 //!
 //! A step of the description is made with the table of processes locked, so that the process stays, and written with
 //! nothing locked: a piece of user memory may have to be brought in first.

@@ -43,7 +43,7 @@ pub fn make(pages: Pages) -> Vm {
 /// What must be left free for whom, in frames.
 #[derive(Clone, Copy)]
 pub struct Reserves {
-    /// To those who make memory free.
+    /// To those who make memory free. None of them asks for any at present: swapping out allocates nothing.
     ordinary: u64,
     /// To those who can neither wait nor do without.
     daemon: u64,

@@ -22,7 +22,7 @@
 //! for the mappings that come through the upper object. The fault keeps it ([`crate::fault`]): its source page stays
 //! exclusively busy until the copy has replaced it. Here it is relied on:
 //!
-//! 1. a page that is busy decides nothing: collapse waits for it, bypass refuses;
+//! 1. a page that is busy decides nothing: collapse waits for it, bypass refuses if it is exclusively busy;
 //! 2. always every page is looked at. How many there are says nothing about which there are;
 //! 3. both locks are held all the time, except while waiting; after waiting, the scan begins again.
 //!
@@ -33,8 +33,9 @@
 //! At rest every object that is not mapped by an entry has at least two shadows: with one, collapse would have
 //! merged the two. A forest whose inner nodes have at least two children has fewer inner nodes than leaves. So
 //! there are at most `2 × entries − 1` anonymous objects for so many anonymous entries, and no chain is longer
-//! than the number of entries that lead into its tree. [`crate::census`] asserts it, unless collapse is off
-//! ([`Vm::leave_chains`]), which shows that the lemma is no law of nature.
+//! than the number of entries that lead into its tree. [`crate::census`] asserts the number of objects, unless
+//! collapse is off ([`Vm::leave_chains`]), which shows that the lemma is no law of nature, or a collapse has been
+//! given up for want of memory.
 //!
 //! FreeBSD: `vm_object_collapse`, `vm_object_bypass`; the order of events that broke each is in `docs/history`.
 
@@ -55,9 +56,9 @@ use trace::{EventId, Kind as EventKind};
 const BATCH: u32 = 128;
 
 /// Takes the chain below an object apart as far as that is possible, and what becomes possible by that.
-/// Called where a reference has gone, or before a new one is made; never by a fault. The caller holds no lock
+/// Called where a reference has gone ([`release`](crate::shadow::release)); never by a fault. The caller holds no lock
 /// that a fault takes.
-pub fn collapse(object: &ObjectRef, may_fault: &mut MayFault) {
+pub(crate) fn collapse(object: &ObjectRef, may_fault: &mut MayFault) {
     if !Vm::current().collapses() {
         return;
     }

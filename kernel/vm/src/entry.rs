@@ -26,7 +26,7 @@ pub enum Advice {
     Normal,
     /// They come in no order: reading ahead is a waste.
     Random,
-    /// They come in order: what lies behind is not needed again soon.
+    /// They come in order: what lies behind is not needed again soon. Noted and shown; nothing is done about it.
     Sequential,
 }
 

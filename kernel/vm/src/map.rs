@@ -4,9 +4,12 @@
 //! Every change that may make an earlier answer wrong counts the version up: so a fault that had to let go of the
 //! lock sees at once whether it has to look again.
 //!
-//! A change first gets all the memory that it may need, then the lock, and after that nothing can fail but what
-//! the map itself says. What an entry referred to is let go of after the lock: whoever has a page busy may wait for
-//! the map's lock, and letting go of an object waits for busy pages.
+//! A change first gets all the memory that it may need, then the lock, and after that nothing can fail but what the
+//! map itself says. There are two exceptions, which get memory with the lock held, and do not wait for it: fork
+//! gets a place for each of the child's entries, and undoes the child if there is none; and an entry gets its
+//! object or its shadow under the lock, and stays as it was if there is no memory for one. What an entry referred
+//! to is let go of after the lock: whoever has a page busy may wait for the map's lock, and letting go of an object
+//! waits for busy pages.
 //!
 //! Mach: `vm_map`.
 

@@ -379,7 +379,7 @@ fn frame_of(
     }
 }
 
-/// Sequences of the default run, of 300 steps at most; `MAPS_CASES` says otherwise.
+/// Sequences of the default run, of 399 steps at most, 200 on the average; `MAPS_CASES` says otherwise.
 fn cases() -> u32 {
     std::env::var("MAPS_CASES").map_or(700, |cases| cases.parse().expect("a number"))
 }

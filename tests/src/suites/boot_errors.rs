@@ -29,10 +29,10 @@ const BAD_OPTIONS: [(&str, &str); 18] = [
 
 /// Images that the loader must refuse.
 const BAD_IMAGES: [(&str, Damage, Ending); 10] = [
-    ("no-ramdisk", Damage::NoImage, Ending::NoRamdisk),
-    ("random-ramdisk", Damage::RandomBytes, Ending::CorruptRamdisk),
-    ("truncated-ramdisk", Damage::TruncatedTar, Ending::CorruptRamdisk),
-    ("ragged-ramdisk", Damage::RaggedTar, Ending::CorruptRamdisk),
+    ("no-ramdisk", Damage::NoRamdisk, Ending::NoRamdisk),
+    ("random-ramdisk", Damage::RandomRamdisk, Ending::CorruptRamdisk),
+    ("truncated-ramdisk", Damage::TruncatedRamdisk, Ending::CorruptRamdisk),
+    ("ragged-ramdisk", Damage::RaggedRamdisk, Ending::CorruptRamdisk),
     ("no-kernel", Damage::NoKernel, Ending::NoKernel),
     ("half-kernel", Damage::HalfKernel, Ending::TruncatedKernel),
     ("kernel-without-segments", Damage::KernelStump(100), Ending::TruncatedKernel),

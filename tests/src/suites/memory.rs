@@ -79,6 +79,11 @@ pub fn scenarios() -> Vec<Scenario> {
     ];
     let program = Scenario::new("memory/maps-of-itself", &["maps"]);
     all.push(all_of_it.iter().fold(program, |scenario, texts| scenario.shows(texts)));
+    let stacks = Scenario::new("memory/maps-stacks", &["maps", "stacks"]);
+    let texts = ["stacks of 2048 pages"];
+    all.push(
+        stacks.shows(&["--- touched: process"]).shows(&texts).shows(&["anonymous: pages 2048"]),
+    );
     let kernel = Scenario::new("memory/maps-by-the-kernel", &["hello"]).option("maps=text");
     all.push(all_of_it.iter().fold(kernel, |scenario, texts| scenario.shows(texts)));
     let kernel = Scenario::new("memory/maps-by-the-kernel-json", &["hello"]).option("maps=json");

@@ -187,7 +187,8 @@ fn wait(cast: &Cast, number: usize, may_fault: &mut MayFault) {
 
 /// Touches new pages, looks at old ones, and sleeps in between.
 fn work(cast: &Cast, number: usize, may_fault: &mut MayFault) {
-    const APART: u64 = 2_000_000;
+    /// In nanoseconds.
+    const BETWEEN_TURNS: u64 = 2_000_000;
     let first = number as u64 * OWN;
     for turn in 0.. {
         if cast.over.load(Ordering::Acquire) {
@@ -200,7 +201,7 @@ fn work(cast: &Cast, number: usize, may_fault: &mut MayFault) {
         let right = found == Ok(expected) && written.is_ok();
         cast.wrong.fetch_add(u64::from(!right), Ordering::Relaxed);
         cast.turns[number].fetch_add(1, Ordering::Relaxed);
-        pause(APART, may_fault);
+        pause(BETWEEN_TURNS, may_fault);
     }
 }
 

@@ -114,7 +114,8 @@ pub fn swap_space_runs_out_and_comes_back(run: &mut Run<'_>) -> Outcome {
 pub fn victims_go_one_at_a_time(run: &mut Run<'_>) -> Outcome {
     const COMMAND: &str = "stress_memory overfill 2 105 1";
     fn disturb(scene: &Scene, may_fault: &mut MayFault) -> Outcome {
-        const APART: u64 = 1_000_000;
+        /// In nanoseconds.
+        const BETWEEN_LOOKS: u64 = 1_000_000;
         let vm = Vm::current();
         let before = vm.census.victims.get();
         let (mut at_a_time, mut back) = (0, 0);
@@ -127,7 +128,7 @@ pub fn victims_go_one_at_a_time(run: &mut Run<'_>) -> Outcome {
             if victims == 1 {
                 back = back.max(vm.swap.counts().free);
             }
-            pause(APART, may_fault);
+            pause(BETWEEN_LOOKS, may_fault);
         }
         let slots = vm.swap.counts().slots;
         ensure!(at_a_time <= 1, "{at_a_time} processes had to go at a time");

@@ -11,6 +11,7 @@
 //! | [`stage`] | threads that stop at schedule points, and a director |
 //! | [`spaces`] | address spaces of the checks' own |
 //! | [`pressure`] | making memory short, and counting what must come back |
+//! | [`caches`] | frames in the caches of other processors |
 
 mod caches;
 mod errors;

@@ -35,6 +35,9 @@ impl Space {
     ///
     /// The map's lock is let go of again and again. What is unmapped meanwhile is an error; what came before that is
     /// forgotten.
+    ///
+    /// Errors: [`MapError::BadRange`], and [`MapError::NotMapped`] if the range has holes, before anything is forgotten;
+    /// [`MapError::NotMapped`], [`MapError::TooManyEntries`] and [`MapError::OutOfMemory`] also after a part of it.
     pub fn discard(&self, range: Range<u64>, may_fault: &mut MayFault) -> Result<(), MapError> {
         let _change = Vm::current().census.change();
         let range = checked(range.start, range.end.wrapping_sub(range.start))?;

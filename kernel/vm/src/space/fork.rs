@@ -16,6 +16,9 @@ use memory::OutOfMemory;
 
 impl Space {
     /// Makes a copy of the address space for a child: every entry as its inheritance says.
+    ///
+    /// The only error is that there is no memory for the child's tables, entries or objects. What the child had got by then
+    /// is let go of; the parent's memory is what it was.
     pub fn fork(
         &self,
         tables: &'static dyn TableMemory,

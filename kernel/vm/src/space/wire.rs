@@ -26,6 +26,10 @@ pub enum WireError {
 impl Space {
     /// Keeps a range in memory, or no longer. Wiring brings every page in; if that fails for one, the others stay
     /// wired. It ends early if the thread is interrupted.
+    ///
+    /// Errors: [`WireError::Map`] before anything has changed, if the range is not of whole pages of the user's or has
+    /// holes, and if the map has too many entries or no memory for more; [`WireError::Fault`] for the first page that could not be brought in, or
+    /// [`FaultError::Interrupted`]. Not wiring has errors of the map only.
     pub fn wire(
         &self,
         range: Range<u64>,

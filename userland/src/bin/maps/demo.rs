@@ -154,5 +154,6 @@ fn stacks(format: Format) -> Result<(), Errno> {
         // Below everything that is in use.
         write(top - depth * PAGE, 0, depth);
     }
-    describe(format, "touched", "process", 0, top..top + 1)
+    // The page that `here` is in, which may be the last one of the stack.
+    describe(format, "touched", "process", 0, top - PAGE..top)
 }

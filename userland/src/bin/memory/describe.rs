@@ -12,7 +12,7 @@ const TEXT: u32 = 0;
 const JSON: u32 = 1;
 const PIECE: usize = DescribeCursor::PIECE_MIN;
 
-/// The call, on an own cursor and buffer.
+/// The call, with a cursor and buffer of the caller's.
 fn describe(
     process: u64,
     format: u32,
