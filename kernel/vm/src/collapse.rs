@@ -19,7 +19,7 @@
 //!
 //! > a page whose shadowing page is valid is unmapped, or busy
 //!
-//! for the mappings that come through the upper object. The fault keeps it ([`crate::fault`]): its source page stays
+//! for the mappings that come through the upper object. The fault keeps it ([`crate::fault`](mod@crate::fault)): its source page stays
 //! exclusively busy until the copy has replaced it. Here it is relied on:
 //!
 //! 1. a page that is busy decides nothing: collapse waits for it, bypass refuses if it is exclusively busy;

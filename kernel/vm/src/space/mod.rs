@@ -7,7 +7,10 @@
 //! | `wire.rs` | keep a range in memory |
 //! | `fork.rs` | a copy of all of it |
 //!
-//! Faults are in [`crate::fault`].
+//! All of them sleep for the map's lock: the caller holds no lock of virtual memory and has no page busy. What they refuse
+//! leaves the map as it was ([`MapError`]; of a range, the parts may have been cut).
+//!
+//! Faults are in [`crate::fault`](mod@crate::fault).
 //!
 //! FreeBSD: `vmspace`; `vm_map_insert`, `vm_map_delete`, `vm_map_protect`, `vmspace_fork`.
 
