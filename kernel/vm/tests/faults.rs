@@ -4,9 +4,14 @@
 
 mod common;
 
-use common::{Program, model, run, single};
-use vm::FaultError;
+use common::program::{anonymous, page};
+use common::{Program, Rights, model, run, single};
+use machine::MayFault;
+use memory::FrameNumber;
 use vm::entry::Inheritance;
+use vm::map::Request;
+use vm::object::Kind;
+use vm::{FaultError, Object};
 
 #[test]
 fn untouched_memory_is_zero_and_keeps_what_is_written() {
@@ -134,5 +139,42 @@ fn threads_that_touch_the_same_pages_see_the_same() {
             );
             program.exit(may_fault);
         });
+    });
+}
+
+#[test]
+fn frames_of_a_device_are_mapped_as_they_are_and_shared_with_a_child() {
+    single(1, 64, |may_fault| {
+        // Behind all memory: nobody has a page for these.
+        let first = FrameNumber::new(1 << 20);
+        let frames = 4;
+        let object = Object::make(Kind::Device(first), frames).expect("there is memory");
+        let program = Program::new();
+        let request = Request { shared: true, inheritance: Inheritance::Share, ..anonymous(2, 3) };
+        program.space().insert(&request, Some((object, 1)), may_fault).expect("it can be mapped");
+        let child = program.fork(may_fault);
+        for program in [&program, &child] {
+            let touch = |number, rights, may_fault: &mut MayFault| {
+                vm::fault(program.space(), page(number), rights, may_fault)
+            };
+            let there = |number| program.space().pmap().lookup(page(number));
+            for number in 2..5 {
+                assert_eq!(there(number), None);
+                assert_eq!(touch(number, Rights::READ, may_fault), Ok(()));
+                assert_eq!(touch(number, Rights::READ | Rights::WRITE, may_fault), Ok(()));
+                let expected = FrameNumber::new(first.number() + number - 1).address();
+                let found = there(number).expect("it has been touched");
+                assert_eq!((found.frame, found.rights.contains(Rights::WRITE)), (expected, true));
+            }
+            assert_eq!(touch(5, Rights::READ, may_fault), Err(FaultError::NotMapped));
+            // Nothing in it is anybody's to forget, or to count.
+            program.space().discard(page(2)..page(5), may_fault).unwrap();
+            assert!(there(3).is_some());
+            assert_eq!(program.space().count_pages(may_fault), (0, 0));
+            program.unmap(3, 1, may_fault);
+            assert_eq!((there(2).is_some(), there(3), there(4).is_some()), (true, None, true));
+        }
+        child.exit(may_fault);
+        program.exit(may_fault);
     });
 }
