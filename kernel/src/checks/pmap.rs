@@ -304,12 +304,8 @@ fn shoot_downs(kernel: &Kernel) -> (u64, u64) {
     )
 }
 
-/// Lets a crowd shoot down, each so often, and compares how many were sent and received.
-fn cross(
-    run: &mut Run<'_>,
-    rounds: fn(usize) -> u64,
-    body: fn(&Crowd, usize, &mut MayFault),
-) -> Outcome {
+/// Lets a crowd shoot down, and compares how many were sent and received.
+fn cross(run: &mut Run<'_>, body: fn(&Crowd, usize, &mut MayFault)) -> Outcome {
     let crowd = Crowd::new(run.kernel)?;
     let before = shoot_downs(run.kernel);
     on_all(run, &crowd, body)?;
@@ -340,15 +336,10 @@ pub fn shoot_downs_cross(run: &mut Run<'_>) -> Outcome {
             }
         }
     }
-    cross(run, rounds, body)
+    cross(run, body)
 }
 
 pub fn shoot_downs_pass_deaf_spinners(run: &mut Run<'_>) -> Outcome {
-    /// One after the other, and each waits for all the others to have their turns on the host: 120 in all, and four
-    /// for each.
-    fn rounds(count: usize) -> u64 {
-        (120 / count as u64).max(4)
-    }
     /// Everybody shoots down with the same lock held; every second one waits for it with interrupts off.
     fn body(crowd: &Crowd, number: usize, _: &mut MayFault) {
         let lock = &Kernel::current().shared.locked;
@@ -366,7 +357,7 @@ pub fn shoot_downs_pass_deaf_spinners(run: &mut Run<'_>) -> Outcome {
             }
         }
     }
-    cross(run, rounds, body)?;
+    cross(run, body)?;
     let turns = *run.kernel.shared.locked.lock_anywhere();
     let count = run.kernel.system.cpu_count();
     let expected = rounds(count) * count as u64;
