@@ -5,7 +5,7 @@
 //! the real machine does what the logic assumes, on as many processors as there are.
 //!
 //! Whoever adds a check writes a function `fn(&mut Run) -> Outcome` in the file of its subject and a
-//! line in [`CHECKS`], or in [`OF_PROGRAMS`].
+//! line in [`CHECKS`].
 
 mod disks;
 mod dispatcher;
@@ -205,8 +205,14 @@ const CHECKS: &[(&str, Check)] = &[
     ("program-gives-everything-back", programs::program_gives_everything_back),
     ("processes-give-everything-back", programs::processes_give_everything_back),
     ("whoever-makes-a-child-may-have-to-go", programs::whoever_makes_a_child_may_have_to_go),
+    ("page-in-errors-reach-who-asked", virtual_memory::page_in_errors_reach_who_asked),
+    ("page-out-errors-lose-nothing", virtual_memory::page_out_errors_lose_nothing),
+    ("a-frozen-swap-disk-stops-nobody", virtual_memory::a_frozen_swap_disk_stops_nobody),
+    ("programs-outlast-a-frozen-swap-disk", virtual_memory::programs_outlast_a_frozen_swap_disk),
     ("page-in-sleeps-can-be-killed", virtual_memory::page_in_sleeps_can_be_killed),
     ("frames-in-caches-are-found", virtual_memory::frames_in_caches_are_found),
+    ("swap-space-runs-out-and-comes-back", virtual_memory::swap_space_runs_out_and_comes_back),
+    ("victims-go-one-at-a-time", virtual_memory::victims_go_one_at_a_time),
     ("history-cow-2019", virtual_memory::history_cow_2019),
     ("history-cow-d23155", virtual_memory::history_cow_d23155),
     ("history-cow-restart", virtual_memory::history_cow_restart),
@@ -219,34 +225,17 @@ const CHECKS: &[(&str, Check)] = &[
     ("program-start-fails-without-memory", programs::program_start_fails_without_memory),
 ];
 
-/// Further checks, in which several programs fight for memory. `check=all` leaves them out where there are more
-/// processors than [`PROCESSORS_FOR_PROGRAMS`]: on a host that runs those in turn, minutes would go to processors that
-/// look for work.
-const OF_PROGRAMS: &[(&str, Check)] = &[
-    ("page-in-errors-reach-who-asked", virtual_memory::page_in_errors_reach_who_asked),
-    ("page-out-errors-lose-nothing", virtual_memory::page_out_errors_lose_nothing),
-    ("a-frozen-swap-disk-stops-nobody", virtual_memory::a_frozen_swap_disk_stops_nobody),
-    ("programs-outlast-a-frozen-swap-disk", virtual_memory::programs_outlast_a_frozen_swap_disk),
-    ("swap-space-runs-out-and-comes-back", virtual_memory::swap_space_runs_out_and_comes_back),
-    ("victims-go-one-at-a-time", virtual_memory::victims_go_one_at_a_time),
-];
-
-/// See [`OF_PROGRAMS`].
-const PROCESSORS_FOR_PROGRAMS: usize = 8;
-
 /// The check with this name.
 pub fn find(name: &str) -> Option<Check> {
-    let mut all = CHECKS.iter().chain(OF_PROGRAMS);
-    all.find(|(known, _)| *known == name).map(|(_, check)| *check)
+    CHECKS.iter().find(|(known, _)| *known == name).map(|(_, check)| *check)
 }
 
 /// Runs the checks that `names` names: `all`, or a list with commas.
 pub fn run(kernel: &'static Kernel, names: &str, may_fault: &mut MayFault) {
     let (mut passed, mut failed) = (0, 0);
-    let is_chosen = |name| names == "all" || names.split(',').any(|chosen| chosen == name);
-    let leaves_out = names == "all" && kernel.system.cpu_count() > PROCESSORS_FOR_PROGRAMS;
-    let of_programs = if leaves_out { &[] } else { OF_PROGRAMS };
-    let chosen = CHECKS.iter().chain(of_programs).filter(|(name, _)| is_chosen(*name));
+    let chosen = CHECKS
+        .iter()
+        .filter(|(name, _)| names == "all" || names.split(',').any(|chosen| chosen == *name));
     let value = chosen.clone().count() as u64;
     report_channel::send(Line::Value { name: "checks.count", unit: "checks", value });
     for (name, check) in chosen {
