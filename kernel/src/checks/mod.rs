@@ -211,6 +211,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("programs-outlast-a-frozen-swap-disk", virtual_memory::programs_outlast_a_frozen_swap_disk),
     ("page-in-sleeps-can-be-killed", virtual_memory::page_in_sleeps_can_be_killed),
     ("frames-in-caches-are-found", virtual_memory::frames_in_caches_are_found),
+    ("programs-start-from-frames-in-caches", virtual_memory::programs_start_from_frames_in_caches),
     ("swap-space-runs-out-and-comes-back", virtual_memory::swap_space_runs_out_and_comes_back),
     ("victims-go-one-at-a-time", virtual_memory::victims_go_one_at_a_time),
     ("history-cow-2019", virtual_memory::history_cow_2019),

@@ -19,7 +19,7 @@ pub fn fork(process: &'static Process, may_fault: &mut MayFault) -> Result<u64, 
     let beginning = Beginning::Fork(frame);
     let child = match table::add(kernel, process.id, space, beginning, may_fault) {
         Ok(child) => child,
-        Err((error, space)) => {
+        Err((error, space, _)) => {
             space.clear(may_fault);
             return Err(error);
         }

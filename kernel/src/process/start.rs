@@ -7,6 +7,7 @@ use super::{
 use crate::kernel::Kernel;
 use crate::kernel_space::TableFrames;
 use crate::processors::refill_reserve;
+use crate::virtual_memory::patience::patiently;
 use crate::{options, report_channel, system_call};
 use alloc::vec::Vec;
 use core::sync::atomic::{Ordering, fence};
@@ -81,15 +82,19 @@ fn run_beginning(
     may_fault: &mut MayFault,
 ) -> Result<Outcome, CannotRun> {
     refill_reserve();
-    let space = Space::new(&TableFrames)?;
+    let mut parts = Some((patiently(may_fault, |_| Space::new(&TableFrames))?, beginning));
     let begin = emit(Kind::ProgramBegin, 0, EventId::NONE);
-    let process = match table::add(kernel, 0, space, beginning, may_fault) {
-        Ok(process) => process,
-        // Programs run one after the other, so there is never a process too many.
-        Err(_) => return Err(CannotRun::OutOfMemory),
-    };
+    let process = patiently(may_fault, |may_fault| {
+        let (space, beginning) = parts.take().expect("who fails gives them back");
+        table::add(kernel, 0, space, beginning, may_fault).map_err(|(error, space, beginning)| {
+            parts = Some((space, beginning));
+            error
+        })
+    });
+    // Programs run one after the other, so there is never a process too many.
+    let process = process.map_err(|_| CannotRun::OutOfMemory)?;
     *kernel.foreground.lock(may_fault) = Some(process);
-    let started = start_thread(kernel, process, may_fault);
+    let started = patiently(may_fault, |may_fault| start_thread(kernel, process, may_fault));
     if started.is_ok() {
         table::wait_for_end(kernel, process, may_fault);
     }
@@ -155,9 +160,9 @@ fn begin(argument: usize, may_fault: &mut MayFault) -> usize {
     let beginning = core::mem::replace(&mut *process.beginning.lock(may_fault), Beginning::Begun);
     let loaded = match beginning {
         Beginning::Fork(frame) => system_call::enter_user_with(frame, may_fault),
-        Beginning::Program(words, start) => {
+        Beginning::Program(words, start) => patiently(may_fault, |may_fault| {
             execute::load_command(process, &words, start, may_fault)
-        }
+        }),
         Beginning::Begun => unreachable!("a process begins twice"),
     };
     match loaded {

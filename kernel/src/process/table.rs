@@ -62,21 +62,22 @@ impl Table {
     }
 }
 
-/// Adds a process that has not begun. `parent` is its parent's number, or 0.
+/// Adds a process that has not begun. `parent` is its parent's number, or 0. On an error everything is given back.
+#[expect(clippy::result_large_err, reason = "it is what was given, and can be given again")]
 pub(super) fn add(
     kernel: &'static Kernel,
     parent: u64,
     space: Space,
     beginning: Beginning,
     may_fault: &mut MayFault,
-) -> Result<&'static Process, (NoProcess, Space)> {
+) -> Result<&'static Process, (NoProcess, Space, Beginning)> {
     let table = &kernel.processes_table;
     let mut processes = table.processes.lock(may_fault);
     if processes.len() == PROCESSES_MAX {
-        return Err((NoProcess::TooMany, space));
+        return Err((NoProcess::TooMany, space, beginning));
     }
     if processes.try_reserve(1).is_err() {
-        return Err((NoProcess::OutOfMemory, space));
+        return Err((NoProcess::OutOfMemory, space, beginning));
     }
     let process = kernel.process_objects.allocate(Process {
         id: table.next_id.fetch_add(1, Ordering::Relaxed),
@@ -100,7 +101,11 @@ pub(super) fn add(
     });
     let process = match process {
         Ok(process) => process.leak(),
-        Err((error, process)) => return Err((error.into(), process.space)),
+        Err((error, process)) => {
+            let mut beginning = process.beginning.lock(may_fault);
+            let beginning = core::mem::replace(&mut *beginning, Beginning::Begun);
+            return Err((error.into(), process.space, beginning));
+        }
     };
     // There is room.
     processes.extend([process]);

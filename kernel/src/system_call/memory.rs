@@ -4,6 +4,7 @@ use super::Result;
 use crate::kernel::Kernel;
 use crate::process;
 use crate::virtual_memory::archive;
+use crate::virtual_memory::patience::patiently;
 use abi::calls::STACK_STRIDE_MAX;
 use abi::errno::Errno;
 use machine::MayFault;
@@ -93,7 +94,7 @@ pub fn mmap(
     };
     let process = process::current();
     let all = Rights::READ | Rights::WRITE | Rights::EXECUTE;
-    let (object, rights_max) = if flags & MAP_ANONYMOUS != 0 {
+    let (file, rights_max) = if flags & MAP_ANONYMOUS != 0 {
         (None, all)
     } else {
         let archive = archive::get(Kernel::current()).map_err(|_| Errno::EBADF)?;
@@ -103,7 +104,7 @@ pub fn mmap(
         if !rights_max.contains(rights) {
             return Err(Errno::EACCES);
         }
-        (Some((file.reference(may_fault), offset / PAGE_SIZE)), rights_max)
+        (Some(file), rights_max)
     };
     let request = Request {
         address,
@@ -115,7 +116,11 @@ pub fn mmap(
         shared: is_shared,
         stacks: None,
     };
-    process.space().insert(&request, object, may_fault).map_err(errno)
+    let inserted = patiently(may_fault, |may_fault| {
+        let object = file.map(|file| (file.reference(may_fault), offset / PAGE_SIZE));
+        process.space().insert(&request, object, may_fault)
+    });
+    inserted.map_err(errno)
 }
 
 /// Guards are no memory: no right reaches them, and `mlock` passes them by. What is mapped in place of a part of the array
@@ -135,7 +140,9 @@ pub fn stacks(may_fault: &mut MayFault, count: u64, stride: u64, guard: u64) -> 
         shared: false,
         stacks: Some(shape),
     };
-    process::current().space().insert(&request, None, may_fault).map_err(|error| match error {
+    let space = process::current().space();
+    let inserted = patiently(may_fault, |may_fault| space.insert(&request, None, may_fault));
+    inserted.map_err(|error| match error {
         // Longer than all addresses.
         MapError::BadRange => Errno::ENOMEM,
         error => errno(error),
@@ -144,14 +151,17 @@ pub fn stacks(may_fault: &mut MayFault, count: u64, stride: u64, guard: u64) -> 
 
 pub fn munmap(may_fault: &mut MayFault, address: u64, length: u64) -> Result {
     let range = range(address, length).map_err(|_| Errno::EINVAL)?;
-    process::current().space().remove(range, may_fault).map_err(errno)?;
+    let space = process::current().space();
+    patiently(may_fault, |may_fault| space.remove(range.clone(), may_fault)).map_err(errno)?;
     Ok(0)
 }
 
 pub fn mprotect(may_fault: &mut MayFault, address: u64, length: u64, protection: i32) -> Result {
     let (rights, range) = (rights(protection)?, range(address, length)?);
     if !range.is_empty() {
-        process::current().space().protect(range, rights, may_fault).map_err(errno)?;
+        let space = process::current().space();
+        let protect = |may_fault: &mut _| space.protect(range.clone(), rights, may_fault);
+        patiently(may_fault, protect).map_err(errno)?;
     }
     Ok(0)
 }
@@ -164,7 +174,9 @@ pub fn minherit(may_fault: &mut MayFault, address: u64, length: u64, inheritance
         _ => return Err(Errno::EINVAL),
     };
     let range = range(address, length)?;
-    process::current().space().inherit(range, inheritance, may_fault).map_err(errno)?;
+    let space = process::current().space();
+    let inherit = |may_fault: &mut _| space.inherit(range.clone(), inheritance, may_fault);
+    patiently(may_fault, inherit).map_err(errno)?;
     Ok(0)
 }
 
@@ -177,15 +189,19 @@ pub fn madvise(may_fault: &mut MayFault, address: u64, length: u64, advice: i32)
         return Ok(0);
     }
     let space = process::current().space();
-    let advised = match advice {
-        0 => space.advise(range, Advice::Normal, may_fault),
-        1 => space.advise(range, Advice::Random, may_fault),
-        2 => space.advise(range, Advice::Sequential, may_fault),
+    let advice = match advice {
+        0 => Some(Advice::Normal),
+        1 => Some(Advice::Random),
+        2 => Some(Advice::Sequential),
         // Pages come when they are touched; nothing is promised.
-        WILL_NEED => Ok(()),
-        DO_NOT_NEED | FREE => space.discard(range, may_fault),
+        WILL_NEED => return Ok(0),
+        DO_NOT_NEED | FREE => None,
         _ => return Err(Errno::EINVAL),
     };
+    let advised = patiently(may_fault, |may_fault| match advice {
+        Some(advice) => space.advise(range.clone(), advice, may_fault),
+        None => space.discard(range.clone(), may_fault),
+    });
     advised.map_err(errno)?;
     Ok(0)
 }
@@ -197,7 +213,9 @@ fn wire(may_fault: &mut MayFault, address: u64, length: u64, wired: bool) -> Res
     if range.is_empty() {
         return Ok(0);
     }
-    process::current().space().wire(range, wired, may_fault).map_err(|error| match error {
+    let space = process::current().space();
+    let wire = |may_fault: &mut _| space.wire(range.clone(), wired, may_fault);
+    patiently(may_fault, wire).map_err(|error| match error {
         WireError::Map(error) => errno(error),
         WireError::Fault(FaultError::Interrupted) => Errno::EINTR,
         WireError::Fault(_) => Errno::ENOMEM,
@@ -232,9 +250,10 @@ pub fn brk(may_fault: &mut MayFault, end: u64) -> Result {
             shared: false,
             stacks: None,
         };
-        process.space().insert(&request, None, may_fault).map(|_| ())
+        let insert = |may_fault: &mut _| process.space().insert(&request, None, may_fault);
+        patiently(may_fault, insert).map(|_| ())
     } else if new < old {
-        process.space().remove(new..old, may_fault)
+        patiently(may_fault, |may_fault| process.space().remove(new..old, may_fault))
     } else {
         Ok(())
     };

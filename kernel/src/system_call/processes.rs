@@ -4,11 +4,10 @@ use super::Result;
 use crate::kernel::Kernel;
 use crate::process::table::NoProcess;
 use crate::process::{self, CannotRun, execute, fork as child, table};
-use crate::threads::ticks;
 use crate::virtual_memory::archive;
+use crate::virtual_memory::patience::patiently;
 use abi::errno::Errno;
 use alloc::vec::Vec;
-use dispatch::sleep;
 use machine::MayFault;
 use machine::x86_64::user_copy;
 
@@ -91,24 +90,13 @@ pub fn close(_: &mut MayFault, fd: i32) -> Result {
     if process::current().remove_file(fd) { Ok(0) } else { Err(Errno::EBADF) }
 }
 
-/// A child. Where memory is short at this moment the page daemon is given some time to find some: only what the child
-/// has to have at once cannot wait as its pages can.
+/// A child. Only what it has to have at once cannot wait for memory as its pages can.
 pub fn fork(may_fault: &mut MayFault) -> Result {
-    /// How often it is tried, and how far apart in nanoseconds.
-    const TRIES: u32 = 50;
-    const APART: u64 = 2_000_000;
     let process = process::current();
-    for tried in 1.. {
-        match child::fork(process, may_fault) {
-            Ok(child) => return Ok(child),
-            Err(NoProcess::TooMany) => return Err(Errno::EAGAIN),
-            Err(NoProcess::OutOfMemory) if tried == TRIES || process.is_killed() => break,
-            Err(NoProcess::OutOfMemory) => {
-                sleep::delay(ticks(Kernel::current(), APART), may_fault);
-            }
-        }
-    }
-    Err(Errno::ENOMEM)
+    patiently(may_fault, |may_fault| child::fork(process, may_fault)).map_err(|error| match error {
+        NoProcess::TooMany => Errno::EAGAIN,
+        NoProcess::OutOfMemory => Errno::ENOMEM,
+    })
 }
 
 pub fn execve(
@@ -121,8 +109,10 @@ pub fn execve(
     copy_string(&mut bytes, path as u64, PATH_MAX, may_fault)?;
     let words = copy_strings(arguments, may_fault)?;
     let environment = copy_strings(environment, may_fault)?;
-    let loaded =
-        execute::load(process::current(), name_of(&bytes)?, &words, &environment, None, may_fault);
+    let name = name_of(&bytes)?;
+    let loaded = patiently(may_fault, |may_fault| {
+        execute::load(process::current(), name, &words, &environment, None, may_fault)
+    });
     drop((bytes, words, environment));
     match loaded {
         Ok(ready) => super::enter_user_anew(&ready, may_fault),

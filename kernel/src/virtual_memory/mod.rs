@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`stores`] | disks as stores of pages |
 //! | [`archive`] | the files of the archive: what programs are mapped from |
+//! | [`patience`] | trying again what needs memory at once |
 //! | [`maps`] | what a process's memory is made of, printed |
 //! | [`tar`] | the headers of an archive |
 //! | [`victim`] | who goes when there is no memory left |
 
 pub mod archive;
 pub mod maps;
+pub mod patience;
 pub mod stores;
 mod tar;
 pub mod victim;

@@ -227,6 +227,12 @@ impl Vm {
         [Queue::Active, Queue::Inactive, Queue::Laundry].map(|queue| self.queues.count(queue))
     }
 
+    /// After something has failed for want of memory that is to be tried again in a moment: the page daemon looks for
+    /// some.
+    pub fn ask_for_memory(&self) {
+        self.shortage.ask();
+    }
+
     /// How many threads wait for memory.
     pub fn waiting(&self) -> u32 {
         self.shortage.waiting()

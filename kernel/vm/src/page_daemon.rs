@@ -49,8 +49,8 @@ const FAILURES: u32 = 10;
 
 /// Who can end a program whose memory is needed.
 pub trait Victims: Sync {
-    /// Puts the free frames that processors keep for themselves where everybody can have them. Before somebody has to
-    /// go: on many processors that is more than a fault needs.
+    /// Puts the free frames that processors keep for themselves where everybody can have them: on many processors that is
+    /// more than a fault needs. Before somebody has to go, and when somebody asks ([`Vm::ask_for_memory`]).
     fn gather(&self, _: &mut MayFault) {}
 
     /// Asks one program to end, the one with the most memory and swap space of those that may be chosen, and says
@@ -134,9 +134,16 @@ pub fn run(goals: Goals, victims: &dyn Victims, may_fault: &mut MayFault) {
             return;
         }
         vm.shortage.wait_for_call(may_fault);
-        while is_short(high) {
+        loop {
             if daemon.stops.load(Ordering::Acquire) {
                 return;
+            }
+            if vm.shortage.take_request() {
+                victims.gather(may_fault);
+                vm.shortage.relieve();
+            }
+            if !is_short(high) {
+                break;
             }
             let by_force = fruitless + BY_FORCE >= FRUITLESS && vm.shortage.is_acute();
             if round(high, by_force, may_fault) != 0

@@ -3,6 +3,9 @@
 //! Nobody waits for memory with anything held. A fault that gets none lets go of all that it has and sleeps here
 //! until somebody frees a page, then begins again. The page daemon is told that it is needed: before that, when
 //! memory gets short, and again by everybody who waits.
+//!
+//! A few cannot wait like that: who makes a process, an entry of a map, a table. They fail, and can be tried again
+//! ([`crate::Vm::ask_for_memory`]).
 
 use atomics::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use dispatch::{WaitChannel, Woken};
@@ -30,6 +33,8 @@ pub(crate) struct Shortage {
     channel: WaitChannel,
     /// Somebody has begun to wait since the last frame was freed.
     acute: AtomicBool,
+    /// Somebody needs memory at once who cannot wait as a fault does, and the daemon has not heard of it.
+    scattered: AtomicBool,
     /// The daemon is wanted.
     wanted: AtomicBool,
     daemon: WaitChannel,
@@ -42,6 +47,7 @@ impl Shortage {
             freed: AtomicU64::new(0),
             channel: WaitChannel::new(),
             acute: AtomicBool::new(false),
+            scattered: AtomicBool::new(false),
             wanted: AtomicBool::new(false),
             daemon: WaitChannel::new(),
         }
@@ -129,6 +135,20 @@ impl Shortage {
         if !self.wanted.swap(true, Ordering::AcqRel) {
             self.daemon.wake_all();
         }
+    }
+
+    /// Somebody has got no memory who will ask again soon: the daemon is to look for some, also where it lies scattered
+    /// over the processors' caches, of which a count of what is free says nothing.
+    pub(crate) fn ask(&self) {
+        self.scattered.store(true, Ordering::Release);
+        self.wanted.swap(true, Ordering::AcqRel);
+        // Even if it has been called: it may be resting.
+        self.daemon.wake_all();
+    }
+
+    /// Whether somebody has asked since the last time.
+    pub(crate) fn take_request(&self) -> bool {
+        self.scattered.swap(false, Ordering::AcqRel)
     }
 
     /// The daemon sleeps until it is wanted.

@@ -2,10 +2,12 @@
 //! go.
 
 use super::super::dispatcher::run_threads;
+use super::ensure_came_to;
 use super::pressure::sleep_until;
 use super::spaces::Program;
 use crate::checks::memory::{give_frames, take_frames};
 use crate::checks::{Outcome, Run, ensure};
+use crate::process::{self, Outcome as Ended};
 use crate::virtual_memory::archive;
 use core::sync::atomic::{AtomicBool, Ordering};
 use dispatch::CpuDispatch;
@@ -34,6 +36,13 @@ fn fill_cache(_: &(), _: usize, _: &mut MayFault) {
     some.into_iter().flatten().for_each(|frame| frames.free_anywhere(frame));
 }
 
+/// Fills the caches of all processors but the first.
+fn fill_other_caches(run: &mut Run<'_>) -> Outcome {
+    let others = run.kernel.system.cpus().skip(1);
+    let bound = others.map(|cpu| Attributes::system("check").bound(CpuDispatch::of(cpu)));
+    run_threads(&(), bound, fill_cache, run.may_fault)
+}
+
 fn act(cast: &Cast, number: usize, may_fault: &mut MayFault) {
     if number == 0 {
         sleep_until(may_fault, || cast.taken.load(Ordering::Acquire));
@@ -58,9 +67,7 @@ pub fn frames_in_caches_are_found(run: &mut Run<'_>) -> Outcome {
     if let Ok(files) = archive::get(run.kernel) {
         files.forget_pages(run.may_fault);
     }
-    let others = run.kernel.system.cpus().skip(1);
-    let bound = others.map(|cpu| Attributes::system("check").bound(CpuDispatch::of(cpu)));
-    if let Err(wrong) = run_threads(&(), bound, fill_cache, run.may_fault) {
+    if let Err(wrong) = fill_other_caches(run) {
         program.end(run.may_fault);
         return Err(wrong);
     }
@@ -81,4 +88,22 @@ pub fn frames_in_caches_are_found(run: &mut Run<'_>) -> Outcome {
     ran?;
     ensure!(cast.in_time.load(Ordering::Acquire), "there were free frames, and nobody got them");
     Ok(())
+}
+
+/// The same for what cannot wait for memory as a fault does: programs start, and make children.
+pub fn programs_start_from_frames_in_caches(run: &mut Run<'_>) -> Outcome {
+    const COMMAND: &str = "stress_memory hogs 1 10 1";
+    if run.kernel.system.cpus().count() == 1 {
+        return Ok(());
+    }
+    // Its file is in memory afterwards.
+    let outcome = process::run(run.kernel, COMMAND, run.may_fault);
+    ensure_came_to(COMMAND, outcome, Ended::Exited(0))?;
+    fill_other_caches(run)?;
+    let frames = &Memory::current().frames;
+    frames.empty_cache();
+    let (taken, _) = take_frames(run.kernel.system, u64::MAX);
+    let outcome = process::run(run.kernel, COMMAND, run.may_fault);
+    give_frames(run.kernel.system, taken);
+    ensure_came_to(COMMAND, outcome, Ended::Exited(0))
 }

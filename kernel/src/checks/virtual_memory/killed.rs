@@ -102,9 +102,10 @@ pub fn swap_space_runs_out_and_comes_back(run: &mut Run<'_>) -> Outcome {
         let outcome = process::run(run.kernel, COMMAND, run.may_fault);
         threads::set_tick(run.kernel, 0);
         drop(pressure);
+        ensure_came_to(COMMAND, outcome, Ended::Exited(16))?;
         let victims = Vm::current().census.victims.get() - victims;
         ensure!(victims == 1, "{victims} programs had to go");
-        ensure_came_to(COMMAND, outcome, Ended::Exited(16))
+        Ok(())
     }
     twice(run, once)
 }

@@ -22,7 +22,7 @@ mod schedules;
 mod spaces;
 mod stage;
 
-pub use caches::frames_in_caches_are_found;
+pub use caches::{frames_in_caches_are_found, programs_start_from_frames_in_caches};
 pub use errors::{page_in_errors_reach_who_asked, page_out_errors_lose_nothing};
 pub use frozen::{a_frozen_swap_disk_stops_nobody, programs_outlast_a_frozen_swap_disk};
 pub use killed::{
@@ -85,10 +85,13 @@ impl Scene {
         };
         let threads = (0..2).map(|_| Attributes::system("scene"));
         run_threads(&scene, threads, body, run.may_fault)?;
-        if let Some(disturbed) = scene.disturbed.lock_anywhere().take() {
+        let outcome = scene.outcome.lock_anywhere().take();
+        // If the program did not start, that is what is wrong.
+        if let Some(disturbed) = scene.disturbed.lock_anywhere().take()
+            && !matches!(outcome, Some(Err(_)))
+        {
             disturbed?;
         }
-        let outcome = scene.outcome.lock_anywhere().take();
         outcome.ok_or_else(|| super::Wrong::new(format_args!("'{command}' did not run")))
     }
 

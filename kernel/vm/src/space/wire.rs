@@ -12,7 +12,7 @@ use core::ops::{ControlFlow, Range};
 use dispatch::sleep_queue::is_interrupted;
 use machine::MayFault;
 use machine::pmap::Rights;
-use memory::FrameNumber;
+use memory::{FrameNumber, OutOfMemory};
 
 /// Why a range could not be wired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,12 @@ pub enum WireError {
     Map(MapError),
     /// A page could not be brought in.
     Fault(FaultError),
+}
+
+impl From<OutOfMemory> for WireError {
+    fn from(error: OutOfMemory) -> WireError {
+        WireError::Map(error.into())
+    }
 }
 
 impl Space {

@@ -109,3 +109,30 @@ fn who_has_the_last_page_of_the_laundry_busy_gets_to_run() {
         });
     });
 }
+
+/// Whoever is asked to gather says so, and stops the daemon.
+struct Gathers(AtomicBool);
+
+impl Victims for Gathers {
+    fn gather(&self, _: &mut MayFault) {
+        self.0.store(true, Ordering::Release);
+        stop();
+    }
+
+    fn choose(&self, _: &mut MayFault) {}
+}
+
+#[test]
+fn who_asks_for_memory_has_it_gathered_although_there_is_enough() {
+    within_time(|| {
+        run(2, 24, |may_fault| {
+            let victims: &'static Gathers = Box::leak(Box::new(Gathers(AtomicBool::new(false))));
+            let daemon = spawn(system(75), move |may_fault| {
+                run_daemon(Goals { high: 1, pause: 100 }, victims, may_fault);
+            });
+            Vm::current().ask_for_memory();
+            daemon.join(may_fault);
+            assert!(victims.0.load(Ordering::Acquire));
+        });
+    });
+}
