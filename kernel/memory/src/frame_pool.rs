@@ -14,7 +14,8 @@
 //!
 //! What lies in the caches of other processors, at most [`CACHE_SIZE`] frames each, is not found by an
 //! allocation that fails. While memory is short, frames that are freed go past the caches; the page daemon
-//! goes round and empties them before somebody has to go ([`FramePool::empty_cache`]).
+//! goes round and empties them before somebody has to go, and when somebody has failed who will try again
+//! ([`FramePool::empty_cache`]).
 //!
 //! # Reserves
 //!

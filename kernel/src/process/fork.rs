@@ -16,14 +16,14 @@ pub fn fork(process: &'static Process, may_fault: &mut MayFault) -> Result<u64, 
     // SAFETY: the thread has come from user mode, and its stack is populated.
     let mut frame = unsafe { own_frame(may_fault).read() };
     frame.rax = 0;
-    let beginning = Beginning::Fork(frame);
-    let child = match table::add(kernel, process.id, space, beginning, may_fault) {
+    let child = match table::add(kernel, process.id, space, may_fault) {
         Ok(child) => child,
-        Err((error, space, _)) => {
+        Err((error, space)) => {
             space.clear(may_fault);
             return Err(error);
         }
     };
+    *child.beginning.lock(may_fault) = Beginning::Fork(frame);
     let ProgramName { name, file } = *process.program.lock(may_fault);
     debug_assert!(name.len() == NAME_MAX);
     *child.program.lock(may_fault) = ProgramName { name, file };

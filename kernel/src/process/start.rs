@@ -82,17 +82,18 @@ fn run_beginning(
     may_fault: &mut MayFault,
 ) -> Result<Outcome, CannotRun> {
     refill_reserve();
-    let mut parts = Some((patiently(may_fault, |_| Space::new(&TableFrames))?, beginning));
+    let mut space = Some(patiently(may_fault, |_| Space::new(&TableFrames))?);
     let begin = emit(Kind::ProgramBegin, 0, EventId::NONE);
     let process = patiently(may_fault, |may_fault| {
-        let (space, beginning) = parts.take().expect("who fails gives them back");
-        table::add(kernel, 0, space, beginning, may_fault).map_err(|(error, space, beginning)| {
-            parts = Some((space, beginning));
+        let unused = space.take().expect("who fails gives it back");
+        table::add(kernel, 0, unused, may_fault).map_err(|(error, unused)| {
+            space = Some(unused);
             error
         })
     });
     // Programs run one after the other, so there is never a process too many.
     let process = process.map_err(|_| CannotRun::OutOfMemory)?;
+    *process.beginning.lock(may_fault) = beginning;
     *kernel.foreground.lock(may_fault) = Some(process);
     let started = patiently(may_fault, |may_fault| start_thread(kernel, process, may_fault));
     if started.is_ok() {

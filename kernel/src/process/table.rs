@@ -62,22 +62,21 @@ impl Table {
     }
 }
 
-/// Adds a process that has not begun. `parent` is its parent's number, or 0. On an error everything is given back.
-#[expect(clippy::result_large_err, reason = "it is what was given, and can be given again")]
+/// Adds a process; how it begins is the caller's to say, before it gets a thread. `parent` is its parent's number, or 0. On
+/// an error the space is given back.
 pub(super) fn add(
     kernel: &'static Kernel,
     parent: u64,
     space: Space,
-    beginning: Beginning,
     may_fault: &mut MayFault,
-) -> Result<&'static Process, (NoProcess, Space, Beginning)> {
+) -> Result<&'static Process, (NoProcess, Space)> {
     let table = &kernel.processes_table;
     let mut processes = table.processes.lock(may_fault);
     if processes.len() == PROCESSES_MAX {
-        return Err((NoProcess::TooMany, space, beginning));
+        return Err((NoProcess::TooMany, space));
     }
     if processes.try_reserve(1).is_err() {
-        return Err((NoProcess::OutOfMemory, space, beginning));
+        return Err((NoProcess::OutOfMemory, space));
     }
     let process = kernel.process_objects.allocate(Process {
         id: table.next_id.fetch_add(1, Ordering::Relaxed),
@@ -88,7 +87,7 @@ pub(super) fn add(
         killed: AtomicU32::new(0),
         outcome: AtomicU32::new(RUNNING),
         refusal: SpinLock::new(None),
-        beginning: SpinLock::new(beginning),
+        beginning: SpinLock::new(Beginning::Begun),
         registers: SpinLock::new(Registers {
             fpu: FpuState::fresh(),
             bases: SegmentBases::default(),
@@ -101,11 +100,7 @@ pub(super) fn add(
     });
     let process = match process {
         Ok(process) => process.leak(),
-        Err((error, process)) => {
-            let mut beginning = process.beginning.lock(may_fault);
-            let beginning = core::mem::replace(&mut *beginning, Beginning::Begun);
-            return Err((error.into(), process.space, beginning));
-        }
+        Err((error, process)) => return Err((error.into(), process.space)),
     };
     // There is room.
     processes.extend([process]);

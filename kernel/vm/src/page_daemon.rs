@@ -22,6 +22,9 @@
 //! although they have just been used, and if it was slots that there were none of, those are taken back that lie with
 //! dirty pages.
 //!
+//! Who cannot wait and has failed asks ([`Vm::ask_for_memory`]): then what lies with the processors is put together first,
+//! even if by the count there is enough.
+//!
 //! Mach's pageout daemon; FreeBSD: `vm_pageout`, `vm_pageout_oom`; Babaoglu and Joy, *Converting a Swap-Based System to
 //! do Paging*, 1981, for the second chance.
 

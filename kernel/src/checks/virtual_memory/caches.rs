@@ -1,5 +1,5 @@
 //! Frames that lie in the caches of other processors, when there are no others: they are found before somebody has to
-//! go.
+//! go, and for a program that starts.
 
 use super::super::dispatcher::run_threads;
 use super::ensure_came_to;
