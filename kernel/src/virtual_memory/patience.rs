@@ -25,14 +25,24 @@ pub fn patiently<T, E: From<OutOfMemory> + PartialEq>(
     may_fault: &mut MayFault,
     mut attempt: impl FnMut(&mut MayFault) -> Result<T, E>,
 ) -> Result<T, E> {
-    for _ in 1..TRIES {
+    let mut tries = 1;
+    loop {
         let result = attempt(may_fault);
         let lacks_memory = matches!(&result, Err(error) if *error == E::from(OutOfMemory));
-        if !lacks_memory || process::find_current().is_some_and(|process| process.is_killed()) {
+        if !lacks_memory || tries == TRIES || !wait(may_fault) {
             return result;
         }
-        Vm::current().ask_for_memory();
-        sleep::delay(threads::ticks(Kernel::current(), APART), may_fault);
+        tries += 1;
     }
-    attempt(may_fault)
+}
+
+/// Lets the page daemon do something; says whether another try makes sense.
+#[cold]
+fn wait(may_fault: &mut MayFault) -> bool {
+    if process::find_current().is_some_and(|process| process.is_killed()) {
+        return false;
+    }
+    Vm::current().ask_for_memory();
+    sleep::delay(threads::ticks(Kernel::current(), APART), may_fault);
+    true
 }
