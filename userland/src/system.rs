@@ -28,7 +28,7 @@ pub mod raw {
             })*
         };
     }
-    into_register!(i32, u32, u64, usize);
+    into_register!(i32, u32, i64, u64, usize);
 
     impl<T> IntoRegister for *const T {
         #[inline(always)]
@@ -90,20 +90,42 @@ pub mod raw {
     macro_rules! stubs {
         ($($number:literal $name:ident($($argument:ident: $type:ty),*)
             $flag:tt $(:: $rest:ident)* $text:literal;)*) => {
-            $(
-                #[doc = $text]
-                ///
-                /// # Safety
-                ///
-                /// Memory that the call writes to is the caller's to change. (Memory that the
-                /// kernel cannot reach is no danger: the call fails.)
-                #[inline(always)]
-                pub unsafe fn $name($($argument: $type),*) -> Result<u64, Errno> {
-                    // The stub has one result.
-                    const { assert!($flag $(:: $rest)* & abi::calls::TWO_RESULTS == 0) };
-                    syscall!($number as u64, $($argument)*)
-                }
-            )*
+            $(stub!([$($rest)*] $number $name($($argument: $type),*) $text);)*
+        };
+    }
+
+    /// One stub; those of calls with two results give both.
+    macro_rules! stub {
+        ([calls TWO_RESULTS] $number:literal $name:ident() $text:literal) => {
+            #[doc = $text]
+            #[inline(always)]
+            pub fn $name() -> (u64, u64) {
+                let (first, second);
+                // SAFETY: the call changes these registers only, and no memory.
+                unsafe {
+                    asm!(
+                        "syscall",
+                        inlateout("rax") $number as u64 => first,
+                        lateout("rdx") second,
+                        lateout("rcx") _,
+                        lateout("r11") _,
+                        options(nostack),
+                    )
+                };
+                (first, second)
+            }
+        };
+        ([$($flag:ident)*] $number:literal $name:ident($($argument:ident: $type:ty),*) $text:literal) => {
+            #[doc = $text]
+            ///
+            /// # Safety
+            ///
+            /// Memory that the call writes to is the caller's to change. (Memory that the
+            /// kernel cannot reach is no danger: the call fails.)
+            #[inline(always)]
+            pub unsafe fn $name($($argument: $type),*) -> Result<u64, Errno> {
+                syscall!($number as u64, $($argument)*)
+            }
         };
     }
     abi::system_calls!(stubs);

@@ -29,10 +29,12 @@ macro_rules! errnos {
 }
 
 errnos! {
+    EPERM = 1, "not allowed";
     ENOENT = 2, "no such file";
     ESRCH = 3, "no such process";
     EINTR = 4, "interrupted";
     EIO = 5, "input or output failed";
+    ENXIO = 6, "no such device or processor";
     E2BIG = 7, "the arguments are too long";
     ENOEXEC = 8, "not a program that can be run";
     EBADF = 9, "bad file descriptor";
@@ -41,10 +43,29 @@ errnos! {
     ENOMEM = 12, "out of memory";
     EACCES = 13, "not permitted";
     EFAULT = 14, "bad address";
+    EBUSY = 16, "in use";
     EEXIST = 17, "it is there already";
+    EXDEV = 18, "another file system";
+    ENODEV = 19, "the device cannot do that";
+    ENOTDIR = 20, "not a folder";
+    EISDIR = 21, "a folder";
     EINVAL = 22, "invalid argument";
+    ENFILE = 23, "too many open files in the system";
     EMFILE = 24, "too many open files";
+    ENOTTY = 25, "not a terminal";
+    EFBIG = 27, "too large for a file";
+    ENOSPC = 28, "no space left";
+    ESPIPE = 29, "it has no places to go to";
+    EROFS = 30, "read-only file system";
+    EPIPE = 32, "nobody reads the pipe";
+    ERANGE = 34, "the buffer is too short";
+    EDEADLK = 35, "it would wait for ever";
+    ENAMETOOLONG = 36, "the name is too long";
     ENOSYS = 38, "no such system call";
+    ENOTEMPTY = 39, "the folder is not empty";
+    EOVERFLOW = 75, "too large a value";
+    EOPNOTSUPP = 95, "not supported";
+    ETIMEDOUT = 110, "the time is over";
 }
 
 /// The largest error number; `-MAX..=-1` in `rax` is an error, everything else a result.

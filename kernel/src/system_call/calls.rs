@@ -6,6 +6,7 @@ pub(super) use super::describe::describe;
 pub(super) use super::memory::{
     brk, madvise, minherit, mlock, mmap, mprotect, munlock, munmap, stacks,
 };
+pub(super) use super::not_yet::*;
 pub(super) use super::processes::{close, execve, fork, open, wait4};
 use crate::kernel::Kernel;
 use crate::{console, panic_kinds, process, report_channel};

@@ -8,6 +8,7 @@ pub mod calls;
 mod describe;
 pub mod entry;
 mod memory;
+mod not_yet;
 mod processes;
 
 pub use entry::{enter_user, enter_user_with, entry_address};
