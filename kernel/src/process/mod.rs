@@ -31,6 +31,7 @@ pub use start::{Start, run, run_from};
 use crate::backtrace;
 use crate::kernel::Kernel;
 use crate::lwp::{self, Lwp, Lwps};
+use crate::signal::alarm::Alarm;
 use crate::signal::{self, OfProcess};
 use crate::virtual_memory::archive::{ArchiveFile, Peeker};
 use accounting::Times;
@@ -42,6 +43,8 @@ use machine::x86_64::stack::Stack;
 use machine::{Cpu, MayFault, SpinLock};
 use memory::SlabBox;
 use vm::Space;
+
+pub use arguments::STACK_SIZE;
 
 /// Longest name that is kept, in bytes.
 const NAME_MAX: usize = 32;
@@ -88,6 +91,8 @@ pub struct Process {
     /// It has ended, and its parent has not asked.
     is_zombie: AtomicBool,
     parent: AtomicU64,
+    /// Its timer.
+    pub alarm: Alarm,
     /// What its children have used that it has waited for.
     pub children: SpinLock<Ended, 13>,
 }
@@ -146,6 +151,9 @@ struct ProgramName {
     /// Its ELF file, for the names in a backtrace.
     file: Option<&'static ArchiveFile>,
 }
+
+/// Most open files.
+pub const FILES_MAX: usize = 16 + FIRST_FILE as usize;
 
 /// Open files, by descriptor less [`FIRST_FILE`].
 type Files = [Option<u16>; 16];

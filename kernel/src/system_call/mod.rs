@@ -5,11 +5,13 @@
 //! choice of the way back. The tables are generated from the one definition in `abi::calls`.
 //! `docs/anatomy-of-a-system-call.md` goes through it instruction by instruction.
 
+mod alarms;
 pub mod calls;
 mod describe;
 pub mod entry;
 mod identity;
 mod indirect;
+mod limits;
 mod lwps;
 mod memory;
 pub mod missing;

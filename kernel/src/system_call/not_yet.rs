@@ -31,9 +31,6 @@ not_yet! {
     pipe(A);
     dup(A);
     dup2(A B);
-    getitimer(A B);
-    alarm(A);
-    setitimer(A B C);
     fcntl(A B C);
     truncate(A B);
     ftruncate(A B);
@@ -46,8 +43,6 @@ not_yet! {
     creat(A B);
     unlink(A);
     readlink(A B C);
-    getrlimit(A B);
-    sched_getaffinity(A B C);
     getdents64(A B C);
     openat(A B C D);
     mkdirat(A B C);
@@ -59,7 +54,6 @@ not_yet! {
     ppoll(A B C D E);
     dup3(A B C);
     pipe2(A B);
-    prlimit64(A B C D);
     getrandom(A B C);
     statx(A B C D E);
     lwp_info(A B C D);
