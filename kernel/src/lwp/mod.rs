@@ -35,7 +35,7 @@ use crate::process::{Process, Start};
 use crate::signal::OfLwp;
 use accounting::{Accounts, Leaves};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use dispatch::kernel_thread::JoinHandle;
 use dispatch::owner::Microstate as OfThread;
 use dispatch::thread::asynchronous as bits;
@@ -91,8 +91,6 @@ pub struct Lwp {
     pub clear_at_end: AtomicU64,
     /// When the sleep that is begun again after an interruption was to end; 0 for none.
     sleeps_until: AtomicU64,
-    /// The number of the call that it is in, or was in last.
-    pub call: AtomicU32,
 }
 
 /// What an LWP has done; only the LWP itself counts.
@@ -157,7 +155,6 @@ impl Lwp {
             last_fault: SpinLock::new(None),
             clear_at_end: AtomicU64::new(0),
             sleeps_until: AtomicU64::new(0),
-            call: AtomicU32::new(0),
         }
     }
 

@@ -106,7 +106,7 @@ pub(super) fn counter(_: &mut MayFault, which: u32) -> Result {
     Ok(match Counter::from_number(which).ok_or(Errno::EINVAL)? {
         Counter::KernelStart => kernel.start,
         Counter::Processors => kernel.processors.load(Ordering::Relaxed) as u64,
-        Counter::SystemCalls => kernel.sum(|cpu| &cpu.system_calls),
+        Counter::SystemCalls => kernel.system.cpus().map(|cpu| cpu.backend.system_calls()).sum(),
         Counter::BadCalls => kernel.sum(|cpu| &cpu.bad_calls),
         Counter::RefusedEntries => kernel.sum(|cpu| &cpu.refused_entries),
         Counter::IretqReturns => kernel.sum(|cpu| &cpu.iretq_returns),
