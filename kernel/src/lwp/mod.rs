@@ -191,6 +191,15 @@ impl Lwp {
         *self.name.lock_anywhere() = kept;
     }
 
+    /// Forgets what belongs to the program before: it is the only LWP of a new one.
+    pub fn begin_anew(&self) {
+        self.signals.set_stack(0, 0);
+        self.clear_at_end.store(0, Ordering::Relaxed);
+        self.take_deadline();
+        while self.parking.try_p() {}
+        self.set_name(&[]);
+    }
+
     /// Makes it look at its flags: before it goes on in user mode, and now if it sleeps interruptibly or runs
     /// elsewhere. The flag has been set before. Up to the dispatcher's level, also in handlers.
     pub fn notify(&self) {

@@ -217,6 +217,7 @@ extern "C" fn count_iretq() {
 
 /// Goes to user mode at the start of a program, from a call of the one before.
 fn enter_user_anew(ready: &crate::process::execute::Ready, may_fault: &mut MayFault) -> ! {
+    lwp::current().begin_anew();
     machine::x86_64::user_state::reset();
     enter_user(ready.start, ready.stack_pointer, may_fault)
 }
