@@ -353,7 +353,8 @@ pub fn signal_group(
     may_block: &mut impl MayBlock,
 ) -> bool {
     let processes = kernel.processes_table.processes.lock(may_block);
-    let members = processes.iter().filter(|process| !process.is_zombie() && process.group() == group);
+    let members =
+        processes.iter().filter(|process| !process.is_zombie() && process.group() == group);
     members.fold(false, |_, process| {
         signal::send::to_process(process, information);
         true
