@@ -13,6 +13,7 @@
 //! | [`system_call`] | the system-call path and the calls |
 //! | [`user_structure`] | structures of programs, by their bytes |
 //! | [`process`], [`lwp`], [`signal`] | processes: loading, running, ending; their LWPs; signals |
+//! | [`files`] | open files, descriptors, pipes, the terminal |
 //! | [`console`], [`logger`], [`report_channel`] | the serial port, the log, the lines for the harness |
 //! | [`pci`], [`disk`] | devices and their interrupts; disks |
 //! | [`menu`] | the boot menu |
@@ -34,6 +35,7 @@ mod checks;
 mod console;
 mod disk;
 mod ending;
+mod files;
 mod heap;
 mod kernel;
 mod kernel_space;
@@ -66,7 +68,7 @@ use console::Console;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use disk::Disks;
 use dispatch::disp_lock::LockClass;
-use dispatch::{CpuDispatch, DispLock, Dispatch, Semaphore};
+use dispatch::{CpuDispatch, DispLock, Dispatch};
 use ending::{end, refuse};
 use kernel::{Kernel, PerCpu};
 use kernel_space::{
@@ -150,7 +152,7 @@ fn start(info: &'static mut BootInfo) -> ! {
         root: paging::current_root(),
         interrupts: InterruptTable::new(),
         console: Console::new(),
-        typed: Semaphore::new(0),
+        terminal: files::terminal::Line::new(),
         report_lock: SpinLock::new(()),
         heap: heap::new(),
         space: SpinLock::new(KernelSpace::new()),
@@ -160,7 +162,8 @@ fn start(info: &'static mut BootInfo) -> ! {
         signal_objects: Slab::new(&SlabPages),
         processes_table: process::table::Table::new(),
         archive: spin::Once::new(),
-        files: Slab::new(&SlabPages),
+        archive_files: Slab::new(&SlabPages),
+        files: files::Files::new(),
         missing: system_call::missing::Missing::new(),
         reserves: spin::Once::new(),
         stores: virtual_memory::stores::Stores::new(),

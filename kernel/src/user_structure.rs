@@ -2,7 +2,9 @@
 
 use abi::calls::TimeSpec;
 use abi::errno::Errno;
+use abi::files::{IoVec, PollFd, Stat};
 use abi::signals::{SigAction, SigFrame, SigInfo, SigStack, UserContext};
+use abi::terminals::{Termios, WindowSize};
 use machine::MayFault;
 use machine::x86_64::user_copy;
 
@@ -66,6 +68,23 @@ const NO_CONTEXT: UserContext = UserContext {
     reserved: [0; 8],
     mask: 0,
 };
+const NO_STATUS: Stat = Stat {
+    device: 0,
+    number: 0,
+    links: 0,
+    mode: 0,
+    user: 0,
+    group: 0,
+    padding: 0,
+    special: 0,
+    length: 0,
+    block: 0,
+    blocks: 0,
+    accessed: [0; 2],
+    modified: [0; 2],
+    changed: [0; 2],
+    reserved: [0; 3],
+};
 plain! {
     u32 = 0;
     i32 = 0;
@@ -80,4 +99,10 @@ plain! {
     UserContext = NO_CONTEXT;
     SigFrame = SigFrame { restorer: 0, context: NO_CONTEXT, information: NO_INFORMATION };
     TimeSpec = TimeSpec { seconds: 0, nanoseconds: 0 };
+    IoVec = IoVec { address: 0, length: 0 };
+    PollFd = PollFd { fd: 0, events: 0, found: 0 };
+    [i32; 2] = [0; 2];
+    Stat = NO_STATUS;
+    Termios = Termios { input: 0, output: 0, control: 0, local: 0, line: 0, characters: [0; 19] };
+    WindowSize = WindowSize { rows: 0, columns: 0, pixels: [0; 2] };
 }

@@ -11,6 +11,7 @@
 
 use super::outcome::RUNNING;
 use super::{CONTINUED, Control, Ended, Largest, NAME_MAX, Outcome, Process, ProgramName};
+use crate::files::Descriptors;
 use crate::kernel::Kernel;
 use crate::lwp::{Lwps, ending};
 use crate::signal::alarm::Alarm;
@@ -88,6 +89,9 @@ pub(super) fn add(
     let Ok(signals) = kernel.signal_objects.allocate_with(OfProcess::new) else {
         return Err((NoProcess::OutOfMemory, space));
     };
+    let Ok(descriptors) = Descriptors::new() else {
+        return Err((NoProcess::OutOfMemory, space));
+    };
     let process = kernel.process_objects.allocate(Process {
         id: table.take_number(),
         space,
@@ -103,7 +107,7 @@ pub(super) fn add(
         outcome: AtomicU32::new(RUNNING),
         refusal: SpinLock::new(None),
         heap: SpinLock::new((0, 0)),
-        files: SpinLock::new([None; 16]),
+        descriptors,
         signals,
         group: AtomicU64::new(0),
         session: AtomicU64::new(0),

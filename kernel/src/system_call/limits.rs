@@ -25,7 +25,7 @@ fn limit(which: u32) -> core::result::Result<[u64; 2], Errno> {
         STACK => STACK_SIZE,
         CORE => 0,
         PROCESSES => LWPS_MAX as u64,
-        FILES => crate::process::FILES_MAX as u64,
+        FILES => abi::files::OPEN_MAX as u64,
         0..LIMITS => INFINITY,
         _ => return Err(Errno::EINVAL),
     };
