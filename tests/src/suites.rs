@@ -4,6 +4,7 @@ mod boot_errors;
 mod console;
 mod faults;
 mod history;
+mod lwps;
 mod memory;
 mod panics;
 mod programs;
@@ -26,6 +27,7 @@ pub fn scenarios() -> Vec<Scenario> {
         trace::scenarios(),
         memory::scenarios(),
         history::scenarios(),
+        lwps::scenarios(),
     ]
     .concat()
 }
