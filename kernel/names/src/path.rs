@@ -43,7 +43,7 @@ impl<'p> Path<'p> {
     }
 
     /// The next component, and whether it is the last.
-    pub fn next(&mut self) -> Option<(&'p [u8], bool)> {
+    pub fn take_first(&mut self) -> Option<(&'p [u8], bool)> {
         if self.rest.is_empty() {
             return None;
         }

@@ -31,7 +31,7 @@ impl<C> Tree<C> {
         let mut path = Path::new(path)?;
         let wants_folder = path.wants_folder;
         let mut folder = if path.is_absolute { NodeId::ROOT } else { from };
-        while let Some((bytes, is_last)) = path.next() {
+        while let Some((bytes, is_last)) = path.take_first() {
             self.expect_folder(folder)?;
             let component = component(bytes)?;
             if is_last {
