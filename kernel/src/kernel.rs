@@ -6,8 +6,11 @@ use crate::console::Console;
 use crate::disk::Disks;
 use crate::kernel_space::KernelSpace;
 use crate::options::Options;
+use crate::lwp::Lwp;
 use crate::process::Process;
 use crate::process::table::Table;
+use crate::signal::OfProcess;
+use crate::system_call::missing::Missing;
 use crate::virtual_memory::Reserves;
 use crate::virtual_memory::archive::{Archive, NoArchive};
 use crate::virtual_memory::stores::Stores;
@@ -48,12 +51,18 @@ pub struct Kernel {
     pub threads: Slab<Thread>,
     /// Where processes come from.
     pub process_objects: Slab<Process>,
+    /// Where LWPs come from.
+    pub lwp_objects: Slab<Lwp>,
+    /// Where processes' tables of signals come from.
+    pub signal_objects: Slab<OfProcess>,
     /// Which processes there are.
     pub processes_table: Table,
     /// The programs of the archive, or why there are none.
     pub archive: Once<Result<Archive, NoArchive>>,
     /// Where their files' descriptions come from.
     pub files: Slab<vm::store::File>,
+    /// Calls that programs have missed.
+    pub missing: Missing,
     /// What must be left free for whom.
     pub reserves: Once<Reserves>,
     /// Where pages are kept.

@@ -37,6 +37,7 @@ mod heap;
 mod kernel;
 mod kernel_space;
 mod logger;
+mod lwp;
 mod menu;
 mod options;
 mod panic;
@@ -45,6 +46,7 @@ mod pci;
 mod process;
 mod processors;
 mod report_channel;
+mod signal;
 mod symbols;
 mod system_call;
 mod threads;
@@ -152,9 +154,12 @@ fn start(info: &'static mut BootInfo) -> ! {
         space: SpinLock::new(KernelSpace::new()),
         threads: Slab::new(&SlabPages),
         process_objects: Slab::new(&SlabPages),
+        lwp_objects: Slab::new(&SlabPages),
+        signal_objects: Slab::new(&SlabPages),
         processes_table: process::table::Table::new(),
         archive: spin::Once::new(),
         files: Slab::new(&SlabPages),
+        missing: system_call::missing::Missing::new(),
         reserves: spin::Once::new(),
         stores: virtual_memory::stores::Stores::new(),
         disks: Disks::new(),

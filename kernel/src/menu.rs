@@ -3,7 +3,7 @@
 use crate::console::{print, read_byte};
 use crate::kernel::Kernel;
 use crate::process::{self, Outcome};
-use crate::traps::signal;
+use crate::signal;
 use crate::virtual_memory::archive::Archive;
 use core::fmt::{self, Write};
 use machine::MayFault;

@@ -2,8 +2,7 @@
 
 use crate::checks;
 use crate::kernel::{Kernel, PerCpu, count};
-use crate::process::{self, Killed};
-use crate::{console, disk, panic};
+use crate::{console, disk, lwp, panic};
 use dispatch::CpuDispatch;
 use dispatch::interrupt_thread::{self, InterruptContext};
 use machine::x86_64::frame::TrapFrame;
@@ -70,49 +69,6 @@ pub fn handle_interrupt(level: Pil, line: u8, context: &mut InterruptContext) {
     }
 }
 
-/// Signals by Linux's numbers.
-pub mod signal {
-    /// Ctrl-C.
-    pub const SIGINT: u8 = 2;
-    /// An instruction that does not exist, or is not the program's to execute.
-    pub const SIGILL: u8 = 4;
-    /// A breakpoint or a step.
-    pub const SIGTRAP: u8 = 5;
-    /// An access that the memory behind it cannot serve.
-    pub const SIGBUS: u8 = 7;
-    /// A division by zero, or a floating-point error.
-    pub const SIGFPE: u8 = 8;
-    /// The end, whatever the program thinks of it.
-    pub const SIGKILL: u8 = 9;
-    /// An access to memory that is not the program's.
-    pub const SIGSEGV: u8 = 11;
-
-    /// A signal's name.
-    pub fn name(signal: u8) -> &'static str {
-        match signal {
-            SIGINT => "SIGINT",
-            SIGILL => "SIGILL",
-            SIGTRAP => "SIGTRAP",
-            SIGBUS => "SIGBUS",
-            SIGFPE => "SIGFPE",
-            SIGKILL => "SIGKILL",
-            SIGSEGV => "SIGSEGV",
-            _ => "a signal",
-        }
-    }
-}
-
-/// The signal of an exception, as on Linux.
-fn signal_of(vector: u64) -> u8 {
-    match vector {
-        0 | 16 | 19 => signal::SIGFPE,
-        1 | 3 => signal::SIGTRAP,
-        6 => signal::SIGILL,
-        11 | 12 | 17 => signal::SIGBUS,
-        _ => signal::SIGSEGV,
-    }
-}
-
 /// Whether an exception comes from a way into the kernel that is refused: `int 0x80` or `sysenter`. (A
 /// `syscall` of 32-bit code there cannot be: there is no segment for such code.) The instruction tells;
 /// error codes differ between processors.
@@ -131,12 +87,11 @@ impl TrapHooks for KernelHooks {
             let guard = preempt::disable(may_fault);
             count(&PerCpu::current(guard.atomic()).refused_entries);
         }
-        let signal = signal_of(frame.vector);
-        process::kill(frame, Killed { signal, exception: true }, may_fault)
+        lwp::faults::user_exception(frame, may_fault);
     }
 
     fn page_fault(&self, frame: &mut TrapFrame, may_fault: &mut MayFault) -> bool {
-        process::page_fault(frame, may_fault)
+        lwp::faults::page_fault(frame, may_fault)
     }
 
     fn asynchronous(&self, _: &mut TrapFrame, may_fault: &mut MayFault) {

@@ -19,6 +19,17 @@ pub const NO_RETURN: u32 = 1 << 0;
 /// The call has a second result in `rdx`.
 pub const TWO_RESULTS: u32 = 1 << 1;
 
+/// The call never begins again by itself after a signal handler, whatever that asks for.
+pub const NO_RESTART: u32 = 1 << 2;
+
+/// The number of the indirect call.
+pub const INDIRECT: u64 = OWN_BASE;
+
+/// `lwp_create`: it begins suspended.
+pub const LWP_SUSPENDED: u32 = 1;
+/// `lwp_create`: nobody will wait for it.
+pub const LWP_DETACHED: u32 = 2;
+
 /// Calls `$callback!` with the whole table:
 /// `{ number name(argument: type, ...) flags "one line"; }` per call, in order of number.
 ///
@@ -41,7 +52,7 @@ macro_rules! system_calls {
                 "Describe an open file.";
             6 lstat(path: *const u8, buffer: *mut u8) 0
                 "Describe a file; a symbolic link itself, if there were any.";
-            7 poll(files: *mut u8, count: u64, timeout: i32) 0
+            7 poll(files: *mut u8, count: u64, timeout: i32) $crate::calls::NO_RESTART
                 "Wait until one of several descriptors is ready, at most so many milliseconds.";
             8 lseek(fd: i32, offset: i64, whence: i32) 0
                 "Move the place at which an open file is read and written; returns where it is.";
@@ -81,9 +92,9 @@ macro_rules! system_calls {
                 "Another descriptor for the same open file: the lowest that is free.";
             33 dup2(fd: i32, to: i32) 0
                 "Another descriptor for the same open file: this one.";
-            34 pause() 0
+            34 pause() $crate::calls::NO_RESTART
                 "Wait for a signal.";
-            35 nanosleep(time: *const $crate::calls::TimeSpec, left: *mut $crate::calls::TimeSpec) 0
+            35 nanosleep(time: *const $crate::calls::TimeSpec, left: *mut $crate::calls::TimeSpec) $crate::calls::NO_RESTART
                 "Sleep for a time; what is left of it, if a signal came.";
             36 getitimer(which: i32, old: *mut u8) 0
                 "When the timer's signal is due.";
@@ -163,9 +174,9 @@ macro_rules! system_calls {
                 "A process's session.";
             127 rt_sigpending(set: *mut u64, size: usize) 0
                 "Which signals are held back and pending.";
-            128 rt_sigtimedwait(set: *const u64, information: *mut u8, timeout: *const $crate::calls::TimeSpec, size: usize) 0
+            128 rt_sigtimedwait(set: *const u64, information: *mut u8, timeout: *const $crate::calls::TimeSpec, size: usize) $crate::calls::NO_RESTART
                 "Wait for one of several signals, and take it.";
-            130 rt_sigsuspend(set: *const u64, size: usize) 0
+            130 rt_sigsuspend(set: *const u64, size: usize) $crate::calls::NO_RESTART
                 "Wait for a signal with another mask.";
             131 sigaltstack(new: *const u8, old: *mut u8) 0
                 "Set the stack for signal handlers.";
@@ -193,7 +204,7 @@ macro_rules! system_calls {
                 "Read a clock: CLOCK_MONOTONIC (1), the time since boot.";
             229 clock_getres(clock: i32, resolution: *mut $crate::calls::TimeSpec) 0
                 "How fine a clock is.";
-            230 clock_nanosleep(clock: i32, flags: i32, time: *const $crate::calls::TimeSpec, left: *mut $crate::calls::TimeSpec) 0
+            230 clock_nanosleep(clock: i32, flags: i32, time: *const $crate::calls::TimeSpec, left: *mut $crate::calls::TimeSpec) $crate::calls::NO_RESTART
                 "Sleep for a time, or until one.";
             231 exit_group(status: i32) $crate::calls::NO_RETURN
                 "End the calling process.";
@@ -213,7 +224,7 @@ macro_rules! system_calls {
                 "Where a symbolic link leads, from a folder.";
             269 faccessat(folder: i32, path: *const u8, mode: i32) 0
                 "Say whether a file may be used so, from a folder.";
-            271 ppoll(files: *mut u8, count: u64, timeout: *const $crate::calls::TimeSpec, mask: *const u64, size: usize) 0
+            271 ppoll(files: *mut u8, count: u64, timeout: *const $crate::calls::TimeSpec, mask: *const u64, size: usize) $crate::calls::NO_RESTART
                 "As poll, with a finer time and another mask of signals.";
             292 dup3(fd: i32, to: i32, flags: i32) 0
                 "As dup2; with O_CLOEXEC it is closed by execve.";
@@ -261,7 +272,7 @@ macro_rules! system_calls {
                 "Describe an LWP: name, state, microstates, counts (0, 0: the caller; else the first whose number is not lower). Returns its number.";
             0x1011 observe(process: u64, what: u32) 0
                 "Observe a process: its LWPs stop before and after calls and at signals, and wait for the caller; 0 ends it.";
-            0x1012 observe_wait(event: *mut u8, length: usize, timeout: *const $crate::calls::TimeSpec) 0
+            0x1012 observe_wait(event: *mut u8, length: usize, timeout: *const $crate::calls::TimeSpec) $crate::calls::NO_RESTART
                 "Wait for the next stop of a process that the caller observes.";
             0x1013 observe_continue(lwp: u64, action: u32, change: *const u8) 0
                 "Let a stopped LWP go on, perhaps with other arguments or another result.";

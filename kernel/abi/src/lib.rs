@@ -15,3 +15,4 @@ pub mod boot;
 pub mod calls;
 pub mod ending;
 pub mod errno;
+pub mod signals;

@@ -155,5 +155,7 @@ pub(crate) fn set_runnable(transit: InTransit<'_>, end: End) {
     let thread = transit.thread();
     let event = emit(Kind::Wake, thread.id(), EventId::NONE);
     thread.woken_by.store(event.to_bits(), Ordering::Relaxed);
+    // Also for threads that nobody keeps accounts of: only the thread's own side may ask for its owner.
+    thread.runnable_at.store(time::now(), core::sync::atomic::Ordering::Relaxed);
     enqueue(transit, end);
 }

@@ -56,6 +56,15 @@ impl Semaphore {
         self.p_as(Some(deadline), false, may_block)
     }
 
+    /// The same until `deadline`, if there is one, or until the thread is interrupted.
+    pub fn p_interruptible_until(
+        &self,
+        deadline: Option<u64>,
+        may_block: &mut impl MayBlock,
+    ) -> Woken {
+        self.p_as(deadline, true, may_block)
+    }
+
     /// Takes a unit if there is one.
     pub fn try_p(&self) -> bool {
         let level = pil::raise_anywhere(Pil::DISP);

@@ -36,7 +36,7 @@ use crate::{shuttle, stop, thread_lock};
 use atomics::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use core::ptr;
 use machine::tracing::emit;
-use machine::{Atomic, Pil, pil};
+use machine::{Atomic, Pil, pil, poke};
 use trace::{EventId, Kind};
 
 /// How many locks the table has. Model checkers pay for each; few make collisions likely.
@@ -310,11 +310,18 @@ pub(crate) fn wake_early(mut guard: ThreadGuard<'_>, why: Woken) -> bool {
 }
 
 /// Interrupts a thread: its interruptible sleep ends, in a wait queue or on the shuttle; the one that it is
-/// in, or else the next. Says whether it was in one. See the module.
+/// in, or else the next. If it runs on another processor, that one is poked: what the thread has been asked to do is
+/// done before it returns to user mode. Says whether it was in a sleep that ends. See the module.
 pub fn interrupt(thread: &'static Thread) -> bool {
     let level = pil::raise_anywhere(Pil::DISP);
     let Some(guard) = thread_lock::lock_if_alive(thread, level.atomic()) else { return false };
     thread.sleep.interrupted.store(true, Ordering::Relaxed);
+    if let Some(cpu) = guard.processor()
+        && !cpu.is_here(level.atomic())
+    {
+        // It may be in user mode, where it would not look.
+        poke::poke(cpu.cpu());
+    }
     match guard.lock().class() {
         LockClass::Shuttle => shuttle::wake_early(guard),
         _ => wake_early(guard, Woken::BySignal),

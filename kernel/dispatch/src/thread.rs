@@ -151,6 +151,9 @@ pub struct Thread {
     owner: SharedCell<Option<&'static dyn ThreadOwner>>,
     /// When it ran last, in ticks: how warm its processor's cache is.
     pub(crate) ran_at: AtomicU64,
+    /// When it last became runnable after a sleep or a stop, in ticks; 0: not yet. Core's atomic in every flavour:
+    /// written before it is put into its queue, read by who switches to it.
+    pub(crate) runnable_at: core::sync::atomic::AtomicU64,
     /// The event that woke it, as the cause of its next dispatch.
     pub(crate) woken_by: AtomicU64,
     /// How often it gave up its processor by itself.
@@ -190,6 +193,7 @@ impl Thread {
             asynchronous: AtomicU32::new(0),
             owner: SharedCell::new(None),
             ran_at: AtomicU64::new(0),
+            runnable_at: core::sync::atomic::AtomicU64::new(0),
             woken_by: AtomicU64::new(0),
             voluntary: AtomicU64::new(0),
             involuntary: AtomicU64::new(0),
@@ -329,6 +333,12 @@ impl Thread {
     /// processor.
     pub fn ask(&self, what: u32) {
         self.asynchronous.fetch_or(what, Ordering::Release);
+    }
+
+    /// When it last became runnable after a sleep or a stop, in ticks of the clock. For its owner, when a processor
+    /// comes to it.
+    pub fn runnable_at(&self) -> u64 {
+        self.runnable_at.load(core::sync::atomic::Ordering::Relaxed)
     }
 
     /// How often it has given up its processor by itself, and how often it was made to.

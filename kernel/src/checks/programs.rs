@@ -4,7 +4,7 @@ use super::{Outcome, Run, Wrong, ensure, memory};
 use crate::disk::injection::Fault;
 use crate::disk::{ARCHIVE, Operation};
 use crate::process::{self, CannotRun, Start, image};
-use crate::traps::signal::{SIGBUS, SIGILL, SIGKILL, SIGSEGV};
+use crate::signal::{SIGBUS, SIGILL, SIGKILL, SIGSEGV};
 use crate::virtual_memory::archive;
 use ::memory::Memory;
 use alloc::vec::Vec;

@@ -1,51 +1,59 @@
-//! How a process ends, in one place: [`leave`] notes the outcome, empties the address space, tells the parent and ends
-//! the thread. It is called by the exit calls, for an exception that nobody handles, and for asynchronous work that
-//! says so; always on the process's own kernel stack, with nothing held.
+//! How a process ends: [`finish`], on its last LWP, empties the address space and tells the parent. What is printed
+//! about an end that nobody wanted is here too ([`report`]).
 
-use super::{NAME_MAX, Outcome, current, table};
+use super::{NAME_MAX, Outcome, Process, table};
 use crate::console::print;
 use crate::kernel::Kernel;
+use crate::lwp::Lwp;
 use crate::panic::{access, exception_name};
-use crate::traps::signal as signals;
+use crate::signal::{self, SIGINT};
 use crate::virtual_memory::archive::Reader;
 use crate::{backtrace, virtual_memory};
 use core::sync::atomic::Ordering;
-use dispatch::{kernel_thread, sleep_queue};
-use machine::MayFault;
 use machine::x86_64::frame::TrapFrame;
+use machine::{MayFault, time};
 use vm::FaultError;
 use vm::read::Reach;
 
-/// Ends the current process.
-pub fn exit(status: u8, may_fault: &mut MayFault) -> ! {
-    leave(Outcome::Exited(status), may_fault)
+/// The last steps of a process, on its last LWP, which ends next. How it ends has been said.
+pub fn finish(process: &'static Process, may_fault: &mut MayFault) {
+    let kernel = Kernel::current();
+    // Who is told to go does not print first: somebody may be waiting for the memory.
+    if let Some(format) = kernel.options.maps
+        && !process.is_killed()
+    {
+        let mut name = [0; NAME_MAX];
+        virtual_memory::maps::show(process, process.name_to(&mut name), format, may_fault);
+    }
+    process.space.clear(may_fault);
+    let lwp = crate::lwp::current();
+    lwp.note_end();
+    process.control.lock(may_fault).ended.add(
+        &lwp.accounts.own(time::now()),
+        &lwp.counts,
+        lwp.thread(),
+    );
+    table::note_end(kernel, process, may_fault);
 }
 
-/// What ends a process by a signal.
-pub struct Killed {
-    /// The signal.
-    pub signal: u8,
-    /// It comes from the exception in the frame.
-    pub exception: bool,
-}
-
-/// Ends the current process by a signal, and says so.
-pub fn kill(frame: &TrapFrame, killed: Killed, may_fault: &mut MayFault) -> ! {
-    let process = current();
-    let reason = process.last_fault.lock(may_fault).take();
-    let reason = reason.filter(|(address, _)| killed.exception && *address == frame.fault_address);
-    let signal = match reason {
-        Some((_, FaultError::BehindEnd | FaultError::Device)) => signals::SIGBUS,
-        _ => killed.signal,
-    };
+/// Says on the console that a signal ends the running process: always if it comes from an exception (`exception`, with
+/// the reason of a page fault), else if it has no parent that would hear of it.
+pub fn report(
+    lwp: &Lwp,
+    signal: u8,
+    frame: &TrapFrame,
+    exception: bool,
+    reason: Option<FaultError>,
+    may_fault: &mut MayFault,
+) {
+    let process = lwp.process;
+    if process.is_ending() || !exception && process.parent.load(Ordering::Relaxed) != 0 {
+        return;
+    }
     let mut name = [0; NAME_MAX];
-    print(format_args!("{}: killed by {}: ", process.name_to(&mut name), signals::name(signal)));
-    if !killed.exception {
-        let why = match signal {
-            signals::SIGINT => "Ctrl-C",
-            _ => "asked to",
-        };
-        print(format_args!("{why}"));
+    print(format_args!("{}: killed by {}: ", process.name_to(&mut name), signal::name(signal)));
+    if !exception {
+        print(format_args!("{}", if signal == SIGINT { "Ctrl-C" } else { "asked to" }));
     } else if frame.vector == 14 {
         let what = access(frame.error);
         print(format_args!("page fault, {what}, address {:#018x}", frame.fault_address));
@@ -56,35 +64,19 @@ pub fn kill(frame: &TrapFrame, killed: Killed, may_fault: &mut MayFault) -> ! {
         }
     }
     print(format_args!(", pc {:#018x}, sp {:#018x}", frame.rip, frame.rsp));
-    if let Some((_, reason)) = reason {
+    if let Some(reason) = reason {
         print(format_args!(": {reason}"));
     }
     print(format_args!("; backtrace:\n"));
     let start = backtrace::Start { rip: frame.rip, rbp: frame.rbp };
     // Who is told to go does not wait for names: somebody may be waiting for the memory.
-    let reach = if killed.exception { Reach::DeviceAndAhead } else { Reach::Memory };
+    let reach = if exception { Reach::DeviceAndAhead } else { Reach::Memory };
     let file = process.program.lock(may_fault).file;
     let mut file = file.map(|file| Reader { file, reach, may_fault: &mut *may_fault });
     backtrace::show(Kernel::current().system, start, &mut file, &mut |text| print(text));
-    leave(Outcome::Killed(signal), may_fault)
 }
 
-/// Ends the current process.
-pub(super) fn leave(outcome: Outcome, may_fault: &mut MayFault) -> ! {
-    let process = current();
-    // A sleep on the way out is an ordinary one.
-    sleep_queue::take_interrupt();
-    process.outcome.store(outcome.to_bits(), Ordering::Relaxed);
-    // Who is told to go does not print first: somebody may be waiting for the memory.
-    if let Some(format) = Kernel::current().options.maps
-        && !process.is_killed()
-    {
-        let mut name = [0; NAME_MAX];
-        virtual_memory::maps::show(process, process.name_to(&mut name), format, may_fault);
-    }
-    process.space.clear(may_fault);
-    table::note_end(Kernel::current(), process, may_fault);
-    // SAFETY: the way here from user mode keeps nothing on the stack that anybody else knows, or that
-    // has to be dropped: whoever ends a process has let go of everything.
-    unsafe { kernel_thread::exit_here(0) }
+/// Ends the running process by a signal. It leaves on its way to user mode.
+pub fn kill(process: &Process, signal: u8) {
+    process.end(Outcome::Killed(signal));
 }

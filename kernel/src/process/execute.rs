@@ -9,6 +9,7 @@ use super::{CannotRun, NAME_MAX, Process, ProgramName, Start, arguments};
 use crate::kernel::Kernel;
 use crate::virtual_memory::archive::{self, ArchiveFile};
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 use machine::MayFault;
 use vm::object::Kind;
 use vm::read::Reach;
@@ -33,6 +34,18 @@ pub fn load_command(
     let name = words.split(|&byte| byte == 0).next().unwrap_or_default();
     let name = core::str::from_utf8(name).map_err(|_| CannotRun::NotFound)?;
     load(process, name, words, &[], start, may_fault)
+}
+
+/// Finds out whether a program could be loaded so.
+pub fn look(
+    name: &str,
+    words: &[u8],
+    environment: &[u8],
+    may_fault: &mut MayFault,
+) -> Result<(), CannotRun> {
+    arguments::check(words, environment)?;
+    let file = archive::get(Kernel::current())?.find(name).ok_or(CannotRun::NotFound)?;
+    check_file(file, may_fault).map(drop)
 }
 
 /// The same with a name that is not among the arguments, and an environment.
@@ -81,6 +94,8 @@ fn become_image(
     debug_assert!(matches!(object.kind(), Kind::File(_)), "programs are mapped from files");
     let space = process.space();
     space.clear(may_fault);
+    process.has_executed.store(true, Ordering::Relaxed);
+    process.signals.forget_handlers();
     let mut kept = [0; NAME_MAX];
     super::start::keep_name(file.name, &mut kept);
     *process.program.lock(may_fault) = ProgramName { name: kept, file: Some(file) };

@@ -1,21 +1,27 @@
-//! A child: a process like the one that calls, in a copy of its address space.
+//! A child: a process like the one that calls, in a copy of its address space, with one LWP like the one that calls.
 
-use super::start::start_thread;
 use super::table::NoProcess;
-use super::{Beginning, NAME_MAX, Process, ProgramName, Registers, own_frame, table};
+use super::{ProgramName, own_frame, table};
 use crate::kernel::Kernel;
 use crate::kernel_space::TableFrames;
+use crate::lwp::{self, Beginning, Lwp, begin};
 use machine::MayFault;
-use machine::preempt;
-use machine::x86_64::user_state::{FpuState, SegmentBases};
+use machine::x86_64::frame::TrapFrame;
 
-/// Makes a child of the running process, which is in a system call; the child returns 0 from it. Returns its number.
-pub fn fork(process: &'static Process, may_fault: &mut MayFault) -> Result<u64, NoProcess> {
+/// Makes a child of the running process, which is in a system call; the child returns 0 from it, with `change` made to
+/// its registers. Returns its number.
+pub fn fork(
+    change: impl FnOnce(&mut TrapFrame),
+    may_fault: &mut MayFault,
+) -> Result<u64, NoProcess> {
     let kernel = Kernel::current();
+    let parent = lwp::current();
+    let process = parent.process;
     let space = process.space().fork(&TableFrames, may_fault)?;
     // SAFETY: the thread has come from user mode, and its stack is populated.
     let mut frame = unsafe { own_frame(may_fault).read() };
     frame.rax = 0;
+    change(&mut frame);
     let child = match table::add(kernel, process.id, space, may_fault) {
         Ok(child) => child,
         Err((error, space)) => {
@@ -23,28 +29,28 @@ pub fn fork(process: &'static Process, may_fault: &mut MayFault) -> Result<u64, 
             return Err(error);
         }
     };
-    *child.beginning.lock(may_fault) = Beginning::Fork(frame);
     let ProgramName { name, file } = *process.program.lock(may_fault);
-    debug_assert!(name.len() == NAME_MAX);
     *child.program.lock(may_fault) = ProgramName { name, file };
     let files = *process.files.lock(may_fault);
     *child.files.lock(may_fault) = files;
     let heap = *process.heap().lock(may_fault);
     *child.heap().lock(may_fault) = heap;
-    let mut registers = Registers { fpu: FpuState::fresh(), bases: SegmentBases::default() };
-    {
-        // Between the two the thread must not lose its processor, which has the registers.
-        let guard = preempt::disable(may_fault);
-        registers.fpu.save(guard.atomic());
-        registers.bases = SegmentBases::current(guard.atomic());
-    }
-    *child.registers.lock(may_fault) = registers;
+    child.signals.inherit(&process.signals);
+    child.join_group(process.group(), process.session());
+    let registers = Lwp::own_registers(may_fault);
+    let mask = parent.signals.mask();
     // Once it has begun the child may be gone at any moment: with all processes, if this one is to die too.
     let id = child.id;
-    if start_thread(kernel, child, may_fault).is_err() {
+    let started = begin::add(kernel, child, id, registers, mask).and_then(|lwp| {
+        lwp.set_name(&parent.name());
+        lwp.signals.inherit(&parent.signals);
+        begin::start(lwp, &mut Some(Beginning::Frame(frame)))
+    });
+    if started.is_err() {
         child.space().clear(may_fault);
         table::remove(kernel, child, may_fault);
         return Err(NoProcess::OutOfMemory);
     }
+    table::note_begin(kernel, child, may_fault);
     Ok(id)
 }

@@ -1,23 +1,23 @@
-//! Processes: an address space, and one thread that runs in it.
+//! Processes: an address space, and the LWPs that run in it.
 //!
 //! | file | concept |
 //! |---|---|
-//! | this one | a process; what the dispatcher and traps ask of it |
-//! | `start.rs` | how it begins |
-//! | `ending.rs`, `outcome.rs` | how it ends, and what that is called |
+//! | this one | a process; what others ask of it |
+//! | `start.rs` | how the kernel begins one |
+//! | [`ending`], `outcome.rs` | how it ends, and what that is called |
 //! | [`table`] | which processes there are, parents and children, waiting for an end |
 //! | [`execute`] | becoming a program: its image, its first stack |
 //! | [`image`], [`arguments`] | an ELF file, checked and mapped; arguments as Linux lays them out |
 //! | [`fork`](mod@fork) | a child |
 //!
-//! A process is its thread's owner ([`dispatch::ThreadOwner`]): wherever the thread gets a processor, the address
-//! space, the floating-point registers and the word of asynchronous work come with it.
+//! A process that is to end has it noted and its LWPs notified ([`Process::end`]): each leaves on its way back to user
+//! mode, and the last one takes the process with it. So one that waits for a page or for memory goes at once.
 //!
-//! A process that is to die by a signal has it noted and its sleep interrupted ([`signal`](signal())); it leaves on its
-//! way back to user mode. So one that waits for a page or for memory goes at once.
+//! Locks, in order: the table of processes; a process's `control`; its list of LWPs (a spin lock at the dispatcher's
+//! level); the spin locks at level 13.
 
 pub mod arguments;
-mod ending;
+pub mod ending;
 pub mod execute;
 pub mod fork;
 pub mod image;
@@ -25,33 +25,26 @@ mod outcome;
 mod start;
 pub mod table;
 
-pub use ending::{Killed, exit, kill};
 pub use outcome::{CannotRun, Outcome};
 pub use start::{Start, run, run_from};
 
 use crate::backtrace;
 use crate::kernel::Kernel;
-use crate::traps::signal as signals;
+use crate::lwp::{self, Lwp, Lwps};
+use crate::signal::{self, OfProcess};
 use crate::virtual_memory::archive::{ArchiveFile, Peeker};
-use alloc::vec::Vec;
+use accounting::Times;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
-use dispatch::kernel_thread::JoinHandle;
-use dispatch::thread::asynchronous;
-use dispatch::{Priority, Thread, ThreadOwner, sleep_queue};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use dispatch::{Condvar, Mutex, Thread};
 use machine::x86_64::frame::{self, TrapFrame};
 use machine::x86_64::stack::Stack;
-use machine::x86_64::state::CpuState;
-use machine::x86_64::user_state::{FpuState, SegmentBases};
-use machine::{Atomic, Cpu, MayFault, SpinLock};
-use spin::Once;
-use vm::{FaultError, Space};
+use machine::{Cpu, MayFault, SpinLock};
+use memory::SlabBox;
+use vm::Space;
 
 /// Longest name that is kept, in bytes.
 const NAME_MAX: usize = 32;
-
-/// The priority that processes begin with.
-const PRIORITY: Priority = Priority::new(30);
 
 /// A process.
 pub struct Process {
@@ -59,29 +52,92 @@ pub struct Process {
     pub id: u64,
     space: Space,
     program: SpinLock<ProgramName, 13>,
-    /// Its thread, once it runs.
-    thread: Once<&'static Thread>,
-    /// To wait for the thread.
-    handle: SpinLock<Option<JoinHandle>, 13>,
-    /// The signal by which it is to die; 0 for none.
-    killed: AtomicU32,
-    /// How it ended; [`outcome::RUNNING`] while it has not.
+    /// Its LWPs.
+    pub lwps: SpinLock<Lwps, 11>,
+    /// How many of them live, and so on.
+    pub control: Mutex<Control>,
+    /// An LWP has ended or stands still, or the process is stopped or goes on.
+    pub changed: Condvar,
+    /// Where LWPs stand still.
+    pub standing: Condvar,
+    /// In it only this LWP goes on, as it becomes another program; 0: all do.
+    pub only: AtomicU64,
+    /// The signal that has stopped it; 0: it is not.
+    stopped_by: AtomicU8,
+    /// What its parent may hear once: it has been stopped by this signal, or ([`CONTINUED`]) goes on.
+    news: AtomicU8,
+    /// The parent has not been told of it.
+    is_untold: AtomicBool,
+    /// How it ends; [`outcome::RUNNING`] while nobody has said so.
     outcome: AtomicU32,
     /// It could not become the program that it was to begin with.
     refusal: SpinLock<Option<CannotRun>, 13>,
-    /// How it begins.
-    beginning: SpinLock<Beginning, 13>,
-    registers: SpinLock<Registers, 13>,
     /// Where its heap begins and ends (`brk`).
     heap: SpinLock<(u64, u64), 13>,
     /// The files that it has open: their numbers in the archive.
     files: SpinLock<Files, 13>,
-    /// Why the last page fault could not be helped, and where.
-    last_fault: SpinLock<Option<(u64, FaultError)>, 13>,
+    /// What signals do, and which are pending.
+    pub signals: SlabBox<OfProcess>,
+    /// Its group of processes, and its session.
+    group: AtomicU64,
+    session: AtomicU64,
+    /// It has become another program since it was made.
+    has_executed: AtomicBool,
+    /// Who made it has noted everything.
+    has_begun: AtomicBool,
     /// It has ended, and its parent has not asked.
     is_zombie: AtomicBool,
     parent: AtomicU64,
+    /// What its children have used that it has waited for.
+    pub children: SpinLock<Ended, 13>,
 }
+
+/// What the mutex of a process protects.
+pub struct Control {
+    /// LWPs that have not ended.
+    pub live: u32,
+    /// Detached ones that have, and are still in the list.
+    pub to_reap: u32,
+    /// Only this one goes on.
+    pub only: Option<u64>,
+    /// What those have used that have ended.
+    pub ended: Ended,
+}
+
+/// What LWPs, or processes, that are no more have used.
+#[derive(Clone, Copy, Default)]
+pub struct Ended {
+    /// Their times.
+    pub times: Times,
+    /// Their system calls, page faults without and with a device, signals.
+    pub counts: [u64; 4],
+    /// How often they gave up their processor, and how often it was taken.
+    pub switches: [u64; 2],
+}
+
+impl Ended {
+    /// Adds an LWP's.
+    pub fn add(&mut self, times: &Times, counts: &lwp::Counts, thread: Option<&Thread>) {
+        self.times.add(times);
+        let counts = [&counts.calls, &counts.minor_faults, &counts.major_faults, &counts.signals];
+        for (to, from) in self.counts.iter_mut().zip(counts) {
+            *to += from.load(Ordering::Relaxed);
+        }
+        let (voluntary, involuntary) = thread.map_or((0, 0), Thread::switches);
+        self.switches[0] += voluntary;
+        self.switches[1] += involuntary;
+    }
+
+    /// Adds others'.
+    pub fn add_all(&mut self, other: &Ended) {
+        self.times.add(&other.times);
+        self.counts.iter_mut().zip(other.counts).for_each(|(to, from)| *to += from);
+        self.switches.iter_mut().zip(other.switches).for_each(|(to, from)| *to += from);
+    }
+}
+
+/// In [`Process::news`]: it goes on.
+const CONTINUED: u8 = u8::MAX;
 
 /// What a process runs.
 #[derive(Clone, Copy)]
@@ -97,75 +153,21 @@ type Files = [Option<u16>; 16];
 /// The first descriptor that is not the console.
 const FIRST_FILE: i32 = 3;
 
-/// How a process's thread begins.
-enum Beginning {
-    /// With a program: words, each with a null byte behind it; and where to start, if not at the program's own entry.
-    Program(Vec<u8>, Option<Start>),
-    /// As its parent was.
-    Fork(TrapFrame),
-    /// It has begun.
-    Begun,
-}
-
-/// What the thread leaves in its processor when it loses it.
-struct Registers {
-    fpu: FpuState,
-    bases: SegmentBases,
-}
-
-impl ThreadOwner for Process {
-    fn enters_processor(&self, thread: &'static Thread, atomic: &Atomic) {
-        let state = &Cpu::current(atomic).backend;
-        let word = core::ptr::from_ref(&thread.asynchronous).cast_mut();
-        let process = core::ptr::from_ref(self).cast_mut();
-        // SAFETY: at the dispatcher's level; both live until the thread has left the processor for good.
-        unsafe { state.set_thread(process.cast(), word) };
-        self.space.pmap().activate(atomic);
-        let registers = self.registers.lock_within(atomic);
-        registers.fpu.restore(atomic);
-        registers.bases.restore(atomic);
-    }
-
-    fn leaves_processor(&self, _: &'static Thread, atomic: &Atomic) {
-        let mut registers = self.registers.lock_within(atomic);
-        registers.fpu.save(atomic);
-        registers.bases = SegmentBases::current(atomic);
-        drop(registers);
-        self.space.pmap().deactivate(atomic);
-        // SAFETY: at the dispatcher's level.
-        unsafe {
-            Cpu::current(atomic).backend.set_thread(core::ptr::null_mut(), core::ptr::null_mut());
-        }
-    }
-
-    fn asynchronous(&self, _: &'static Thread, may_fault: &mut MayFault) {
-        let signal = self.killed.load(Ordering::Acquire) as u8;
-        if signal != 0 {
-            // SAFETY: the thread has come from user mode, and its stack is populated.
-            let frame = unsafe { own_frame(may_fault).read() };
-            kill(&frame, Killed { signal, exception: false }, may_fault);
-        }
-    }
-}
-
 /// The process that a processor runs; for the panic path, and for who stands on it.
-fn on(cpu: &Cpu) -> Option<&Process> {
-    let process = cpu.backend.thread().cast::<Process>();
-    // SAFETY: null, or set by `enters_processor` to a process that lives until it is null again.
-    unsafe { process.as_ref() }
+fn on(cpu: &Cpu) -> Option<&'static Process> {
+    lwp::on(cpu).map(|lwp| lwp.process)
 }
 
-/// The process on whose thread the caller runs, if it is one's.
+/// The process on whose LWP the caller runs, if it is one's.
 #[inline]
 pub fn find_current() -> Option<&'static Process> {
-    let process = CpuState::own_thread().cast::<Process>();
-    // SAFETY: null, or set by `enters_processor` to a process that lives until its own thread, which this is, has left.
-    unsafe { process.as_ref() }
+    lwp::find_current().map(|lwp| lwp.process)
 }
 
-/// The process on whose thread the caller runs.
+/// The process on whose LWP the caller runs.
+#[inline]
 pub fn current() -> &'static Process {
-    find_current().expect("a process's thread")
+    lwp::current().process
 }
 
 impl Process {
@@ -208,9 +210,95 @@ impl Process {
         self.files.lock_anywhere().get_mut(place).is_some_and(|file| file.take().is_some())
     }
 
-    /// Whether it has been asked to die.
+    /// Whether it is about to end: nobody works for it any longer.
+    #[inline]
+    pub fn is_ending(&self) -> bool {
+        self.outcome.load(Ordering::Acquire) != outcome::RUNNING
+    }
+
+    /// Whether it is about to end by a signal.
     pub fn is_killed(&self) -> bool {
-        self.killed.load(Ordering::Acquire) != 0
+        Outcome::find(self.outcome.load(Ordering::Acquire))
+            .is_some_and(|outcome| matches!(outcome, Outcome::Killed(_)))
+    }
+
+    /// Whether it has ended.
+    pub fn is_zombie(&self) -> bool {
+        self.is_zombie.load(Ordering::Acquire)
+    }
+
+    /// Ends it, if nobody has before: says how, and makes each of its LWPs leave. Also in handlers.
+    pub fn end(&self, outcome: Outcome) {
+        let first = self.outcome.compare_exchange(
+            outcome::RUNNING,
+            outcome.to_bits(),
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+        if first.is_ok() {
+            self.notify_all();
+        }
+    }
+
+    /// Makes each of its LWPs look at its flags.
+    pub fn notify_all(&self) {
+        self.lwps.lock_anywhere().iter().for_each(Lwp::notify);
+    }
+
+    /// Whether an LWP is to leave because another makes the process another program.
+    pub fn is_becoming_another(&self, lwp: &Lwp) -> bool {
+        let only = self.only.load(Ordering::Acquire);
+        only != 0 && only != lwp.number()
+    }
+
+    /// Notes why it could not become the program that it was to begin with.
+    pub fn refuse(&self, why: CannotRun) {
+        *self.refusal.lock_anywhere() = Some(why);
+    }
+
+    /// Whether a signal has stopped it.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped_by.load(Ordering::Acquire) != 0
+    }
+
+    /// Stops it: its LWPs stand still on their way to user mode. Also in handlers.
+    pub fn stop(&self, signal: u8) {
+        if self.stopped_by.swap(signal, Ordering::AcqRel) == 0 {
+            self.news.store(signal, Ordering::Release);
+            self.is_untold.store(true, Ordering::Release);
+            self.notify_all();
+        }
+    }
+
+    /// Lets it go on; says whether it was stopped. Also in handlers.
+    pub fn go_on(&self) -> bool {
+        let was = self.stopped_by.swap(0, Ordering::AcqRel) != 0;
+        if was {
+            self.news.store(CONTINUED, Ordering::Release);
+            self.is_untold.store(true, Ordering::Release);
+            self.notify_all();
+        }
+        was
+    }
+
+    /// Whether its parent is to be told that it has been stopped, or goes on. Answered once with yes.
+    pub fn take_untold(&self) -> bool {
+        self.is_untold.load(Ordering::Acquire) && self.is_untold.swap(false, Ordering::AcqRel)
+    }
+
+    /// Its parent's number; 0, or a number that no process has, if it has none.
+    pub fn parent(&self) -> u64 {
+        self.parent.load(Ordering::Relaxed)
+    }
+
+    /// Its group of processes.
+    pub fn group(&self) -> u64 {
+        self.group.load(Ordering::Relaxed)
+    }
+
+    /// Its session.
+    pub fn session(&self) -> u64 {
+        self.session.load(Ordering::Relaxed)
     }
 }
 
@@ -262,49 +350,11 @@ pub fn dying(may_fault: &mut MayFault) -> usize {
     table::dying(Kernel::current(), may_fault)
 }
 
-/// Asks a process to die by a signal. Says whether there is one with this number.
+/// Sends a signal to a process, from the kernel. Says whether there is one with this number.
 pub fn signal(kernel: &'static Kernel, id: u64, signal: u8, may_fault: &mut MayFault) -> bool {
-    table::with(kernel, id, may_fault, |process, _| process.ask_to_die(signal)).is_some()
-}
-
-impl Process {
-    fn ask_to_die(&self, signal: u8) {
-        let first =
-            self.killed.compare_exchange(0, u32::from(signal), Ordering::AcqRel, Ordering::Relaxed);
-        // See `begin`.
-        fence(Ordering::SeqCst);
-        if first.is_ok()
-            && let Some(thread) = self.thread.get()
-        {
-            thread.ask(asynchronous::OWNER);
-            sleep_queue::interrupt(thread);
-        }
-    }
-}
-
-/// Brings a page of the current process's memory, for an access of its own or of a copy on its behalf. Says whether
-/// the access is worth another try.
-pub fn page_fault(frame: &TrapFrame, may_fault: &mut MayFault) -> bool {
-    const WRITE: u64 = 1 << 1;
-    const FETCH: u64 = 1 << 4;
-    use machine::pmap::Rights;
-    let Some(process) = find_current() else { return false };
-    let access = if frame.error & FETCH != 0 {
-        Rights::READ | Rights::EXECUTE
-    } else if frame.error & WRITE != 0 {
-        Rights::READ | Rights::WRITE
-    } else {
-        Rights::READ
-    };
-    match vm::fault(&process.space, frame.fault_address, access, may_fault) {
-        Ok(()) => true,
-        // The thread is to do something else first: on its way back to user mode. A copy fails.
-        Err(FaultError::Interrupted) => frame.is_user(),
-        Err(error) => {
-            *process.last_fault.lock(may_fault) = Some((frame.fault_address, error));
-            false
-        }
-    }
+    let information = signal::Information::from_kernel(signal);
+    table::with(kernel, id, may_fault, |process, _| signal::send::to_process(process, &information))
+        .is_some()
 }
 
 /// Where entries from user mode leave their frame on a kernel stack.
@@ -350,6 +400,6 @@ pub fn show_own_backtrace(
 pub fn interrupt_foreground(kernel: &Kernel) -> bool {
     let foreground = kernel.foreground.lock_anywhere();
     let Some(process) = *foreground else { return false };
-    process.ask_to_die(signals::SIGINT);
+    signal::send::to_process(process, &signal::Information::from_kernel(signal::SIGINT));
     true
 }

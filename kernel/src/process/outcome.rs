@@ -36,6 +36,11 @@ impl Outcome {
         }
     }
 
+    /// The same, if it has been decided.
+    pub(super) fn find(bits: u32) -> Option<Outcome> {
+        (bits != RUNNING).then(|| Outcome::from_bits(bits))
+    }
+
     /// As `wait4` says it.
     pub fn to_status(self) -> i32 {
         match self {
@@ -60,6 +65,11 @@ pub enum CannotRun {
     Interrupted,
     /// There is not enough memory.
     OutOfMemory,
+}
+
+impl CannotRun {
+    /// What a process ends with that could not become a program: as a shell says it.
+    pub const STATUS: u8 = 127;
 }
 
 impl fmt::Display for CannotRun {

@@ -1,24 +1,17 @@
-//! How a process begins: its space, its place in the table, its thread, and what that does first.
+//! How the kernel begins a process, and waits for its end.
 
-use super::ending::leave;
-use super::{
-    Beginning, CannotRun, NAME_MAX, Outcome, PRIORITY, Process, execute, own_frame, table,
-};
+use super::{CannotRun, NAME_MAX, Outcome, table};
 use crate::kernel::Kernel;
 use crate::kernel_space::TableFrames;
+use crate::lwp::{Beginning, Registers, begin};
 use crate::processors::refill_reserve;
 use crate::virtual_memory::patience::patiently;
-use crate::{options, report_channel, system_call};
+use crate::{options, report_channel};
 use alloc::vec::Vec;
-use core::sync::atomic::{Ordering, fence};
-use dispatch::kernel_thread::{self, Attributes};
-use dispatch::resources::StackKind;
-use dispatch::thread::asynchronous;
-use dispatch::{Class, Thread, sleep_queue};
+use core::sync::atomic::Ordering;
 use machine::MayFault;
 use machine::tracing::emit;
 use machine::x86_64::descriptors::USER_CODE;
-use machine::x86_64::frame::TrapFrame;
 use memory::OutOfMemory;
 use report::Line;
 use trace::{EventId, Kind};
@@ -93,19 +86,28 @@ fn run_beginning(
     });
     // Programs run one after the other, so there is never a process too many.
     let process = process.map_err(|_| CannotRun::OutOfMemory)?;
-    *process.beginning.lock(may_fault) = beginning;
+    process.join_group(process.id, process.id);
     *kernel.foreground.lock(may_fault) = Some(process);
-    let started = patiently(may_fault, |may_fault| start_thread(kernel, process, may_fault));
+    let mut beginning = Some(beginning);
+    let started = patiently(may_fault, |_| {
+        let made = process.lwps.lock_anywhere().find(process.id);
+        let lwp = match made {
+            Some(lwp) => lwp,
+            None => begin::add(kernel, process, process.id, Registers::fresh(), 0)?,
+        };
+        begin::start(lwp, &mut beginning)
+    });
     if started.is_ok() {
+        table::note_begin(kernel, process, may_fault);
         table::wait_for_end(kernel, process, may_fault);
     }
     *kernel.foreground.lock(may_fault) = None;
-    let outcome = process.outcome.load(Ordering::Relaxed);
+    let outcome = process.outcome.load(Ordering::Acquire);
     let refusal = match started {
         Ok(()) => process.refusal.lock(may_fault).take(),
-        Err(error) => {
+        Err(OutOfMemory) => {
             table::remove(kernel, process, may_fault);
-            Some(error.into())
+            Some(CannotRun::OutOfMemory)
         }
     };
     table::end_all(kernel, may_fault);
@@ -123,58 +125,4 @@ fn split(command: &str) -> Result<Vec<u8>, CannotRun> {
     bytes.try_reserve_exact(command.len() + 1).map_err(|_| CannotRun::OutOfMemory)?;
     options::words(command, |word| bytes.extend(word.chain([0])));
     Ok(bytes)
-}
-
-/// Makes a process's thread. On an error the process has never run, and is the caller's to take out of the table; else
-/// see [`table::note_begin`].
-pub(super) fn start_thread(
-    kernel: &'static Kernel,
-    process: &'static Process,
-    may_fault: &mut MayFault,
-) -> Result<(), OutOfMemory> {
-    let attributes = Attributes {
-        owner: Some(process),
-        stack: StackKind::Eager,
-        ..Attributes::system("process").scheduled(Class::TimeSharing, PRIORITY)
-    };
-    let argument = core::ptr::from_ref(process).expose_provenance();
-    let handle = kernel_thread::create(&attributes, begin, argument).map_err(|_| OutOfMemory)?;
-    table::note_begin(kernel, process, handle, may_fault);
-    Ok(())
-}
-
-/// Where a process's thread begins.
-fn begin(argument: usize, may_fault: &mut MayFault) -> usize {
-    // SAFETY: `start_thread` passed the address of a process, which stays until this thread is over.
-    let process = unsafe { &*core::ptr::with_exposed_provenance::<Process>(argument) };
-    process.thread.call_once(Thread::running);
-    // First the thread, then the look; who asks does it the other way round. So one of the two sees the other.
-    fence(Ordering::SeqCst);
-    // No frame of an earlier program's is to be taken for this one's.
-    // SAFETY: the place of the frame, at the top of this thread's own stack, kept free for it.
-    unsafe { own_frame(may_fault).write(TrapFrame::default()) };
-    if process.killed.load(Ordering::Acquire) != 0 {
-        // It was said before there was a thread to ask.
-        Thread::running().ask(asynchronous::OWNER);
-        sleep_queue::interrupt(Thread::running());
-    }
-    let beginning = core::mem::replace(&mut *process.beginning.lock(may_fault), Beginning::Begun);
-    let loaded = match beginning {
-        Beginning::Fork(frame) => system_call::enter_user_with(frame, may_fault),
-        Beginning::Program(words, start) => patiently(may_fault, |may_fault| {
-            execute::load_command(process, &words, start, may_fault)
-        }),
-        Beginning::Begun => unreachable!("a process begins twice"),
-    };
-    match loaded {
-        Ok(ready) => system_call::enter_user(ready.start, ready.stack_pointer, may_fault),
-        Err(_) if process.is_killed() => {
-            let signal = process.killed.load(Ordering::Acquire) as u8;
-            leave(Outcome::Killed(signal), may_fault)
-        }
-        Err(error) => {
-            *process.refusal.lock(may_fault) = Some(error);
-            leave(Outcome::Exited(127), may_fault)
-        }
-    }
 }

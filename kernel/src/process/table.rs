@@ -1,26 +1,25 @@
 //! Which processes there are.
 //!
 //! A process is in the table from before its thread runs until somebody has waited for its end: its parent
-//! ([`wait`]), or the kernel, for those that have none or have lost it. Then its thread is waited for, and the object goes.
+//! ([`wait`]), or the kernel, for those that have none or have lost it. Then its threads are waited for, and the object
+//! goes.
 //!
-//! Until its thread's handle is noted ([`note_begin`]) a process belongs to who makes it, even if the thread has already
-//! come to its end: nobody else takes it out before. If it gets no thread, who makes it takes it out ([`remove`]).
+//! Until [`note_begin`] a process belongs to who makes it, even if it has already come to its end: nobody else takes it
+//! out before. If it gets no thread, who makes it takes it out ([`remove`]).
 //!
 //! One mutex; who waits for an end waits on one condition variable, and looks for itself.
 
 use super::outcome::RUNNING;
-use super::{Beginning, Largest, NAME_MAX, Outcome, Process, ProgramName, Registers};
+use super::{CONTINUED, Control, Ended, Largest, NAME_MAX, Outcome, Process, ProgramName};
 use crate::kernel::Kernel;
-use crate::traps::signal::SIGKILL;
+use crate::lwp::{Lwps, ending};
+use crate::signal::{self, Information, OfProcess, SIGCHLD, SIGKILL, code};
 use abi::errno::Errno;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use dispatch::kernel_thread::JoinHandle;
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use dispatch::{Condvar, Mutex, MutexGuard, Woken};
-use machine::x86_64::user_state::{FpuState, SegmentBases};
-use machine::{MayFault, SpinLock};
+use machine::{MayFault, SpinLock, time};
 use memory::{OutOfMemory, SlabBox};
-use spin::Once;
 use vm::Space;
 
 /// In place of a parent's number: it has ended first. (0: there never was one, and who began the process waits for it.)
@@ -60,6 +59,11 @@ impl Table {
             next_id: AtomicU64::new(1),
         }
     }
+
+    /// A number that no process and no LWP has had.
+    pub fn take_number(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
 }
 
 /// Adds a process; how it begins is the caller's to say, before it gets a thread. `parent` is its parent's number, or 0. On
@@ -78,25 +82,33 @@ pub(super) fn add(
     if processes.try_reserve(1).is_err() {
         return Err((NoProcess::OutOfMemory, space));
     }
+    let Ok(signals) = kernel.signal_objects.allocate_with(OfProcess::new) else {
+        return Err((NoProcess::OutOfMemory, space));
+    };
     let process = kernel.process_objects.allocate(Process {
-        id: table.next_id.fetch_add(1, Ordering::Relaxed),
+        id: table.take_number(),
         space,
         program: SpinLock::new(ProgramName { name: [0; NAME_MAX], file: None }),
-        thread: Once::new(),
-        handle: SpinLock::new(None),
-        killed: AtomicU32::new(0),
+        lwps: SpinLock::new(Lwps::new()),
+        control: Mutex::new(Control { live: 1, to_reap: 0, only: None, ended: Ended::default() }),
+        changed: Condvar::new(),
+        standing: Condvar::new(),
+        only: AtomicU64::new(0),
+        stopped_by: AtomicU8::new(0),
+        news: AtomicU8::new(0),
+        is_untold: AtomicBool::new(false),
         outcome: AtomicU32::new(RUNNING),
         refusal: SpinLock::new(None),
-        beginning: SpinLock::new(Beginning::Begun),
-        registers: SpinLock::new(Registers {
-            fpu: FpuState::fresh(),
-            bases: SegmentBases::default(),
-        }),
         heap: SpinLock::new((0, 0)),
         files: SpinLock::new([None; 16]),
-        last_fault: SpinLock::new(None),
+        signals,
+        group: AtomicU64::new(0),
+        session: AtomicU64::new(0),
+        has_executed: AtomicBool::new(false),
+        has_begun: AtomicBool::new(false),
         is_zombie: AtomicBool::new(false),
         parent: AtomicU64::new(parent),
+        children: SpinLock::new(Ended::default()),
     });
     let process = match process {
         Ok(process) => process.leak(),
@@ -107,18 +119,13 @@ pub(super) fn add(
     Ok(process)
 }
 
-/// Notes by which handle a process's thread can be waited for. From here on it may be gone at any moment, unless the
+/// A process has begun, and who has made it has noted everything. From here on it may be gone at any moment, unless the
 /// caller is who waits for its end.
-pub(super) fn note_begin(
-    kernel: &'static Kernel,
-    process: &'static Process,
-    handle: JoinHandle,
-    may_fault: &mut MayFault,
-) {
+pub(super) fn note_begin(kernel: &'static Kernel, process: &'static Process, may_fault: &mut MayFault) {
     let _processes = kernel.processes_table.processes.lock(may_fault);
-    *process.handle.lock(may_fault) = Some(handle);
+    process.has_begun.store(true, Ordering::Release);
     // Its end has been told already, to no avail.
-    if process.is_zombie.load(Ordering::Acquire) {
+    if process.is_zombie() {
         kernel.processes_table.ended.broadcast();
     }
 }
@@ -142,13 +149,13 @@ pub(super) fn with<R>(
 ) -> Option<R> {
     let processes = kernel.processes_table.processes.lock(may_fault);
     let process = processes.iter().find(|process| process.id == id)?;
-    (!process.is_zombie.load(Ordering::Acquire)).then(|| act(process, may_fault))
+    (!process.is_zombie()).then(|| act(process, may_fault))
 }
 
 /// The process that has the most memory; none while one of those that have been asked to die is still there.
 pub(super) fn largest(kernel: &'static Kernel, may_fault: &mut MayFault) -> Option<Largest> {
     let processes = kernel.processes_table.processes.lock(may_fault);
-    let lives = |process: &&&Process| !process.is_zombie.load(Ordering::Acquire);
+    let lives = |process: &&&Process| !process.is_zombie();
     if processes.iter().filter(lives).any(|process| process.is_killed()) {
         return None;
     }
@@ -166,7 +173,7 @@ pub(super) fn largest(kernel: &'static Kernel, may_fault: &mut MayFault) -> Opti
 /// How many processes have been asked to die and still have memory.
 pub(super) fn dying(kernel: &'static Kernel, may_fault: &mut MayFault) -> usize {
     let processes = kernel.processes_table.processes.lock(may_fault);
-    let has_memory = |process: &&&Process| !process.is_zombie.load(Ordering::Acquire);
+    let has_memory = |process: &&&Process| !process.is_zombie();
     processes.iter().filter(has_memory).filter(|process| process.is_killed()).count()
 }
 
@@ -177,17 +184,50 @@ pub(super) fn note_end(
     may_fault: &mut MayFault,
 ) {
     let processes = kernel.processes_table.processes.lock(may_fault);
-    for child in processes.iter().filter(|child| child.parent.load(Ordering::Relaxed) == process.id)
+    for child in processes.iter().filter(|child| child.parent() == process.id)
     {
         child.parent.store(ORPHANED, Ordering::Relaxed);
     }
     process.is_zombie.store(true, Ordering::Release);
+    tell_parent(&processes, process);
+    kernel.processes_table.ended.broadcast();
+}
+
+/// Tells a process's parent that it has ended, has been stopped or goes on.
+fn tell_parent(processes: &[&'static Process], process: &Process) {
+    let Some(parent) = processes.iter().find(|parent| parent.id == process.parent()) else { return };
+    let outcome = Outcome::find(process.outcome.load(Ordering::Acquire)).filter(|_| process.is_zombie());
+    let news = process.news.load(Ordering::Acquire);
+    let (code, status) = match outcome {
+        Some(Outcome::Exited(status)) => (code::CLD_EXITED, status),
+        Some(Outcome::Killed(signal)) => (code::CLD_KILLED, signal),
+        None if news == CONTINUED => (code::CLD_CONTINUED, signal::SIGCONT),
+        None if news != 0 => (code::CLD_STOPPED, news),
+        None => return,
+    };
+    if outcome.is_none() && parent.signals.wants_no_stops() {
+        return;
+    }
+    let information = Information {
+        signal: SIGCHLD,
+        code,
+        process: process.id,
+        value: u64::from(status),
+        ..Information::default()
+    };
+    signal::send::to_process(parent, &information);
+}
+
+/// A process has been stopped, or goes on: its parent may hear of it.
+pub fn note_news(kernel: &'static Kernel, process: &Process, may_fault: &mut MayFault) {
+    let processes = kernel.processes_table.processes.lock(may_fault);
+    tell_parent(&processes, process);
     kernel.processes_table.ended.broadcast();
 }
 
 /// Whether a process has ended, and can be taken out by somebody else than who makes it.
 fn is_over(process: &Process) -> bool {
-    process.is_zombie.load(Ordering::Acquire) && process.handle.lock_anywhere().is_some()
+    process.is_zombie() && process.has_begun.load(Ordering::Acquire)
 }
 
 /// Takes a process out that has ended, or has got no thread.
@@ -198,42 +238,89 @@ fn take_out(
 ) {
     let process = processes.swap_remove(place);
     drop(processes);
-    let handle = process.handle.lock(may_fault).take();
-    if let Some(handle) = handle {
-        handle.join(may_fault);
-    }
+    ending::bury_others(process, may_fault);
     let object = core::ptr::NonNull::from(process);
-    // SAFETY: leaked by `add`; its thread is over, and it is in the table no more.
+    // SAFETY: leaked by `add`; its threads are over, and it is in the table no more.
     drop(unsafe { SlabBox::from_raw(object) });
 }
 
-/// Waits for the end of a child: of this one, or of any if `child` is `None`. Returns its number and how it ended; the
-/// child is gone then. `Ok(None)`: none has ended, and the caller would not wait.
+/// Which children are meant.
+#[derive(Clone, Copy, Debug)]
+pub enum Which {
+    /// All.
+    Any,
+    /// The one with this number.
+    Number(u64),
+    /// Those of this group of processes.
+    Group(u64),
+}
+
+/// What is heard of a child.
+pub enum Heard {
+    /// It has ended, and is gone now; what it and its own children have used.
+    Ended(Outcome, Ended),
+    /// A signal has stopped it.
+    Stopped(u8),
+    /// It goes on.
+    Continued,
+}
+
+/// What to wait for besides an end, and whether to wait at all.
+#[derive(Clone, Copy)]
+pub struct Manner {
+    /// Wait, if there is nothing to be heard yet.
+    pub waits: bool,
+    /// Hear of stopped children.
+    pub stopped: bool,
+    /// Hear of children that go on.
+    pub continued: bool,
+}
+
+/// Waits until there is something to be heard of a child. Returns its number. `Ok(None)`: there is nothing, and the
+/// caller would not wait.
 pub fn wait(
     kernel: &'static Kernel,
     parent: &Process,
-    child: Option<u64>,
-    may_wait: bool,
+    which: Which,
+    manner: Manner,
     may_fault: &mut MayFault,
-) -> Result<Option<(u64, Outcome)>, Errno> {
+) -> Result<Option<(u64, Heard)>, Errno> {
     let table = &kernel.processes_table;
     let mut processes = table.processes.lock(may_fault);
     loop {
         let is_meant = |process: &&'static Process| {
-            process.parent.load(Ordering::Relaxed) == parent.id
-                && child.is_none_or(|child| process.id == child)
+            process.parent() == parent.id
+                && match which {
+                    Which::Any => true,
+                    Which::Number(number) => process.id == number,
+                    Which::Group(group) => process.group() == group,
+                }
         };
         if !processes.iter().any(&is_meant) {
             return Err(Errno::ECHILD);
         }
         let place = processes.iter().position(|process| is_meant(process) && is_over(process));
         if let Some(place) = place {
-            let id = processes[place].id;
-            let outcome = Outcome::from_bits(processes[place].outcome.load(Ordering::Relaxed));
+            let child = processes[place];
+            let outcome = Outcome::from_bits(child.outcome.load(Ordering::Relaxed));
+            let mut used = child.control.lock(may_fault).ended;
+            used.add_all(&child.children.lock(may_fault));
+            let id = child.id;
+            parent.children.lock(may_fault).add_all(&used);
             take_out(processes, place, may_fault);
-            return Ok(Some((id, outcome)));
+            return Ok(Some((id, Heard::Ended(outcome, used))));
         }
-        if !may_wait {
+        for child in processes.iter().filter(|process| is_meant(process)) {
+            let news = child.news.load(Ordering::Acquire);
+            let wanted = if news == CONTINUED { manner.continued } else { manner.stopped };
+            if news != 0 && wanted && !child.is_ending() {
+                child.news.store(0, Ordering::Release);
+                let heard =
+                    if news == CONTINUED { Heard::Continued } else { Heard::Stopped(news) };
+                return Ok(Some((child.id, heard)));
+            }
+        }
+        if !manner.waits {
             return Ok(None);
         }
         let (guard, woken) = table.ended.wait_interruptible(processes, may_fault);
@@ -241,6 +328,24 @@ pub fn wait(
         if woken == Woken::BySignal {
             return Err(Errno::EINTR);
         }
+    }
+}
+
+/// Acts on each process that has not ended; nobody begins or ends meanwhile.
+pub fn each(
+    kernel: &'static Kernel,
+    may_fault: &mut MayFault,
+    mut act: impl FnMut(&'static Process),
+) {
+    let processes = kernel.processes_table.processes.lock(may_fault);
+    processes.iter().filter(|process| !process.is_zombie()).for_each(|process| act(process));
+}
+
+impl Process {
+    /// It belongs to a group of processes and a session.
+    pub(super) fn join_group(&self, group: u64, session: u64) {
+        self.group.store(group, Ordering::Relaxed);
+        self.session.store(session, Ordering::Relaxed);
     }
 }
 
@@ -253,8 +358,8 @@ pub(super) fn wait_for_end(
 ) {
     let table = &kernel.processes_table;
     let mut processes = table.processes.lock(may_fault);
-    while !process.is_zombie.load(Ordering::Acquire) {
-        let is_orphan = |process: &&Process| process.parent.load(Ordering::Relaxed) == ORPHANED;
+    while !process.is_zombie() {
+        let is_orphan = |process: &&Process| process.parent() == ORPHANED;
         match processes.iter().position(|process| is_orphan(process) && is_over(process)) {
             Some(place) => {
                 take_out(processes, place, may_fault);
@@ -277,10 +382,70 @@ pub(super) fn end_all(kernel: &'static Kernel, may_fault: &mut MayFault) {
             }
             None => {
                 for process in processes.iter() {
-                    process.ask_to_die(SIGKILL);
+                    process.end(Outcome::Killed(SIGKILL));
                 }
                 processes = table.ended.wait(processes, may_fault);
             }
         }
+    }
+}
+
+/// The process begins a session, and a group, of its own; returns the session.
+pub fn begin_session(
+    kernel: &'static Kernel,
+    process: &Process,
+    may_fault: &mut MayFault,
+) -> Result<u64, Errno> {
+    let processes = kernel.processes_table.processes.lock(may_fault);
+    if processes.iter().any(|other| other.group() == process.id) {
+        return Err(Errno::EPERM);
+    }
+    process.join_group(process.id, process.id);
+    Ok(process.id)
+}
+
+/// Puts a process, the caller's own or a child of its that is no other program yet, into a group of its session.
+pub fn set_group(
+    kernel: &'static Kernel,
+    caller: &Process,
+    number: u64,
+    group: u64,
+    may_fault: &mut MayFault,
+) -> Result<(), Errno> {
+    let processes = kernel.processes_table.processes.lock(may_fault);
+    let process = processes.iter().find(|process| process.id == number).ok_or(Errno::ESRCH)?;
+    if number != caller.id {
+        if process.parent() != caller.id {
+            return Err(Errno::ESRCH);
+        }
+        if process.has_executed.load(Ordering::Relaxed) {
+            return Err(Errno::EACCES);
+        }
+    }
+    let is_other_session = process.session() != caller.session();
+    let is_leader = process.session() == number;
+    let exists = processes
+        .iter()
+        .any(|other| other.group() == group && other.session() == caller.session());
+    if is_other_session || is_leader || group != number && !exists {
+        return Err(Errno::EPERM);
+    }
+    process.join_group(group, process.session());
+    Ok(())
+}
+
+impl Process {
+    /// What all its LWPs have used, those that have ended included.
+    pub fn used(&self, may_fault: &mut MayFault) -> Ended {
+        let control = self.control.lock(may_fault);
+        let mut used = control.ended;
+        let now = time::now();
+        // Whoever ends holds the mutex while it adds its own.
+        for lwp in self.lwps.lock_anywhere().iter().filter(|lwp| !lwp.has_ended()) {
+            if let Some((times, _)) = lwp.accounts.snapshot(now) {
+                used.add(&times, &lwp.counts, lwp.thread());
+            }
+        }
+        used
     }
 }

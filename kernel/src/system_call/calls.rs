@@ -7,10 +7,26 @@ pub(super) use super::memory::{
     brk, madvise, minherit, mlock, mmap, mprotect, munlock, munmap, stacks,
 };
 pub(super) use super::not_yet::*;
-pub(super) use super::processes::{close, execve, fork, open, wait4};
+pub(super) use super::identity::{
+    getegid, geteuid, getgid, getpgid, getpgrp, getpid, getppid, getsid, getuid, setpgid, setsid,
+};
+pub(super) use super::lwps::{
+    arch_prctl, gettid, lwp_continue, lwp_create, lwp_exit, lwp_name, lwp_park, lwp_private,
+    lwp_self, lwp_suspend, lwp_unpark, lwp_wait, prctl, set_tid_address,
+};
+pub(super) use super::processes::{clone, close, execve, fork, open, vfork, wait4};
+pub(super) use super::signals::{
+    kill, pause, rt_sigaction, rt_sigpending, rt_sigprocmask, rt_sigreturn, rt_sigsuspend,
+    rt_sigtimedwait, sigaltstack, tgkill, tkill,
+};
+pub(super) use super::times::{
+    clock_getres, clock_gettime, clock_nanosleep, gettimeofday, nanosleep, time,
+};
+pub(super) use super::usage::{getrusage, times};
 use crate::kernel::Kernel;
-use crate::{console, panic_kinds, process, report_channel};
-use abi::calls::{Counter, TimeSpec};
+use crate::process::Outcome;
+use crate::{console, lwp, panic_kinds, process, report_channel};
+use abi::calls::Counter;
 use abi::errno::Errno;
 use core::sync::atomic::Ordering;
 use machine::MayFault;
@@ -48,22 +64,18 @@ pub(super) fn write(may_fault: &mut MayFault, fd: i32, buffer: *const u8, length
     Ok(written as u64)
 }
 
-pub(super) fn getpid(_: &mut MayFault) -> Result {
-    Ok(process::current().id)
-}
-
 pub(super) fn sched_yield(_: &mut MayFault) -> Result {
     dispatch::preempt::yield_now();
     Ok(0)
 }
 
 pub(super) fn exit(may_fault: &mut MayFault, status: i32) -> Result {
-    // The only LWP: its end is the process's.
-    process::exit(status as u8, may_fault)
+    lwp::ending::exit(u64::from(status as u8), may_fault)
 }
 
 pub(super) fn exit_group(may_fault: &mut MayFault, status: i32) -> Result {
-    process::exit(status as u8, may_fault)
+    process::current().end(Outcome::Exited(status as u8));
+    lwp::ending::leave(0, may_fault)
 }
 
 pub(super) fn uname(may_fault: &mut MayFault, buffer: *mut u8) -> Result {
@@ -83,20 +95,6 @@ pub(super) fn uname(may_fault: &mut MayFault, buffer: *mut u8) -> Result {
         place[..name.len()].copy_from_slice(name.as_bytes());
     }
     user_copy::copy_out(buffer as u64, &names, may_fault).map_err(fault)?;
-    Ok(0)
-}
-
-pub(super) fn clock_gettime(may_fault: &mut MayFault, clock: i32, time: *mut TimeSpec) -> Result {
-    const MONOTONIC: i32 = 1;
-    if clock != MONOTONIC {
-        return Err(Errno::EINVAL);
-    }
-    let nanoseconds = Kernel::current().uptime_nanoseconds();
-    let mut bytes = [0; size_of::<TimeSpec>()];
-    let (seconds, rest) = bytes.split_at_mut(8);
-    seconds.copy_from_slice(&(nanoseconds / 1_000_000_000).to_le_bytes());
-    rest.copy_from_slice(&(nanoseconds % 1_000_000_000).to_le_bytes());
-    user_copy::copy_out(time as u64, &bytes, may_fault).map_err(fault)?;
     Ok(0)
 }
 

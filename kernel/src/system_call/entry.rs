@@ -1,12 +1,12 @@
 //! The stub that `syscall` enters at, and the two ways back.
 
-use super::{finish, system_call};
-use crate::process::Start;
+use super::{enter_new, finish, system_call};
+use crate::process::{Start, own_frame};
 use core::arch::naked_asm;
 use core::mem::offset_of;
 use machine::x86_64::descriptors::{USER_CODE, USER_DATA};
 use machine::x86_64::entry::leave_by_iretq;
-use machine::x86_64::frame::{self, SYSTEM_CALL, TrapFrame};
+use machine::x86_64::frame::{SYSTEM_CALL, TrapFrame};
 use machine::x86_64::offsets::{KERNEL_STACK_TOP, USER_RSP};
 use machine::{MayFault, pop_registers, push_registers};
 
@@ -73,49 +73,46 @@ unsafe extern "C" fn leave() {
 
 /// Enters user mode for the first time, as if from a system call.
 pub fn enter_user(start: Start, rsp: u64, may_fault: &mut MayFault) -> ! {
-    const INTERRUPTS_ON: u64 = 1 << 9;
-    const ALWAYS_1: u64 = 1 << 1;
-    let frame = TrapFrame {
-        swapped: 1,
-        vector: SYSTEM_CALL,
-        rip: start.rip,
-        cs: u64::from(start.code_segment),
-        rflags: INTERRUPTS_ON | ALWAYS_1,
-        rsp,
-        ss: u64::from(USER_DATA),
-        ..TrapFrame::default()
-    };
+    let frame = TrapFrame { cs: u64::from(start.code_segment), ..enter_new(start.rip, rsp) };
     enter_user_with(frame, may_fault)
 }
 
-/// Enters user mode with a frame of user mode's, as if from a system call.
-pub fn enter_user_with(mut frame: TrapFrame, may_fault: &mut MayFault) -> ! {
-    let by_sysretq = finish(&mut frame, may_fault);
-    // SAFETY: the frame is complete and user mode's, interrupts are off; the top of this stack is
-    // kept free for a frame (`machine::x86_64::switch`).
-    unsafe { enter_user_through(&frame, by_sysretq) }
+/// Enters user mode with a frame of user mode's, as if from a system call: `rcx` and `r11` may be lost.
+pub fn enter_user_with(frame: TrapFrame, may_fault: &mut MayFault) -> ! {
+    let (frame, by_sysretq) = settle(frame, may_fault);
+    // SAFETY: the frame is complete and user mode's, interrupts are off.
+    unsafe { leave_through(frame, by_sysretq) }
 }
 
-/// Copies the frame to where entries from user mode put theirs, and leaves through it.
+/// The same with all of its registers.
+pub fn go_on_in_user_mode(frame: TrapFrame, may_fault: &mut MayFault) -> ! {
+    let (frame, _) = settle(frame, may_fault);
+    // SAFETY: the frame is complete and user mode's, interrupts are off.
+    unsafe { leave_through(frame, false) }
+}
+
+/// Puts the frame where entries from user mode put theirs, which is where asynchronous work looks for it, and does
+/// what is to be done before the way back.
+fn settle(frame: TrapFrame, may_fault: &mut MayFault) -> (*mut TrapFrame, bool) {
+    let place = own_frame(may_fault);
+    // SAFETY: the top of this stack is kept free for a frame (`machine::x86_64::switch`).
+    unsafe { place.write(frame) };
+    // SAFETY: nobody else uses the frame meanwhile.
+    let by_sysretq = finish(unsafe { &mut *place }, may_fault);
+    (place, by_sysretq)
+}
+
+/// Leaves through a frame at the top of the thread's stack. What lies below is forgotten.
 ///
 /// # Safety
 ///
-/// See [`enter_user`].
+/// The frame is complete and user mode's, and interrupts are off.
 #[unsafe(naked)]
-unsafe extern "C" fn enter_user_through(frame: &TrapFrame, by_sysretq: bool) -> ! {
+unsafe extern "C" fn leave_through(frame: *mut TrapFrame, by_sysretq: bool) -> ! {
     naked_asm!(
         "mov eax, esi",
-        "mov rsi, rdi",
-        "mov rdi, gs:[{kernel_stack_top}]",
-        "sub rdi, {size}",
-        "mov rdx, rdi",
-        "mov ecx, {words}",
-        "rep movsq",
-        "mov rsp, rdx",
+        "mov rsp, rdi",
         "jmp {leave}",
-        kernel_stack_top = const KERNEL_STACK_TOP,
-        size = const frame::SIZE,
-        words = const frame::SIZE / 8,
         leave = sym leave,
     )
 }

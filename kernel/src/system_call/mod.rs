@@ -1,19 +1,29 @@
 //! The system-call path.
 //!
 //! `syscall` enters at a hand-written stub ([`entry`]) that makes the one trap frame and calls
-//! [`system_call`]: range check, table, handler, the one test of pending asynchronous work, and the
+//! [`system_call`]: accounts, range check, table, handler, the one test of pending asynchronous work, and the
 //! choice of the way back. The tables are generated from the one definition in `abi::calls`.
+//! `docs/anatomy-of-a-system-call.md` goes through it instruction by instruction.
 
 pub mod calls;
 mod describe;
 pub mod entry;
+mod identity;
+mod indirect;
+mod lwps;
 mod memory;
+pub mod missing;
 mod not_yet;
 mod processes;
+pub mod restart;
+mod signals;
+pub mod times;
+mod usage;
 
 pub use entry::{enter_user, enter_user_with, entry_address};
 
-use crate::kernel::{PerCpu, count};
+use crate::kernel::{Kernel, PerCpu, count};
+use crate::lwp;
 use abi::calls::OWN_BASE;
 use abi::errno::Errno;
 use machine::tracing::emit;
@@ -21,7 +31,7 @@ use machine::x86_64::descriptors::{USER_CODE, USER_DATA};
 use machine::x86_64::frame::TrapFrame;
 use machine::x86_64::trap::prepare_return_to_user;
 use machine::x86_64::user_copy::USER_END;
-use machine::{Atomic, MayFault};
+use machine::{Atomic, MayFault, time};
 use trace::{EventId, Kind};
 
 /// What a call comes to.
@@ -90,6 +100,28 @@ const fn end(numbers: &[u64], from: u64, to: u64) -> usize {
     (end - from) as usize
 }
 
+/// A handler of the table: its arguments' registers are those of the call.
+macro_rules! handler {
+    ([calls TWO_RESULTS] $name:ident()) => {
+        fn $name(frame: &mut TrapFrame, may_fault: &mut MayFault) -> u64 {
+            let (first, second) = calls::$name(may_fault);
+            frame.rdx = second;
+            first
+        }
+    };
+    ([] indirect($($argument:ident: $type:ty),*)) => {
+        fn indirect(frame: &mut TrapFrame, may_fault: &mut MayFault) -> u64 {
+            indirect::call(frame, may_fault)
+        }
+    };
+    ([$($flag:ident)*] $name:ident($($argument:ident: $type:ty),*)) => {
+        fn $name(frame: &mut TrapFrame, may_fault: &mut MayFault) -> u64 {
+            let [$($argument,)* ..] = arguments(frame);
+            register(calls::$name(may_fault, $(<$type>::from_register($argument)),*))
+        }
+    };
+}
+
 macro_rules! tables {
     ($($number:literal $name:ident($($argument:ident: $type:ty),*)
         $flag:tt $(:: $rest:ident)* $text:literal;)*) => {
@@ -97,10 +129,15 @@ macro_rules! tables {
         const LINUX_END: usize = end(NUMBERS, 0, OWN_BASE);
         const OWN_END: usize = end(NUMBERS, OWN_BASE, u64::MAX);
 
-        $(fn $name(frame: &mut TrapFrame, may_fault: &mut MayFault) -> u64 {
-            let [$($argument,)* ..] = arguments(frame);
-            register(calls::$name(may_fault, $(<$type>::from_register($argument)),*))
-        })*
+        $(handler!([$($rest)*] $name($($argument: $type),*));)*
+
+        const fn flags<const LENGTH: usize>(base: u64) -> [u32; LENGTH] {
+            let mut flags = [0; LENGTH];
+            $(if $number >= base && (($number - base) as usize) < LENGTH {
+                flags[($number - base) as usize] = $flag $(:: $rest)*;
+            })*
+            flags
+        }
 
         const fn table<const LENGTH: usize>(base: u64) -> [Handler; LENGTH] {
             let mut table = [no_such_call as Handler; LENGTH];
@@ -118,30 +155,49 @@ static LINUX: [Handler; LINUX_END] = table(0);
 /// The calls that only this kernel has.
 static OWN: [Handler; OWN_END] = table(OWN_BASE);
 
+/// The flags of the calls with Linux's numbers, and of the kernel's own.
+static LINUX_FLAGS: [u32; LINUX_END] = flags(0);
+static OWN_FLAGS: [u32; OWN_END] = flags(OWN_BASE);
+
+/// The flags of the call with this number; none if there is no such call.
+pub fn flags_of(number: u64) -> u32 {
+    let linux = LINUX_FLAGS.get(number as usize);
+    let found = linux.or_else(|| OWN_FLAGS.get(number.wrapping_sub(OWN_BASE) as usize));
+    found.copied().unwrap_or(0)
+}
+
+/// The handler of the call with this number.
+#[inline(always)]
+fn entry_of(number: u64) -> Handler {
+    if let Some(handler) = LINUX.get(number as usize) {
+        *handler
+    } else if let Some(handler) = OWN.get(number.wrapping_sub(OWN_BASE) as usize) {
+        *handler
+    } else {
+        no_such_call
+    }
+}
+
 #[cold]
 fn no_such_call(frame: &mut TrapFrame, may_fault: &mut MayFault) -> u64 {
     let guard = machine::preempt::disable(may_fault);
     count(&PerCpu::current(guard.atomic()).bad_calls);
     drop(guard);
-    log::debug!("no system call has the number {:#x}", frame.error);
+    Kernel::current().missing.note(frame.error);
     register(Err(Errno::ENOSYS))
 }
 
 /// A system call: from the stub, on the thread's own stack, interrupts on. Returns, interrupts off,
 /// whether the way back may be `sysretq`.
 extern "C" fn system_call(frame: &mut TrapFrame) -> bool {
+    let lwp = lwp::current();
+    lwp.accounts.call_begins(time::now());
+    count(&lwp.counts.calls);
     // SAFETY: the entry of a system call, on the thread's own stack, nothing held.
     let mut may_fault = unsafe { MayFault::assume() };
     let number = frame.error;
-    let handler = if let Some(handler) = LINUX.get(number as usize) {
-        handler
-    } else if let Some(handler) = OWN.get(number.wrapping_sub(OWN_BASE) as usize) {
-        handler
-    } else {
-        &(no_such_call as Handler)
-    };
     let begin = emit(Kind::CallBegin, number, EventId::NONE);
-    frame.rax = handler(frame, &mut may_fault);
+    frame.rax = entry_of(number)(frame, &mut may_fault);
     emit(Kind::CallEnd, frame.rax, begin);
     finish(frame, &mut may_fault)
 }
@@ -157,6 +213,7 @@ fn enter_user_anew(ready: &crate::process::execute::Ready, may_fault: &mut MayFa
 #[inline(always)]
 fn finish(frame: &mut TrapFrame, may_fault: &mut MayFault) -> bool {
     prepare_return_to_user(frame, may_fault);
+    lwp::current().accounts.call_ends(time::now());
     // SAFETY: interrupts are off.
     let per_cpu = PerCpu::current(unsafe { Atomic::assume() });
     count(&per_cpu.system_calls);
@@ -172,4 +229,20 @@ fn finish(frame: &mut TrapFrame, may_fault: &mut MayFault) -> bool {
         count(&per_cpu.iretq_returns);
     }
     safe
+}
+
+/// The registers with which user mode begins somewhere.
+pub fn enter_new(rip: u64, rsp: u64) -> TrapFrame {
+    const INTERRUPTS_ON: u64 = 1 << 9;
+    const ALWAYS_1: u64 = 1 << 1;
+    TrapFrame {
+        swapped: 1,
+        vector: restart::NOT_A_CALL,
+        rip,
+        cs: u64::from(USER_CODE),
+        rflags: INTERRUPTS_ON | ALWAYS_1,
+        rsp,
+        ss: u64::from(USER_DATA),
+        ..TrapFrame::default()
+    }
 }

@@ -1,15 +1,19 @@
 //! Calls about processes and the files that they map.
 
 use super::Result;
+use super::usage::rusage;
 use crate::kernel::Kernel;
-use crate::process::table::NoProcess;
-use crate::process::{self, CannotRun, execute, fork as child, table};
+use crate::lwp;
+use crate::process::table::{Heard, Manner, NoProcess, Which};
+use crate::process::{self, CannotRun, Ended, execute, fork as child, table};
+use crate::signal::frame::copy_out;
 use crate::virtual_memory::archive;
 use crate::virtual_memory::patience::patiently;
 use abi::errno::Errno;
 use alloc::vec::Vec;
 use machine::MayFault;
-use machine::x86_64::user_copy;
+use machine::x86_64::frame::TrapFrame;
+use machine::x86_64::user_copy::{self, USER_END};
 
 /// Most bytes of a path, and of all arguments and the environment together.
 const PATH_MAX: usize = 256;
@@ -92,11 +96,56 @@ pub fn close(_: &mut MayFault, fd: i32) -> Result {
 
 /// A child. Only what it has to have at once cannot wait for memory as its pages can.
 pub fn fork(may_fault: &mut MayFault) -> Result {
-    let process = process::current();
-    patiently(may_fault, |may_fault| child::fork(process, may_fault)).map_err(|error| match error {
+    fork_with(0, may_fault)
+}
+
+/// A parent that waits until its child is another program cannot tell the difference.
+pub fn vfork(may_fault: &mut MayFault) -> Result {
+    fork_with(0, may_fault)
+}
+
+/// A child on another stack, if one is given.
+fn fork_with(stack: u64, may_fault: &mut MayFault) -> Result {
+    let change = |frame: &mut TrapFrame| {
+        if stack != 0 {
+            frame.rsp = stack;
+        }
+    };
+    patiently(may_fault, |may_fault| child::fork(change, may_fault)).map_err(|error| match error {
         NoProcess::TooMany => Errno::EAGAIN,
         NoProcess::OutOfMemory => Errno::ENOMEM,
     })
+}
+
+/// What libraries make of it to have a child. Memory is copied even if it was to be shared until the child becomes
+/// another program.
+pub fn clone(
+    may_fault: &mut MayFault,
+    flags: u64,
+    stack: u64,
+    parent_id: *mut i32,
+    child_id: *mut i32,
+    _: u64,
+) -> Result {
+    const SIGNAL: u64 = 0xff;
+    const MEMORY: u64 = 0x100;
+    const VFORK: u64 = 0x4000;
+    const PARENT_SET_ID: u64 = 0x10_0000;
+    const CHILD_CLEAR_ID: u64 = 0x20_0000;
+    const CHILD_SET_ID: u64 = 0x100_0000;
+    let known = SIGNAL | MEMORY | VFORK | PARENT_SET_ID | CHILD_CLEAR_ID | CHILD_SET_ID;
+    // LWPs have calls of their own.
+    if flags & !known != 0 || flags & (MEMORY | VFORK) == MEMORY || stack >= USER_END {
+        return Err(Errno::EINVAL);
+    }
+    // What a child writes to its own memory it writes to before it returns: here the parent does, before the copy.
+    let _ = child_id;
+    let number = fork_with(stack, may_fault)?;
+    if flags & PARENT_SET_ID != 0 {
+        let bytes = (number as u32).to_le_bytes();
+        user_copy::copy_out(parent_id as u64, &bytes, may_fault).map_err(|_| Errno::EFAULT)?;
+    }
+    Ok(number)
 }
 
 pub fn execve(
@@ -110,20 +159,30 @@ pub fn execve(
     let words = copy_strings(arguments, may_fault)?;
     let environment = copy_strings(environment, may_fault)?;
     let name = name_of(&bytes)?;
+    let process = lwp::current().process;
+    // Whoever is not the first to become another program, or meets the end, leaves instead.
+    execute::look(name, &words, &environment, may_fault).map_err(errno)?;
+    lwp::ending::become_only(may_fault)?;
     let loaded = patiently(may_fault, |may_fault| {
-        execute::load(process::current(), name, &words, &environment, None, may_fault)
+        execute::load(process, name, &words, &environment, None, may_fault)
     });
     drop((bytes, words, environment));
     match loaded {
         Ok(ready) => super::enter_user_anew(&ready, may_fault),
-        Err(CannotRun::NotFound | CannotRun::NoArchive(_)) => Err(Errno::ENOENT),
-        Err(CannotRun::Unsuitable(why)) => {
+        Err(error) => Err(errno(error)),
+    }
+}
+
+fn errno(error: CannotRun) -> Errno {
+    match error {
+        CannotRun::NotFound | CannotRun::NoArchive(_) => Errno::ENOENT,
+        CannotRun::Unsuitable(why) => {
             log::debug!("execve: {why}");
-            Err(Errno::ENOEXEC)
+            Errno::ENOEXEC
         }
-        Err(CannotRun::Device) => Err(Errno::EIO),
-        Err(CannotRun::Interrupted) => Err(Errno::EINTR),
-        Err(CannotRun::OutOfMemory) => Err(Errno::ENOMEM),
+        CannotRun::Device => Errno::EIO,
+        CannotRun::Interrupted => Errno::EINTR,
+        CannotRun::OutOfMemory => Errno::ENOMEM,
     }
 }
 
@@ -135,26 +194,37 @@ pub fn wait4(
     usage: *mut u8,
 ) -> Result {
     const NO_HANG: i32 = 1;
-    /// `struct rusage`.
-    const USAGE: usize = 144;
-    if options & !NO_HANG != 0 {
+    const STOPPED: i32 = 2;
+    const CONTINUED: i32 = 8;
+    if options & !(NO_HANG | STOPPED | CONTINUED) != 0 {
         return Err(Errno::EINVAL);
     }
-    let child = match which {
-        -1 => None,
-        1.. => Some(which as u64),
-        // There are no process groups.
-        _ => return Err(Errno::ECHILD),
+    let own = process::current();
+    let which = match which {
+        -1 => Which::Any,
+        0 => Which::Group(own.group()),
+        1.. => Which::Number(which as u64),
+        i32::MIN => return Err(Errno::ESRCH),
+        _ => Which::Group(u64::from(which.unsigned_abs())),
     };
-    let may_wait = options & NO_HANG == 0;
-    let ended = table::wait(Kernel::current(), process::current(), child, may_wait, may_fault)?;
-    let Some((id, outcome)) = ended else { return Ok(0) };
+    let manner = Manner {
+        waits: options & NO_HANG == 0,
+        stopped: options & STOPPED != 0,
+        continued: options & CONTINUED != 0,
+    };
+    let Some((id, heard)) = table::wait(Kernel::current(), own, which, manner, may_fault)? else {
+        return Ok(0);
+    };
+    let (value, used) = match heard {
+        Heard::Ended(outcome, used) => (outcome.to_status(), used),
+        Heard::Stopped(signal) => (i32::from(signal) << 8 | 0x7f, Ended::default()),
+        Heard::Continued => (0xffff, Ended::default()),
+    };
     if !status.is_null() {
-        let bytes = outcome.to_status().to_le_bytes();
-        user_copy::copy_out(status as u64, &bytes, may_fault).map_err(|_| Errno::EFAULT)?;
+        copy_out(status as u64, &value, may_fault)?;
     }
     if !usage.is_null() {
-        user_copy::copy_out(usage as u64, &[0; USAGE], may_fault).map_err(|_| Errno::EFAULT)?;
+        copy_out(usage as u64, &rusage(&used), may_fault)?;
     }
     Ok(id)
 }

@@ -6,7 +6,7 @@
 use crate::console::print;
 use crate::kernel::Kernel;
 use crate::process;
-use crate::traps::signal;
+use crate::signal;
 use dispatch::binding::affinity_set;
 use dispatch::cpu_lock::lock_processors;
 use dispatch::{CpuDispatch, Thread};

@@ -37,9 +37,34 @@ pub struct FpuState {
 }
 
 const _: () = assert!(core::mem::offset_of!(FpuState, components) == LEGACY);
+const _: () = assert!(size_of::<FpuState>() == LEGACY + HEADER + AVX_SIZE as usize);
 const _: () = assert!(core::mem::offset_of!(FpuState, avx) == AVX_OFFSET as usize);
 
 impl FpuState {
+    /// The size of an image, in bytes.
+    pub const SIZE: usize = size_of::<FpuState>();
+
+    /// The image, for a program to look at.
+    pub fn as_bytes(&self) -> &[u8; FpuState::SIZE] {
+        let image: *const [u8; FpuState::SIZE] = core::ptr::from_ref(self).cast();
+        // SAFETY: integers without gaps, as the sizes of the fields say.
+        unsafe { &*image }
+    }
+
+    /// An image that a program has had its hands on. What a processor would refuse to load is put right: bits of the
+    /// control register that do not exist, components that are not turned on, the reserved rest of the header.
+    pub fn from_user(bytes: &[u8; FpuState::SIZE]) -> FpuState {
+        const SSE_CONTROL_BITS: u32 = 0xffff;
+        let mut state = FpuState::fresh();
+        let image: *mut [u8; FpuState::SIZE] = core::ptr::from_mut(&mut state).cast();
+        // SAFETY: as above; each byte may have any value.
+        unsafe { image.write(*bytes) };
+        state.sse_control &= SSE_CONTROL_BITS;
+        state.components &= XSAVE_COMPONENTS;
+        state.rest_of_header = [0; HEADER - 8];
+        state
+    }
+
     /// As a fresh program has it, and as on Linux: every exception masked, extended precision, all
     /// registers 0.
     pub const fn fresh() -> FpuState {
@@ -109,6 +134,16 @@ impl SegmentBases {
     pub fn new(fs: u64, gs: u64) -> SegmentBases {
         debug_assert!(fs < USER_END && gs < USER_END, "a base that is no user address");
         SegmentBases { fs, gs }
+    }
+
+    /// The base of `fs`.
+    pub fn fs(self) -> u64 {
+        self.fs
+    }
+
+    /// The base of `gs`.
+    pub fn gs(self) -> u64 {
+        self.gs
     }
 
     /// As the current thread's user mode has left them.

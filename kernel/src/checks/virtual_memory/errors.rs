@@ -10,7 +10,7 @@ use crate::disk::injection::Fault;
 use crate::disk::{ARCHIVE, Disk, Operation, SWAP};
 use crate::kernel::Kernel;
 use crate::process::{self, Outcome as Ended, execute};
-use crate::traps::signal::SIGBUS;
+use crate::signal::SIGBUS;
 use crate::virtual_memory::archive;
 use core::ops::Range;
 use machine::{MayFault, SpinLock};

@@ -8,7 +8,7 @@ use crate::disk::{ARCHIVE, Disk};
 use crate::kernel::Kernel;
 use crate::process::{self, Outcome as Ended};
 use crate::threads;
-use crate::traps::signal::SIGKILL;
+use crate::signal::SIGKILL;
 use crate::virtual_memory::archive;
 use dispatch::tick;
 use machine::MayFault;
