@@ -4,9 +4,11 @@
 use crate::checks;
 use crate::console::Console;
 use crate::disk::Disks;
+use crate::files::Files;
+use crate::files::terminal::Line;
 use crate::kernel_space::KernelSpace;
-use crate::options::Options;
 use crate::lwp::Lwp;
+use crate::options::Options;
 use crate::process::Process;
 use crate::process::table::Table;
 use crate::signal::OfProcess;
@@ -15,7 +17,7 @@ use crate::virtual_memory::Reserves;
 use crate::virtual_memory::archive::{Archive, NoArchive};
 use crate::virtual_memory::stores::Stores;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use dispatch::{DispLock, Semaphore, Thread};
+use dispatch::{DispLock, Thread};
 use linked_list_allocator::Heap;
 use machine::slot::{Layer, Slot};
 use machine::x86_64::descriptors::{EntryStacks, InterruptTable};
@@ -39,8 +41,8 @@ pub struct Kernel {
     pub interrupts: InterruptTable,
     /// The console.
     pub console: SpinLock<Console, 13>,
-    /// As many units as bytes have been typed and not read.
-    pub typed: Semaphore,
+    /// The terminal on it.
+    pub terminal: Line,
     /// Held while a line is sent on the report channel.
     pub report_lock: SpinLock<(), 13>,
     /// The heap.
@@ -60,7 +62,9 @@ pub struct Kernel {
     /// The programs of the archive, or why there are none.
     pub archive: Once<Result<Archive, NoArchive>>,
     /// Where their files' descriptions come from.
-    pub files: Slab<vm::store::File>,
+    pub archive_files: Slab<vm::store::File>,
+    /// What is open.
+    pub files: Files,
     /// Calls that programs have missed.
     pub missing: Missing,
     /// What must be left free for whom.

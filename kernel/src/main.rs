@@ -12,6 +12,7 @@
 //! | [`traps`] | what the machine calls: exceptions, interrupts, pokes, preemption |
 //! | [`system_call`] | the system-call path and the calls |
 //! | [`program`] | programs: loading, running, ending |
+//! | [`files`] | open files, descriptors, pipes, the terminal |
 //! | [`console`], [`logger`], [`report_channel`] | the serial port, the log, the lines for the harness |
 //! | [`pci`], [`disk`] | devices and their interrupts; disks |
 //! | [`menu`] | the boot menu |
@@ -33,6 +34,7 @@ mod checks;
 mod console;
 mod disk;
 mod ending;
+mod files;
 mod heap;
 mod kernel;
 mod kernel_space;
@@ -64,7 +66,7 @@ use console::Console;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use disk::Disks;
 use dispatch::disp_lock::LockClass;
-use dispatch::{CpuDispatch, DispLock, Dispatch, Semaphore};
+use dispatch::{CpuDispatch, DispLock, Dispatch};
 use ending::{end, refuse};
 use kernel::{Kernel, PerCpu};
 use kernel_space::{
@@ -148,7 +150,7 @@ fn start(info: &'static mut BootInfo) -> ! {
         root: paging::current_root(),
         interrupts: InterruptTable::new(),
         console: Console::new(),
-        typed: Semaphore::new(0),
+        terminal: files::terminal::Line::new(),
         report_lock: SpinLock::new(()),
         heap: heap::new(),
         space: SpinLock::new(KernelSpace::new()),
@@ -158,7 +160,8 @@ fn start(info: &'static mut BootInfo) -> ! {
         signal_objects: Slab::new(&SlabPages),
         processes_table: process::table::Table::new(),
         archive: spin::Once::new(),
-        files: Slab::new(&SlabPages),
+        archive_files: Slab::new(&SlabPages),
+        files: files::Files::new(),
         missing: system_call::missing::Missing::new(),
         reserves: spin::Once::new(),
         stores: virtual_memory::stores::Stores::new(),

@@ -48,11 +48,11 @@ macro_rules! system_calls {
                 "Close a file descriptor.";
             4 stat(path: *const u8, buffer: *mut u8) 0
                 "Describe a file, in Linux's `struct stat`.";
-            5 fstat(fd: i32, buffer: *mut u8) 0
+            5 fstat(fd: i32, buffer: *mut $crate::files::Stat) 0
                 "Describe an open file.";
             6 lstat(path: *const u8, buffer: *mut u8) 0
                 "Describe a file; a symbolic link itself, if there were any.";
-            7 poll(files: *mut u8, count: u64, timeout: i32) $crate::calls::NO_RESTART
+            7 poll(files: *mut $crate::files::PollFd, count: u64, timeout: i32) $crate::calls::NO_RESTART
                 "Wait until one of several descriptors is ready, at most so many milliseconds.";
             8 lseek(fd: i32, offset: i64, whence: i32) 0
                 "Move the place at which an open file is read and written; returns where it is.";
@@ -76,9 +76,9 @@ macro_rules! system_calls {
                 "Read from a place in a file.";
             18 pwrite64(fd: i32, buffer: *const u8, length: usize, offset: i64) 0
                 "Write at a place in a file.";
-            19 readv(fd: i32, vector: *const u8, count: i32) 0
+            19 readv(fd: i32, vector: *const $crate::files::IoVec, count: i32) 0
                 "Read into several buffers.";
-            20 writev(fd: i32, vector: *const u8, count: i32) 0
+            20 writev(fd: i32, vector: *const $crate::files::IoVec, count: i32) 0
                 "Write from several buffers.";
             21 access(path: *const u8, mode: i32) 0
                 "Say whether a file may be used so.";
@@ -224,7 +224,7 @@ macro_rules! system_calls {
                 "Where a symbolic link leads, from a folder.";
             269 faccessat(folder: i32, path: *const u8, mode: i32) 0
                 "Say whether a file may be used so, from a folder.";
-            271 ppoll(files: *mut u8, count: u64, timeout: *const $crate::calls::TimeSpec, mask: *const u64, size: usize) $crate::calls::NO_RESTART
+            271 ppoll(files: *mut $crate::files::PollFd, count: u64, timeout: *const $crate::calls::TimeSpec, mask: *const u64, size: usize) $crate::calls::NO_RESTART
                 "As poll, with a finer time and another mask of signals.";
             292 dup3(fd: i32, to: i32, flags: i32) 0
                 "As dup2; with O_CLOEXEC it is closed by execve.";

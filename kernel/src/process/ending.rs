@@ -1,4 +1,4 @@
-//! How a process ends: [`finish`], on its last LWP, empties the address space and tells the parent. What is printed
+//! How a process ends: [`finish`], on its last LWP, closes its files, empties the address space and tells the parent. What is printed
 //! about an end that nobody wanted is here too ([`report`]).
 
 use super::{NAME_MAX, Outcome, Process, table};
@@ -25,6 +25,7 @@ pub fn finish(process: &'static Process, may_fault: &mut MayFault) {
         let mut name = [0; NAME_MAX];
         virtual_memory::maps::show(process, process.name_to(&mut name), format, may_fault);
     }
+    process.descriptors.close_all(may_fault);
     process.space.clear(may_fault);
     let lwp = crate::lwp::current();
     lwp.note_end();

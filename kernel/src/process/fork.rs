@@ -31,8 +31,7 @@ pub fn fork(
     };
     let ProgramName { name, file } = *process.program.lock(may_fault);
     *child.program.lock(may_fault) = ProgramName { name, file };
-    let files = *process.files.lock(may_fault);
-    *child.files.lock(may_fault) = files;
+    process.descriptors.copy_to(&child.descriptors);
     let heap = *process.heap().lock(may_fault);
     *child.heap().lock(may_fault) = heap;
     child.signals.inherit(&process.signals);
@@ -47,6 +46,7 @@ pub fn fork(
         begin::start(lwp, &mut Some(Beginning::Frame(frame)))
     });
     if started.is_err() {
+        child.descriptors.close_all(may_fault);
         child.space().clear(may_fault);
         table::remove(kernel, child, may_fault);
         return Err(NoProcess::OutOfMemory);

@@ -29,6 +29,7 @@ pub use outcome::{CannotRun, Outcome};
 pub use start::{Start, run, run_from};
 
 use crate::backtrace;
+use crate::files::Descriptors;
 use crate::kernel::Kernel;
 use crate::lwp::{self, Lwp, Lwps};
 use crate::signal::{self, OfProcess};
@@ -74,8 +75,8 @@ pub struct Process {
     refusal: SpinLock<Option<CannotRun>, 13>,
     /// Where its heap begins and ends (`brk`).
     heap: SpinLock<(u64, u64), 13>,
-    /// The files that it has open: their numbers in the archive.
-    files: SpinLock<Files, 13>,
+    /// The files that it has open.
+    pub descriptors: SlabBox<Descriptors>,
     /// What signals do, and which are pending.
     pub signals: SlabBox<OfProcess>,
     /// Its group of processes, and its session.
@@ -147,12 +148,6 @@ struct ProgramName {
     file: Option<&'static ArchiveFile>,
 }
 
-/// Open files, by descriptor less [`FIRST_FILE`].
-type Files = [Option<u16>; 16];
-
-/// The first descriptor that is not the console.
-const FIRST_FILE: i32 = 3;
-
 /// The process that a processor runs; for the panic path, and for who stands on it.
 fn on(cpu: &Cpu) -> Option<&'static Process> {
     lwp::on(cpu).map(|lwp| lwp.process)
@@ -185,29 +180,6 @@ impl Process {
     fn name_to<'a>(&self, place: &'a mut [u8; NAME_MAX]) -> &'a str {
         *place = self.program.lock_anywhere().name;
         text_of(place)
-    }
-
-    /// The archive's number of an open file.
-    pub fn file(&self, fd: i32) -> Option<u16> {
-        let place = usize::try_from(fd.checked_sub(FIRST_FILE)?).ok()?;
-        self.files.lock_anywhere().get(place).copied().flatten()
-    }
-
-    /// Opens a file; returns its descriptor, if there is one left.
-    pub fn add_file(&self, file: u16) -> Option<i32> {
-        let mut files = self.files.lock_anywhere();
-        let place = files.iter().position(Option::is_none)?;
-        files[place] = Some(file);
-        Some(place as i32 + FIRST_FILE)
-    }
-
-    /// Closes a file; says whether it was open.
-    pub fn remove_file(&self, fd: i32) -> bool {
-        let Some(place) = fd.checked_sub(FIRST_FILE).and_then(|place| usize::try_from(place).ok())
-        else {
-            return false;
-        };
-        self.files.lock_anywhere().get_mut(place).is_some_and(|file| file.take().is_some())
     }
 
     /// Whether it is about to end: nobody works for it any longer.

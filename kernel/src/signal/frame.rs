@@ -15,7 +15,11 @@ use super::{Information, bit, redistribute};
 use crate::lwp::Lwp;
 use crate::system_call::restart;
 use abi::errno::Errno;
-use abi::signals::{SA_NODEFER, SA_ONSTACK, SS_DISABLE, SS_ONSTACK, SigAction, SigFrame, SigInfo, UserContext};
+use abi::files::{IoVec, PollFd, Stat};
+use abi::signals::{
+    SA_NODEFER, SA_ONSTACK, SS_DISABLE, SS_ONSTACK, SigAction, SigFrame, SigInfo, UserContext,
+};
+use abi::terminals::{Termios, WindowSize};
 use core::mem::offset_of;
 use machine::MayFault;
 use machine::preempt;
@@ -46,7 +50,8 @@ pub fn enter(
     restart::before_handler(lwp, action, frame);
     let mask = lwp.signals.take_saved_mask().unwrap_or_else(|| lwp.signals.mask());
     let stack = lwp.signals.stack(frame.rsp);
-    let takes_other = action.flags & SA_ONSTACK != 0 && stack.flags & (SS_ONSTACK | SS_DISABLE) == 0;
+    let takes_other =
+        action.flags & SA_ONSTACK != 0 && stack.flags & (SS_ONSTACK | SS_DISABLE) == 0;
     let top = if takes_other {
         stack.base.wrapping_add(stack.size)
     } else {
@@ -60,9 +65,24 @@ pub fn enter(
     let context = UserContext {
         stack,
         registers: [
-            frame.r8, frame.r9, frame.r10, frame.r11, frame.r12, frame.r13, frame.r14, frame.r15,
-            frame.rdi, frame.rsi, frame.rbp, frame.rbx, frame.rdx, frame.rax, frame.rcx, frame.rsp,
-            frame.rip, frame.rflags,
+            frame.r8,
+            frame.r9,
+            frame.r10,
+            frame.r11,
+            frame.r12,
+            frame.r13,
+            frame.r14,
+            frame.r15,
+            frame.rdi,
+            frame.rsi,
+            frame.rbp,
+            frame.rbx,
+            frame.rdx,
+            frame.rax,
+            frame.rcx,
+            frame.rsp,
+            frame.rip,
+            frame.rflags,
         ],
         segments: [USER_CODE, 0, 0, USER_DATA],
         error: frame.error,
@@ -156,7 +176,8 @@ macro_rules! plain {
 
 const NO_STACK: abi::signals::SigStack =
     abi::signals::SigStack { base: 0, flags: 0, padding: 0, size: 0 };
-const NO_INFORMATION: SigInfo = SigInfo { signal: 0, error: 0, code: 0, padding: 0, fields: [0; 14] };
+const NO_INFORMATION: SigInfo =
+    SigInfo { signal: 0, error: 0, code: 0, padding: 0, fields: [0; 14] };
 const NO_CONTEXT: UserContext = UserContext {
     flags: 0,
     link: 0,
@@ -170,6 +191,23 @@ const NO_CONTEXT: UserContext = UserContext {
     fpu: 0,
     reserved: [0; 8],
     mask: 0,
+};
+const NO_STATUS: Stat = Stat {
+    device: 0,
+    number: 0,
+    links: 0,
+    mode: 0,
+    user: 0,
+    group: 0,
+    padding: 0,
+    special: 0,
+    length: 0,
+    block: 0,
+    blocks: 0,
+    accessed: [0; 2],
+    modified: [0; 2],
+    changed: [0; 2],
+    reserved: [0; 3],
 };
 plain! {
     u32 = 0;
@@ -185,6 +223,12 @@ plain! {
     UserContext = NO_CONTEXT;
     SigFrame = SigFrame { restorer: 0, context: NO_CONTEXT, information: NO_INFORMATION };
     abi::calls::TimeSpec = abi::calls::TimeSpec { seconds: 0, nanoseconds: 0 };
+    IoVec = IoVec { address: 0, length: 0 };
+    PollFd = PollFd { fd: 0, events: 0, found: 0 };
+    [i32; 2] = [0; 2];
+    Stat = NO_STATUS;
+    Termios = Termios { input: 0, output: 0, control: 0, local: 0, line: 0, characters: [0; 19] };
+    WindowSize = WindowSize { rows: 0, columns: 0, pixels: [0; 2] };
 }
 
 /// Gives the processor these registers for the running LWP; returns what it had.

@@ -7,17 +7,21 @@
 
 pub mod calls;
 mod describe;
+mod descriptors;
 pub mod entry;
+mod files;
 mod identity;
 mod indirect;
 mod lwps;
 mod memory;
 pub mod missing;
 mod not_yet;
+mod polling;
 mod processes;
 pub mod restart;
 mod signals;
 pub mod times;
+mod transfer;
 mod usage;
 
 pub use entry::{enter_user, enter_user_with, entry_address};

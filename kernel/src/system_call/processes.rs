@@ -7,7 +7,6 @@ use crate::lwp;
 use crate::process::table::{Heard, Manner, NoProcess, Which};
 use crate::process::{self, CannotRun, Ended, execute, fork as child, table};
 use crate::signal::frame::copy_out;
-use crate::virtual_memory::archive;
 use crate::virtual_memory::patience::patiently;
 use abi::errno::Errno;
 use alloc::vec::Vec;
@@ -16,13 +15,13 @@ use machine::x86_64::frame::TrapFrame;
 use machine::x86_64::user_copy::{self, USER_END};
 
 /// Most bytes of a path, and of all arguments and the environment together.
-const PATH_MAX: usize = 256;
+pub(super) const PATH_MAX: usize = 256;
 const WORDS_MAX: usize = 12 << 10;
 /// Bytes that are looked at at a time for the end of a string; a string may end with its page.
 const PIECE: u64 = 64;
 
 /// Appends a string of the program's, with its null byte.
-fn copy_string(
+pub(super) fn copy_string(
     bytes: &mut Vec<u8>,
     address: u64,
     limit: usize,
@@ -71,27 +70,11 @@ fn copy_strings(
 }
 
 /// The name of a program in the archive, by its path.
-fn name_of(path: &[u8]) -> core::result::Result<&str, Errno> {
+pub(super) fn name_of(path: &[u8]) -> core::result::Result<&str, Errno> {
     let path = path.strip_suffix(&[0]).unwrap_or(path);
     let path = core::str::from_utf8(path).map_err(|_| Errno::ENOENT)?;
     let path = path.strip_prefix('/').unwrap_or(path);
     Ok(path.strip_prefix(abi::boot::PROGRAM_FOLDER).unwrap_or(path))
-}
-
-pub fn open(may_fault: &mut MayFault, path: *const u8, flags: i32, _: u32) -> Result {
-    const ACCESS: i32 = 3;
-    let mut bytes = Vec::new();
-    copy_string(&mut bytes, path as u64, PATH_MAX, may_fault)?;
-    let archive = archive::get(Kernel::current()).map_err(|_| Errno::ENOENT)?;
-    let file = archive.position(name_of(&bytes)?).ok_or(Errno::ENOENT)?;
-    if flags & ACCESS != 0 {
-        return Err(Errno::EACCES);
-    }
-    process::current().add_file(file).map(|fd| fd as u64).ok_or(Errno::EMFILE)
-}
-
-pub fn close(_: &mut MayFault, fd: i32) -> Result {
-    if process::current().remove_file(fd) { Ok(0) } else { Err(Errno::EBADF) }
 }
 
 /// A child. Only what it has to have at once cannot wait for memory as its pages can.
