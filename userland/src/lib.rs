@@ -28,6 +28,6 @@ pub mod print;
 pub mod report;
 pub mod start;
 pub mod system;
-mod text;
+pub mod text;
 
 pub use arguments::Arguments;

@@ -93,6 +93,8 @@ pub struct Contents {
     /// Changed by who has them open; anybody may read them.
     length: AtomicU64,
     pages: AtomicU64,
+    /// When they were changed last, as who changed them said.
+    changed: AtomicU64,
     holds: AtomicU32,
     is_open: Mutex<bool>,
     closed: Condvar,
@@ -107,6 +109,7 @@ impl Contents {
             object: object.clone(),
             length: AtomicU64::new(0),
             pages: AtomicU64::new(0),
+            changed: AtomicU64::new(0),
             holds: AtomicU32::new(1),
             is_open: Mutex::new(false),
             closed: Condvar::new(),
@@ -133,6 +136,16 @@ impl Contents {
         self.pages.load(Ordering::Relaxed)
     }
 
+    /// When they were changed last.
+    pub fn changed(&self) -> u64 {
+        self.changed.load(Ordering::Relaxed)
+    }
+
+    /// They have been changed.
+    pub fn note_change(&self, now: u64) {
+        self.changed.store(now, Ordering::Relaxed);
+    }
+
     /// Waits until nobody has them open, and opens them.
     pub fn open(&self, may_fault: &mut MayFault) -> Result<Open<'_>, ContentsError> {
         let mut is_open = self.is_open.lock(may_fault);
@@ -148,6 +161,13 @@ impl Contents {
     }
 }
 
+impl Contents {
+    /// What [`Open::keep`] has kept open, for who did.
+    pub fn kept(&self) -> Open<'_> {
+        Open { contents: self }
+    }
+}
+
 /// Contents that the caller has open, until [`Open::close`].
 #[must_use = "nobody else can open them before they are closed"]
 pub struct Open<'c> {
@@ -159,6 +179,9 @@ impl Open<'_> {
     pub fn length(&self) -> u64 {
         self.contents.length()
     }
+
+    /// They stay open: [`Contents::kept`] goes on.
+    pub fn keep(self) {}
 
     /// Ends being open.
     pub fn close(self, may_fault: &mut MayFault) {
