@@ -352,7 +352,7 @@ pub enum Counter {
     KernelStart = 0,
     /// Processors on line.
     Processors = 1,
-    /// Returns to user mode from a system call, and first entries of programs.
+    /// System calls.
     SystemCalls = 2,
     /// Calls with a number that no call has.
     BadCalls = 3,

@@ -82,9 +82,7 @@ pub fn suspend(number: u64, may_fault: &mut MayFault) -> Result<(), Errno> {
 /// Whether somebody would be left who could let the LWP continue.
 fn others_run(lwps: &super::Lwps, but: &Lwp) -> bool {
     lwps.iter().any(|lwp| {
-        !core::ptr::eq(lwp, but)
-            && !lwp.has_ended()
-            && !lwp.is_suspended.load(Ordering::Acquire)
+        !core::ptr::eq(lwp, but) && !lwp.has_ended() && !lwp.is_suspended.load(Ordering::Acquire)
     })
 }
 

@@ -2,6 +2,7 @@
 //! arguments. Pointers are user addresses and are reached through the copy routine only.
 
 use super::Result;
+pub(super) use super::alarms::{alarm, getitimer, setitimer};
 pub(super) use super::describe::describe;
 pub(super) use super::descriptors::{close, dup, dup2, dup3, fcntl, open, pipe, pipe2};
 pub(super) use super::files::{
@@ -10,6 +11,7 @@ pub(super) use super::files::{
 pub(super) use super::identity::{
     getegid, geteuid, getgid, getpgid, getpgrp, getpid, getppid, getsid, getuid, setpgid, setsid,
 };
+pub(super) use super::limits::{getrlimit, prlimit64, sched_getaffinity};
 pub(super) use super::lwps::{
     arch_prctl, gettid, lwp_continue, lwp_create, lwp_exit, lwp_name, lwp_park, lwp_private,
     lwp_self, lwp_suspend, lwp_unpark, lwp_wait, prctl, set_tid_address,
@@ -84,7 +86,7 @@ pub(super) fn counter(_: &mut MayFault, which: u32) -> Result {
     Ok(match Counter::from_number(which).ok_or(Errno::EINVAL)? {
         Counter::KernelStart => kernel.start,
         Counter::Processors => kernel.processors.load(Ordering::Relaxed) as u64,
-        Counter::SystemCalls => kernel.sum(|cpu| &cpu.system_calls),
+        Counter::SystemCalls => kernel.system.cpus().map(|cpu| cpu.backend.system_calls()).sum(),
         Counter::BadCalls => kernel.sum(|cpu| &cpu.bad_calls),
         Counter::RefusedEntries => kernel.sum(|cpu| &cpu.refused_entries),
         Counter::IretqReturns => kernel.sum(|cpu| &cpu.iretq_returns),

@@ -19,9 +19,6 @@ not_yet! {
     stat(A B);
     lstat(A B);
     access(A B);
-    getitimer(A B);
-    alarm(A);
-    setitimer(A B C);
     truncate(A B);
     ftruncate(A B);
     getcwd(A B);
@@ -33,8 +30,6 @@ not_yet! {
     creat(A B);
     unlink(A);
     readlink(A B C);
-    getrlimit(A B);
-    sched_getaffinity(A B C);
     getdents64(A B C);
     openat(A B C D);
     mkdirat(A B C);
@@ -43,7 +38,6 @@ not_yet! {
     renameat(A B C D);
     readlinkat(A B C D);
     faccessat(A B C);
-    prlimit64(A B C D);
     statx(A B C D E);
     lwp_info(A B C D);
     observe(A B);
