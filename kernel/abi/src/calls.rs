@@ -387,7 +387,10 @@ pub enum Counter {
     DeepestWalk = 17,
     /// By how many there are more anonymous objects than chains of shadows may have at rest: 0 if there are not, or
     /// if nothing can be said because a chain is being changed, or a collapse has once been given up for want of memory.
-    ObjectsTooMany = 18,
+    ObjectsTooMany = 18,    /// Open files there are, each counted once however many descriptors it has.
+    OpenFiles = 19,
+    /// Pipes there are.
+    Pipes = 20,
 }
 
 impl Counter {
@@ -412,6 +415,8 @@ impl Counter {
         Counter::Victims,
         Counter::DeepestWalk,
         Counter::ObjectsTooMany,
+        Counter::OpenFiles,
+        Counter::Pipes,
     ];
 
     /// The counter with this number.

@@ -104,6 +104,8 @@ pub(super) fn counter(_: &mut MayFault, which: u32) -> Result {
         Counter::DeepestWalk => {
             census.walks().iter().rposition(|&walks| walks != 0).unwrap_or(0) as u64
         }
+        Counter::OpenFiles => kernel.files.open.counts().live,
+        Counter::Pipes => kernel.files.pipes.counts().live,
         Counter::ObjectsTooMany => census.broken_lemma().map_or(0, |broken| broken.too_many()),
     })
 }
