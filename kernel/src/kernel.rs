@@ -90,8 +90,6 @@ pub struct Kernel {
 
 /// What the kernel keeps per processor; only the processor itself writes.
 pub struct PerCpu {
-    /// Returns to user mode from a system call, and first entries of programs.
-    pub system_calls: AtomicU64,
     /// Calls with a number that no call has.
     pub bad_calls: AtomicU64,
     /// Entries by ways that are refused.
@@ -158,7 +156,6 @@ impl PerCpu {
     /// All zero.
     pub const fn new() -> PerCpu {
         PerCpu {
-            system_calls: AtomicU64::new(0),
             bad_calls: AtomicU64::new(0),
             refused_entries: AtomicU64::new(0),
             iretq_returns: AtomicU64::new(0),

@@ -5,6 +5,7 @@ mod console;
 mod faults;
 mod history;
 mod memory;
+mod names;
 mod panics;
 mod programs;
 mod repeatability;
@@ -25,6 +26,7 @@ pub fn scenarios() -> Vec<Scenario> {
         boot_errors::scenarios(),
         trace::scenarios(),
         memory::scenarios(),
+        names::scenarios(),
         history::scenarios(),
     ]
     .concat()

@@ -9,6 +9,7 @@
 //! - [`mod@print`]: `print!`, `println!`, `eprintln!`.
 //! - [`report`]: checks and values, for the harness.
 //! - [`clock`]: the time-stamp counter.
+//! - [`files`]: calls about open files.
 //! - [`bench`]: what the program `bench` measures.
 
 #![no_std]
@@ -22,6 +23,7 @@ compile_error!(
 pub mod arguments;
 pub mod bench;
 pub mod clock;
+pub mod files;
 mod memory;
 mod panic;
 pub mod print;

@@ -352,7 +352,7 @@ pub enum Counter {
     KernelStart = 0,
     /// Processors on line.
     Processors = 1,
-    /// Returns to user mode from a system call, and first entries of programs.
+    /// System calls.
     SystemCalls = 2,
     /// Calls with a number that no call has.
     BadCalls = 3,
@@ -388,6 +388,10 @@ pub enum Counter {
     /// By how many there are more anonymous objects than chains of shadows may have at rest: 0 if there are not, or
     /// if nothing can be said because a chain is being changed, or a collapse has once been given up for want of memory.
     ObjectsTooMany = 18,
+    /// Open files there are, each counted once however many descriptors it has.
+    OpenFiles = 19,
+    /// Pipes there are.
+    Pipes = 20,
 }
 
 impl Counter {
@@ -412,6 +416,8 @@ impl Counter {
         Counter::Victims,
         Counter::DeepestWalk,
         Counter::ObjectsTooMany,
+        Counter::OpenFiles,
+        Counter::Pipes,
     ];
 
     /// The counter with this number.

@@ -35,7 +35,7 @@ use crate::process::{Process, Start};
 use crate::signal::OfLwp;
 use accounting::{Accounts, Leaves};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use dispatch::kernel_thread::JoinHandle;
 use dispatch::owner::Microstate as OfThread;
 use dispatch::thread::asynchronous as bits;
@@ -91,8 +91,6 @@ pub struct Lwp {
     pub clear_at_end: AtomicU64,
     /// When the sleep that is begun again after an interruption was to end; 0 for none.
     sleeps_until: AtomicU64,
-    /// The number of the call that it is in, or was in last.
-    pub call: AtomicU32,
 }
 
 /// What an LWP has done; only the LWP itself counts.
@@ -157,7 +155,6 @@ impl Lwp {
             last_fault: SpinLock::new(None),
             clear_at_end: AtomicU64::new(0),
             sleeps_until: AtomicU64::new(0),
-            call: AtomicU32::new(0),
         }
     }
 
@@ -192,6 +189,15 @@ impl Lwp {
         let length = name.len().min(NAME_MAX - 1);
         kept[..length].copy_from_slice(&name[..length]);
         *self.name.lock_anywhere() = kept;
+    }
+
+    /// Forgets what belongs to the program before: it is the only LWP of a new one.
+    pub fn begin_anew(&self) {
+        self.signals.set_stack(0, 0);
+        self.clear_at_end.store(0, Ordering::Relaxed);
+        self.take_deadline();
+        while self.parking.try_p() {}
+        self.set_name(&[]);
     }
 
     /// Makes it look at its flags: before it goes on in user mode, and now if it sleeps interruptibly or runs

@@ -7,7 +7,7 @@ use crate::kernel::Kernel;
 use crate::lwp::Lwp;
 use crate::name_space::working_folder;
 use crate::panic::{access, exception_name};
-use crate::signal::{self, SIGINT};
+use crate::signal::{self, SIGINT, alarm};
 use crate::virtual_memory::archive::Reader;
 use crate::{backtrace, virtual_memory};
 use core::sync::atomic::Ordering;
@@ -25,6 +25,10 @@ pub fn finish(process: &'static Process, may_fault: &mut MayFault) {
     {
         let mut name = [0; NAME_MAX];
         virtual_memory::maps::show(process, process.name_to(&mut name), format, may_fault);
+    }
+    {
+        let _control = process.control.lock(may_fault);
+        alarm::set(process, 0, 0);
     }
     process.descriptors.close_all(may_fault);
     process.space.clear(may_fault);

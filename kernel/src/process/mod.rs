@@ -33,6 +33,7 @@ use crate::files::Descriptors;
 use crate::kernel::Kernel;
 use crate::lwp::{self, Lwp, Lwps};
 use crate::name_space::working_folder::WorkingFolder;
+use crate::signal::alarm::Alarm;
 use crate::signal::{self, OfProcess};
 use crate::virtual_memory::archive::{ArchiveFile, Peeker};
 use accounting::Times;
@@ -44,6 +45,8 @@ use machine::x86_64::stack::Stack;
 use machine::{Cpu, MayFault, SpinLock};
 use memory::SlabBox;
 use vm::Space;
+
+pub use arguments::STACK_SIZE;
 
 /// Longest name that is kept, in bytes.
 const NAME_MAX: usize = 32;
@@ -92,6 +95,8 @@ pub struct Process {
     /// It has ended, and its parent has not asked.
     is_zombie: AtomicBool,
     parent: AtomicU64,
+    /// Its timer.
+    pub alarm: Alarm,
     /// What its children have used that it has waited for.
     pub children: SpinLock<Ended, 13>,
 }

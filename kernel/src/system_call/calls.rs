@@ -2,6 +2,7 @@
 //! arguments. Pointers are user addresses and are reached through the copy routine only.
 
 use super::Result;
+pub(super) use super::alarms::{alarm, getitimer, setitimer};
 pub(super) use super::describe::describe;
 pub(super) use super::descriptors::{close, dup, dup2, dup3, fcntl, pipe, pipe2};
 pub(super) use super::files::{
@@ -14,6 +15,7 @@ pub(super) use super::folders::{
 pub(super) use super::identity::{
     getegid, geteuid, getgid, getpgid, getpgrp, getpid, getppid, getsid, getuid, setpgid, setsid,
 };
+pub(super) use super::limits::{getrlimit, prlimit64, sched_getaffinity};
 pub(super) use super::lwps::{
     arch_prctl, gettid, lwp_continue, lwp_create, lwp_exit, lwp_name, lwp_park, lwp_private,
     lwp_self, lwp_suspend, lwp_unpark, lwp_wait, prctl, set_tid_address,
@@ -92,7 +94,7 @@ pub(super) fn counter(_: &mut MayFault, which: u32) -> Result {
     Ok(match Counter::from_number(which).ok_or(Errno::EINVAL)? {
         Counter::KernelStart => kernel.start,
         Counter::Processors => kernel.processors.load(Ordering::Relaxed) as u64,
-        Counter::SystemCalls => kernel.sum(|cpu| &cpu.system_calls),
+        Counter::SystemCalls => kernel.system.cpus().map(|cpu| cpu.backend.system_calls()).sum(),
         Counter::BadCalls => kernel.sum(|cpu| &cpu.bad_calls),
         Counter::RefusedEntries => kernel.sum(|cpu| &cpu.refused_entries),
         Counter::IretqReturns => kernel.sum(|cpu| &cpu.iretq_returns),
@@ -110,6 +112,8 @@ pub(super) fn counter(_: &mut MayFault, which: u32) -> Result {
         Counter::DeepestWalk => {
             census.walks().iter().rposition(|&walks| walks != 0).unwrap_or(0) as u64
         }
+        Counter::OpenFiles => kernel.files.open.counts().live,
+        Counter::Pipes => kernel.files.pipes.counts().live,
         Counter::ObjectsTooMany => census.broken_lemma().map_or(0, |broken| broken.too_many()),
     })
 }

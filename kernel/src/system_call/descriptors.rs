@@ -104,10 +104,9 @@ pub fn pipe2(may_fault: &mut MayFault, fds: *mut i32, flags: i32) -> Result {
     };
     let made = descriptors.add(writer, 0, closes, may_fault);
     let told = made.and_then(|to| {
-        copy_out(fds as u64, &[from, to], may_fault).map_err(|error| {
-            // Nobody has been told of them.
+        // If nobody can be told of them they go.
+        copy_out(fds as u64, &[from, to], may_fault).inspect_err(|_| {
             let _ = close(may_fault, to);
-            error
         })
     });
     if told.is_err() {

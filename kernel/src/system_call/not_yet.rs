@@ -16,12 +16,6 @@ macro_rules! not_yet {
 }
 
 not_yet! {
-    getitimer(A B);
-    alarm(A);
-    setitimer(A B C);
-    getrlimit(A B);
-    sched_getaffinity(A B C);
-    prlimit64(A B C D);
     lwp_info(A B C D);
     observe(A B);
     observe_wait(A B C);

@@ -32,8 +32,9 @@ fn main(arguments: Arguments) -> i32 {
     }
     checks.check(format_args!("nothing-is-left"), || {
         let after = resources();
-        // A few frames stay with processors and slabs.
-        if after[1..] != before[1..] || after[0] + 200 < before[0] {
+        // A few frames stay with processors and slabs; a few slots with pages of this program's own that have been there.
+        let [frames, slots, objects] = before;
+        if after[0] + 200 < frames || after[1] + OWN_PAGES < slots || after[2] != objects {
             fail!("before: {before:?}, now: {after:?}");
         }
         Ok(())
@@ -41,7 +42,10 @@ fn main(arguments: Arguments) -> i32 {
     checks.finish()
 }
 
-/// Free frames; what has to be the same again: free slots, objects.
+/// More pages than this program has itself.
+pub const OWN_PAGES: u64 = 64;
+
+/// Free frames, free slots, objects.
 fn resources() -> [u64; 3] {
     [Counter::FreeFrames, Counter::FreeSwapSlots, Counter::AnonymousObjects].map(counter)
 }
