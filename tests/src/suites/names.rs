@@ -16,7 +16,7 @@ pub fn scenarios() -> Vec<Scenario> {
     // A file that is larger than what is free of memory: some of it lies in swap space at any time.
     for cpus in [1, 4] {
         let swap = Scenario::new(format!("names/swap-cpus-{cpus}"), &["names", "swap"]);
-        let swap = swap.cpus(cpus).memory(64).swap(64).seconds(200);
+        let swap = swap.cpus(cpus).memory(64).swap(128).seconds(200);
         all.push(swap.shows(&["pages of a file"]).wants(Want::ChecksPassed));
     }
     all
