@@ -9,6 +9,7 @@
 
 mod bad_numbers;
 mod bad_pointers;
+mod calls_on_files;
 mod ways_to_die;
 
 use userland::{Arguments, eprintln, program};
