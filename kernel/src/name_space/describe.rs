@@ -4,7 +4,7 @@
 
 use super::Content;
 use crate::files::devices;
-use crate::signal::frame::Plain;
+use crate::user_structure::Plain;
 use abi::files::{S_IFCHR, S_IFDIR, S_IFREG, Stat};
 use abi::folders::{S_ISVTX, STATX_BASIC_STATS, Statx, StatxTime};
 use names::{Description, Kind, NodeId, Tree};

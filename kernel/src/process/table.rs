@@ -366,6 +366,21 @@ pub fn signal_group(
     })
 }
 
+/// Whether there is a group of processes with this number, in this session if one is given.
+pub fn is_group(
+    kernel: &'static Kernel,
+    group: u64,
+    session: Option<u64>,
+    may_fault: &mut MayFault,
+) -> bool {
+    let processes = kernel.processes_table.processes.lock(may_fault);
+    processes.iter().any(|process| {
+        !process.is_zombie()
+            && process.group() == group
+            && session.is_none_or(|session| process.session() == session)
+    })
+}
+
 /// Acts on each process that has not ended; nobody begins or ends meanwhile.
 pub fn each(
     kernel: &'static Kernel,

@@ -5,7 +5,7 @@ use super::paths::{Place, with_path};
 use crate::files::descriptors;
 use crate::name_space::describe::{describe, extended};
 use crate::name_space::{Content, let_go, opening};
-use crate::signal::frame::copy_out;
+use crate::user_structure::copy_out;
 use abi::errno::Errno;
 use abi::files::Stat;
 use abi::folders::{

@@ -75,7 +75,8 @@ const CALLS: [Call; 4] = [
 const BY_HAND: [&str; 4] = ["open", "execve", "wait4", "describe"];
 
 /// Addresses that lead nowhere, whatever lies behind them.
-pub const NOWHERE: [u64; 6] = [8, 0xf000, 0x7fff_ffff_f000, 1 << 47, 0xffff_8000_0000_0000, u64::MAX];
+pub const NOWHERE: [u64; 6] =
+    [8, 0xf000, 0x7fff_ffff_f000, 1 << 47, 0xffff_8000_0000_0000, u64::MAX];
 
 macro_rules! calls_with_pointers {
     ($($number:literal $name:ident($($argument:ident: $type:ty),*)
