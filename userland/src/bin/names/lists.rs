@@ -133,7 +133,7 @@ pub fn run(checks: &mut Checks) {
             *seen += 1;
             // Meanwhile every third goes, from the end, and others come.
             let goes = NAMES - 1 - number;
-            if goes % 3 == 0 {
+            if goes.is_multiple_of(3) {
                 let _ = with_number(goes, unlink);
                 done("creat", with_number(comes, |path| creat(path, 0o600)))
                     .and_then(|fd| done("close", close(fd as i32)))?;
