@@ -6,6 +6,7 @@ mod faults;
 mod history;
 mod lwps;
 mod memory;
+mod names;
 mod panics;
 mod programs;
 mod repeatability;
@@ -26,6 +27,7 @@ pub fn scenarios() -> Vec<Scenario> {
         boot_errors::scenarios(),
         trace::scenarios(),
         memory::scenarios(),
+        names::scenarios(),
         history::scenarios(),
         lwps::scenarios(),
     ]

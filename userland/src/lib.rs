@@ -10,6 +10,7 @@
 //! - [`report`]: checks and values, for the harness.
 //! - [`clock`]: the time-stamp counter, times.
 //! - [`lwp`], [`signal`], [`child`]: LWPs, signals, children.
+//! - [`files`]: calls about open files.
 //! - [`bench`]: what the program `bench` measures.
 
 #![no_std]
@@ -24,6 +25,7 @@ pub mod arguments;
 pub mod bench;
 pub mod child;
 pub mod clock;
+pub mod files;
 pub mod lwp;
 mod memory;
 mod panic;
@@ -32,6 +34,6 @@ pub mod report;
 pub mod signal;
 pub mod start;
 pub mod system;
-mod text;
+pub mod text;
 
 pub use arguments::Arguments;
