@@ -11,7 +11,8 @@
 //! | [`threads`] | what the dispatcher is given: thread objects, stacks, the idle loop's extra work |
 //! | [`traps`] | what the machine calls: exceptions, interrupts, pokes, preemption |
 //! | [`system_call`] | the system-call path and the calls |
-//! | [`program`] | programs: loading, running, ending |
+//! | [`user_structure`] | structures of programs, by their bytes |
+//! | [`process`], [`lwp`], [`signal`] | processes: loading, running, ending; their LWPs; signals |
 //! | [`files`] | open files, descriptors, pipes, the terminal |
 //! | [`console`], [`logger`], [`report_channel`] | the serial port, the log, the lines for the harness |
 //! | [`pci`], [`disk`] | devices and their interrupts; disks |
@@ -54,6 +55,7 @@ mod system_call;
 mod threads;
 mod timeline;
 mod traps;
+mod user_structure;
 mod virtual_memory;
 
 use abi::boot::{COMMAND_LINE_REGION, MEMORY_MIN};

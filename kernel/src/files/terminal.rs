@@ -8,8 +8,9 @@
 use super::{File, How, Kind, OpenFile, Result, devices};
 use crate::console;
 use crate::kernel::Kernel;
-use crate::process::{self, Process};
+use crate::process::{self, Process, table};
 use crate::signal::frame::{copy_in, copy_out};
+use crate::signal::{Information, SIGINT, SIGQUIT, SIGTSTP, jobs};
 use crate::threads::ticks;
 use abi::errno::Errno;
 use abi::files::{O_RDWR, POLLIN, POLLOUT, Stat};
@@ -56,8 +57,20 @@ impl Line {
             self.readable.broadcast();
         }
         drop(terminal);
-        if let Some(Signal::Interrupt) = typed.signal {
-            process::interrupt_foreground(kernel);
+        if let Some(signal) = typed.signal {
+            let signal = match signal {
+                Signal::Interrupt => SIGINT,
+                Signal::Quit => SIGQUIT,
+                Signal::Suspend => SIGTSTP,
+            };
+            let group = match self.group.load(Ordering::Relaxed) {
+                0 => process::foreground(kernel),
+                group => Some(group),
+            };
+            if let Some(group) = group {
+                let information = Information::from_kernel(signal);
+                table::signal_group(kernel, group, &information, context);
+            }
         }
         if typed.readable {
             kernel.files.watch.tell(context);
@@ -148,6 +161,8 @@ impl Line {
                 if group == 0 || group > i32::MAX as u32 {
                     return Err(Errno::EINVAL);
                 }
+                let foreground = self.group.load(Ordering::Relaxed);
+                jobs::before_changing(foreground, u64::from(group), may_fault)?;
                 self.group.store(u64::from(group), Ordering::Relaxed);
             }
             FIONREAD => {
@@ -180,7 +195,9 @@ impl File for Opened {
         how: How,
         may_fault: &mut MayFault,
     ) -> Result<usize> {
-        Kernel::current().terminal.read(to, how.waits, may_fault)
+        let terminal = &Kernel::current().terminal;
+        jobs::before_reading(terminal.group.load(Ordering::Relaxed), may_fault)?;
+        terminal.read(to, how.waits, may_fault)
     }
 
     fn write(&self, _: &mut u64, from: &[u8], _: How, may_fault: &mut MayFault) -> Result<usize> {

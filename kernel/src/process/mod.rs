@@ -373,10 +373,7 @@ pub fn show_own_backtrace(
     }
 }
 
-/// Ctrl-C: asks the process in the foreground to end. Says whether there is one.
-pub fn interrupt_foreground(kernel: &Kernel) -> bool {
-    let foreground = kernel.foreground.lock_anywhere();
-    let Some(process) = *foreground else { return false };
-    signal::send::to_process(process, &signal::Information::from_kernel(signal::SIGINT));
-    true
+/// The group of the process that the kernel runs in the foreground, if it runs one.
+pub fn foreground(kernel: &Kernel) -> Option<u64> {
+    kernel.foreground.lock_anywhere().map(Process::group)
 }

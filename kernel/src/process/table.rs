@@ -357,10 +357,26 @@ pub fn signal_group(
     may_block: &mut impl MayBlock,
 ) -> bool {
     let processes = kernel.processes_table.processes.lock(may_block);
-    let members = processes.iter().filter(|process| !process.is_zombie() && process.group() == group);
+    let members =
+        processes.iter().filter(|process| !process.is_zombie() && process.group() == group);
     members.fold(false, |_, process| {
         signal::send::to_process(process, information);
         true
+    })
+}
+
+/// Whether there is a group of processes with this number, in this session if one is given.
+pub fn is_group(
+    kernel: &'static Kernel,
+    group: u64,
+    session: Option<u64>,
+    may_fault: &mut MayFault,
+) -> bool {
+    let processes = kernel.processes_table.processes.lock(may_fault);
+    processes.iter().any(|process| {
+        !process.is_zombie()
+            && process.group() == group
+            && session.is_none_or(|session| process.session() == session)
     })
 }
 
