@@ -5,6 +5,7 @@ mod console;
 mod faults;
 mod files;
 mod history;
+mod lwps;
 mod memory;
 mod names;
 mod panics;
@@ -30,6 +31,7 @@ pub fn scenarios() -> Vec<Scenario> {
         memory::scenarios(),
         names::scenarios(),
         history::scenarios(),
+        lwps::scenarios(),
     ]
     .concat()
 }
