@@ -8,6 +8,7 @@ use crate::files::Files;
 use crate::files::terminal::Line;
 use crate::kernel_space::KernelSpace;
 use crate::lwp::Lwp;
+use crate::name_space::Content;
 use crate::options::Options;
 use crate::process::Process;
 use crate::process::table::Table;
@@ -17,12 +18,13 @@ use crate::virtual_memory::Reserves;
 use crate::virtual_memory::archive::{Archive, NoArchive};
 use crate::virtual_memory::stores::Stores;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use dispatch::{DispLock, Thread};
+use dispatch::{DispLock, Mutex, Thread};
 use linked_list_allocator::Heap;
 use machine::slot::{Layer, Slot};
 use machine::x86_64::descriptors::{EntryStacks, InterruptTable};
 use machine::{Atomic, Cpu, SpinLock, System, time};
 use memory::Slab;
+use names::Tree;
 use spin::Once;
 
 /// What the kernel keeps per system.
@@ -67,6 +69,8 @@ pub struct Kernel {
     pub files: Files,
     /// Calls that programs have missed.
     pub missing: Missing,
+    /// What paths lead to.
+    pub names: Once<Mutex<Tree<Content>>>,
     /// What must be left free for whom.
     pub reserves: Once<Reserves>,
     /// Where pages are kept.

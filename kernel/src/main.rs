@@ -42,6 +42,7 @@ mod kernel_space;
 mod logger;
 mod lwp;
 mod menu;
+mod name_space;
 mod options;
 mod panic;
 mod panic_kinds;
@@ -165,6 +166,7 @@ fn start(info: &'static mut BootInfo) -> ! {
         archive_files: Slab::new(&SlabPages),
         files: files::Files::new(),
         missing: system_call::missing::Missing::new(),
+        names: spin::Once::new(),
         reserves: spin::Once::new(),
         stores: virtual_memory::stores::Stores::new(),
         disks: Disks::new(),
@@ -237,6 +239,7 @@ fn start(info: &'static mut BootInfo) -> ! {
     // 8. The disks, if there are any.
     kernel.disks.start(&mut Pci::new(kernel, firmware.pci_configuration));
     virtual_memory::start(kernel, &mut may_fault);
+    name_space::start(kernel);
 
     // 9. What was asked for.
     end(serve(kernel, &mut may_fault))

@@ -5,7 +5,9 @@ mod console;
 mod faults;
 mod files;
 mod history;
+mod lwps;
 mod memory;
+mod names;
 mod panics;
 mod programs;
 mod repeatability;
@@ -27,7 +29,9 @@ pub fn scenarios() -> Vec<Scenario> {
         boot_errors::scenarios(),
         trace::scenarios(),
         memory::scenarios(),
+        names::scenarios(),
         history::scenarios(),
+        lwps::scenarios(),
     ]
     .concat()
 }

@@ -46,11 +46,11 @@ macro_rules! system_calls {
                 "Open a file; returns a descriptor.";
             3 close(fd: i32) 0
                 "Close a file descriptor.";
-            4 stat(path: *const u8, buffer: *mut u8) 0
+            4 stat(path: *const u8, buffer: *mut $crate::files::Stat) 0
                 "Describe a file, in Linux's `struct stat`.";
             5 fstat(fd: i32, buffer: *mut $crate::files::Stat) 0
                 "Describe an open file.";
-            6 lstat(path: *const u8, buffer: *mut u8) 0
+            6 lstat(path: *const u8, buffer: *mut $crate::files::Stat) 0
                 "Describe a file; a symbolic link itself, if there were any.";
             7 poll(files: *mut $crate::files::PollFd, count: u64, timeout: i32) $crate::calls::NO_RESTART
                 "Wait until one of several descriptors is ready, at most so many milliseconds.";
@@ -214,7 +214,7 @@ macro_rules! system_calls {
                 "Open a file; a path that does not begin with / goes from this folder.";
             258 mkdirat(folder: i32, path: *const u8, mode: u32) 0
                 "Make a folder, from a folder.";
-            262 newfstatat(folder: i32, path: *const u8, buffer: *mut u8, flags: i32) 0
+            262 newfstatat(folder: i32, path: *const u8, buffer: *mut $crate::files::Stat, flags: i32) 0
                 "Describe a file, from a folder.";
             263 unlinkat(folder: i32, path: *const u8, flags: i32) 0
                 "Remove a name, from a folder; with flag 0x200 a folder.";
@@ -234,7 +234,7 @@ macro_rules! system_calls {
                 "Read a limit of the process's; limits cannot be changed.";
             318 getrandom(buffer: *mut u8, length: usize, flags: u32) 0
                 "Fill a buffer with random bytes.";
-            332 statx(folder: i32, path: *const u8, flags: i32, mask: u32, buffer: *mut u8) 0
+            332 statx(folder: i32, path: *const u8, flags: i32, mask: u32, buffer: *mut $crate::folders::Statx) 0
                 "Describe a file, in Linux's `struct statx`.";
             0x1000 indirect(number: u64, first: u64, second: u64, third: u64, fourth: u64, fifth: u64) 0
                 "Make the call with this number, of at most five arguments, with that call's flags; not another indirect call.";
@@ -387,7 +387,8 @@ pub enum Counter {
     DeepestWalk = 17,
     /// By how many there are more anonymous objects than chains of shadows may have at rest: 0 if there are not, or
     /// if nothing can be said because a chain is being changed, or a collapse has once been given up for want of memory.
-    ObjectsTooMany = 18,    /// Open files there are, each counted once however many descriptors it has.
+    ObjectsTooMany = 18,
+    /// Open files there are, each counted once however many descriptors it has.
     OpenFiles = 19,
     /// Pipes there are.
     Pipes = 20,

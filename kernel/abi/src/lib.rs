@@ -17,5 +17,6 @@ pub mod calls;
 pub mod ending;
 pub mod errno;
 pub mod files;
+pub mod folders;
 pub mod signals;
 pub mod terminals;

@@ -1,7 +1,6 @@
 //! The small devices: nothing, zeros, a full one, random bytes.
 
-use super::terminal;
-use super::{File, How, Kind, Result};
+use super::{File, How, Result};
 use crate::kernel::Kernel;
 use abi::errno::Errno;
 use abi::files::{S_IFCHR, Stat};
@@ -33,20 +32,28 @@ pub const NAMES: [(&str, Option<Device>); 7] = [
     ("zero", Some(Device::Zero)),
 ];
 
-/// The device with a name.
-pub fn find(name: &str) -> Option<Kind> {
-    let (_, device) = NAMES.iter().find(|(known, _)| *known == name)?;
-    Some(device.map_or(Kind::Terminal(terminal::Opened), Kind::Device))
+/// Linux's number of a device; none: the terminal.
+pub fn number(device: Option<Device>) -> u64 {
+    let (major, minor) = match device {
+        Some(Device::Null) => (1, 3),
+        Some(Device::Zero) => (1, 5),
+        Some(Device::Full) => (1, 7),
+        Some(Device::Random) => (1, 8),
+        Some(Device::UnboundedRandom) => (1, 9),
+        None => (5, 1),
+    };
+    major << 8 | minor
 }
 
-/// What [`Stat`] says of a device with these numbers.
-pub fn status_of(major: u64, minor: u64) -> Stat {
+/// What [`Stat`] says of a device that was not opened by its path.
+pub fn status_of(device: Option<Device>) -> Stat {
+    let special = number(device);
     Stat {
         device: 2,
-        number: major << 8 | minor,
+        number: special,
         links: 1,
         mode: S_IFCHR | 0o666,
-        special: major << 8 | minor,
+        special,
         block: 4096,
         ..Stat::default()
     }
@@ -75,16 +82,6 @@ impl File for Device {
     }
 
     fn status(&self, _: &mut MayFault) -> Stat {
-        // Linux's numbers.
-        status_of(
-            1,
-            match self {
-                Device::Null => 3,
-                Device::Zero => 5,
-                Device::Full => 7,
-                Device::Random => 8,
-                Device::UnboundedRandom => 9,
-            },
-        )
+        status_of(Some(*self))
     }
 }

@@ -30,6 +30,7 @@ pub mod terminal;
 pub mod watch;
 
 use crate::kernel_space::SlabPages;
+use crate::name_space::opening::OpenNode;
 use crate::virtual_memory::archive::ArchiveFile;
 use abi::errno::Errno;
 use abi::files::{POLLIN, POLLOUT, Stat};
@@ -103,18 +104,25 @@ pub trait File: Sync {
         None
     }
 
+    /// A call begins that reads or writes, in one or several steps: nobody else's come between. Waiting for that can be
+    /// interrupted, because whoever is between [`File::begin`] and [`File::end`] touches user memory there.
+    fn begin(&self, _may_fault: &mut MayFault) -> Result<()> {
+        Ok(())
+    }
+
+    /// It is over.
+    fn end(&self, _may_fault: &mut MayFault) {}
+
     /// Nobody has it open any more.
     fn close(&self, _may_fault: &mut MayFault) {}
 }
 
 /// The kinds of open files.
 pub enum Kind {
-    /// A file of the archive.
-    Archive(archive_file::Opened),
-    /// A small device.
-    Device(devices::Device),
     /// An end of a pipe.
     Pipe(pipe::End),
+    /// What was opened by a path.
+    Named(OpenNode),
     /// The terminal.
     Terminal(terminal::Opened),
 }
@@ -123,9 +131,8 @@ impl Kind {
     /// What can be done with it.
     pub fn file(&self) -> &dyn File {
         match self {
-            Kind::Archive(file) => file,
-            Kind::Device(file) => file,
             Kind::Pipe(file) => file,
+            Kind::Named(file) => file,
             Kind::Terminal(file) => file,
         }
     }

@@ -206,7 +206,7 @@ impl File for Opened {
     }
 
     fn status(&self, _: &mut MayFault) -> Stat {
-        devices::status_of(5, 1)
+        devices::status_of(None)
     }
 
     fn ready(&self, may_fault: &mut MayFault) -> u16 {

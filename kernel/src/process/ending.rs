@@ -5,6 +5,7 @@ use super::{NAME_MAX, Outcome, Process, table};
 use crate::console::print;
 use crate::kernel::Kernel;
 use crate::lwp::Lwp;
+use crate::name_space::working_folder;
 use crate::panic::{access, exception_name};
 use crate::signal::{self, SIGINT, alarm};
 use crate::virtual_memory::archive::Reader;
@@ -31,6 +32,7 @@ pub fn finish(process: &'static Process, may_fault: &mut MayFault) {
     }
     process.descriptors.close_all(may_fault);
     process.space.clear(may_fault);
+    working_folder::leave(process, may_fault);
     let lwp = crate::lwp::current();
     lwp.note_end();
     process.control.lock(may_fault).ended.add(

@@ -5,6 +5,7 @@ use super::{ProgramName, own_frame, table};
 use crate::kernel::Kernel;
 use crate::kernel_space::TableFrames;
 use crate::lwp::{self, Beginning, Lwp, begin};
+use crate::name_space::working_folder;
 use machine::MayFault;
 use machine::x86_64::frame::TrapFrame;
 
@@ -36,6 +37,7 @@ pub fn fork(
     *child.heap().lock(may_fault) = heap;
     child.signals.inherit(&process.signals);
     child.join_group(process.group(), process.session());
+    working_folder::inherit(child, process, may_fault);
     let registers = Lwp::own_registers(may_fault);
     let mask = parent.signals.mask();
     // Once it has begun the child may be gone at any moment: with all processes, if this one is to die too.
@@ -48,6 +50,7 @@ pub fn fork(
     if started.is_err() {
         child.descriptors.close_all(may_fault);
         child.space().clear(may_fault);
+        working_folder::leave(child, may_fault);
         table::remove(kernel, child, may_fault);
         return Err(NoProcess::OutOfMemory);
     }

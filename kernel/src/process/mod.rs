@@ -32,6 +32,7 @@ use crate::backtrace;
 use crate::files::Descriptors;
 use crate::kernel::Kernel;
 use crate::lwp::{self, Lwp, Lwps};
+use crate::name_space::working_folder::WorkingFolder;
 use crate::signal::alarm::Alarm;
 use crate::signal::{self, OfProcess};
 use crate::virtual_memory::archive::{ArchiveFile, Peeker};
@@ -80,6 +81,8 @@ pub struct Process {
     heap: SpinLock<(u64, u64), 13>,
     /// The files that it has open.
     pub descriptors: SlabBox<Descriptors>,
+    /// Where its paths begin.
+    pub working_folder: WorkingFolder,
     /// What signals do, and which are pending.
     pub signals: SlabBox<OfProcess>,
     /// Its group of processes, and its session.

@@ -108,6 +108,7 @@ pub(super) fn add(
         refusal: SpinLock::new(None),
         heap: SpinLock::new((0, 0)),
         descriptors,
+        working_folder: SpinLock::new(None),
         signals,
         group: AtomicU64::new(0),
         session: AtomicU64::new(0),

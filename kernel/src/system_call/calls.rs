@@ -4,9 +4,13 @@
 use super::Result;
 pub(super) use super::alarms::{alarm, getitimer, setitimer};
 pub(super) use super::describe::describe;
-pub(super) use super::descriptors::{close, dup, dup2, dup3, fcntl, open, pipe, pipe2};
+pub(super) use super::descriptors::{close, dup, dup2, dup3, fcntl, pipe, pipe2};
 pub(super) use super::files::{
     fstat, getrandom, ioctl, lseek, pread64, pwrite64, read, readv, write, writev,
+};
+pub(super) use super::folders::{
+    chdir, fchdir, getcwd, getdents64, mkdir, mkdirat, readlink, readlinkat, rename, renameat,
+    rmdir, unlink, unlinkat,
 };
 pub(super) use super::identity::{
     getegid, geteuid, getgid, getpgid, getpgrp, getpid, getppid, getsid, getuid, setpgid, setsid,
@@ -20,11 +24,15 @@ pub(super) use super::memory::{
     brk, madvise, minherit, mlock, mmap, mprotect, munlock, munmap, stacks,
 };
 pub(super) use super::not_yet::*;
+pub(super) use super::opening::{creat, open, openat};
 pub(super) use super::polling::{poll, ppoll};
 pub(super) use super::processes::{clone, execve, fork, vfork, wait4};
 pub(super) use super::signals::{
     kill, pause, rt_sigaction, rt_sigpending, rt_sigprocmask, rt_sigreturn, rt_sigsuspend,
     rt_sigtimedwait, sigaltstack, tgkill, tkill,
+};
+pub(super) use super::status::{
+    access, faccessat, ftruncate, lstat, newfstatat, stat, statx, truncate,
 };
 pub(super) use super::times::{
     clock_getres, clock_gettime, clock_nanosleep, gettimeofday, nanosleep, time,

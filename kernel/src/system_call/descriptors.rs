@@ -1,58 +1,18 @@
-//! Calls about descriptors: opening, closing, duplicating, flags, pipes. With Linux's flags and errors.
+//! Calls about descriptors: closing, duplicating, flags, pipes. With Linux's flags and errors.
 
 use super::Result;
-use super::processes::{PATH_MAX, copy_string, name_of};
 use crate::files::descriptors::with;
 use crate::files::open_file::close as let_go;
 use crate::files::pipe::Pipe;
-use crate::files::{Kind, OpenFile, archive_file, devices};
-use crate::kernel::Kernel;
+use crate::files::{Kind, OpenFile};
 use crate::process;
 use crate::signal::frame::copy_out;
-use crate::virtual_memory::archive;
 use abi::errno::Errno;
 use abi::files::{
-    F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL, FD_CLOEXEC, O_ACCMODE, O_CLOEXEC,
-    O_CREAT, O_DIRECTORY, O_EXCL, O_NONBLOCK, O_RDONLY, O_WRONLY, OPEN_MAX,
+    F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL, FD_CLOEXEC, O_CLOEXEC,
+    O_NONBLOCK, O_RDONLY, O_WRONLY, OPEN_MAX,
 };
-use alloc::vec::Vec;
 use machine::MayFault;
-
-/// The folder of devices.
-const DEVICES: &[u8] = b"/dev/";
-
-/// What there is with this path, which ends with a null byte, for this access.
-fn find(path: &[u8], flags: i32) -> core::result::Result<Kind, Errno> {
-    let device = path.strip_suffix(&[0]).and_then(|path| path.strip_prefix(DEVICES));
-    if let Some(name) = device {
-        let name = core::str::from_utf8(name).map_err(|_| Errno::ENOENT)?;
-        return devices::find(name).ok_or(Errno::ENOENT);
-    }
-    let archive = archive::get(Kernel::current()).map_err(|_| Errno::ENOENT)?;
-    let file = archive.find(name_of(path)?).ok_or(Errno::ENOENT)?;
-    if flags & O_ACCMODE != O_RDONLY {
-        return Err(Errno::EACCES);
-    }
-    Ok(Kind::Archive(archive_file::Opened(file)))
-}
-
-pub fn open(may_fault: &mut MayFault, path: *const u8, flags: i32, _: u32) -> Result {
-    let mut bytes = Vec::new();
-    copy_string(&mut bytes, path as u64, PATH_MAX, may_fault)?;
-    if flags & O_ACCMODE == O_ACCMODE {
-        return Err(Errno::EINVAL);
-    }
-    let kind = find(&bytes, flags)?;
-    if flags & O_CREAT != 0 && flags & O_EXCL != 0 {
-        return Err(Errno::EEXIST);
-    }
-    if flags & O_DIRECTORY != 0 {
-        return Err(Errno::ENOTDIR);
-    }
-    let file = OpenFile::open(kind, flags, may_fault)?;
-    let descriptors = &process::current().descriptors;
-    descriptors.add(file, 0, flags & O_CLOEXEC != 0, may_fault).map(|fd| fd as u64)
-}
 
 pub fn close(may_fault: &mut MayFault, fd: i32) -> Result {
     let file = process::current().descriptors.take(fd)?;

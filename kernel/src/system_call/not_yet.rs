@@ -16,29 +16,6 @@ macro_rules! not_yet {
 }
 
 not_yet! {
-    stat(A B);
-    lstat(A B);
-    access(A B);
-    truncate(A B);
-    ftruncate(A B);
-    getcwd(A B);
-    chdir(A);
-    fchdir(A);
-    rename(A B);
-    mkdir(A B);
-    rmdir(A);
-    creat(A B);
-    unlink(A);
-    readlink(A B C);
-    getdents64(A B C);
-    openat(A B C D);
-    mkdirat(A B C);
-    newfstatat(A B C D);
-    unlinkat(A B C);
-    renameat(A B C D);
-    readlinkat(A B C D);
-    faccessat(A B C);
-    statx(A B C D E);
     lwp_info(A B C D);
     observe(A B);
     observe_wait(A B C);

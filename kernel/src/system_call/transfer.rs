@@ -142,6 +142,22 @@ fn how(file: &OpenFile, total: usize) -> How {
     How { waits: flags & O_NONBLOCK == 0, appends: flags & O_APPEND != 0, whole: total <= PIPE_BUF }
 }
 
+/// Acts at a place of a file, with nobody else's reading or writing between the steps.
+fn alone(
+    file: &OpenFile,
+    place: Option<u64>,
+    may_fault: &mut MayFault,
+    act: impl FnOnce(&mut u64, &mut MayFault) -> Result,
+) -> Result {
+    file.at(place, may_fault, |at, may_fault| {
+        let kind = file.kind().file();
+        kind.begin(may_fault)?;
+        let result = act(at, may_fault);
+        kind.end(may_fault);
+        result
+    })
+}
+
 /// What a call comes to that has moved so many bytes when something went wrong.
 fn after(done: usize, error: Errno) -> Result {
     if done > 0 { Ok(done as u64) } else { Err(error) }
@@ -159,7 +175,7 @@ pub fn read(
     }
     let mut how = how(file, to.total);
     let total = to.total;
-    file.at(place, may_fault, |at, may_fault| {
+    alone(file, place, may_fault, |at, may_fault| {
         with_buffer(total, may_fault, |buffer, may_fault| {
             let mut done = 0;
             while done < total {
@@ -198,7 +214,7 @@ pub fn write(
     }
     let how = how(file, from.total);
     let total = from.total;
-    file.at(place, may_fault, |at, may_fault| {
+    alone(file, place, may_fault, |at, may_fault| {
         with_buffer(total, may_fault, |buffer, may_fault| {
             let mut done = 0;
             while done < total {

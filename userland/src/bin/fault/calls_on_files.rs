@@ -31,7 +31,7 @@ fn one(address: u64, length: u64) -> [IoVec; 1] {
     [IoVec { address, length }]
 }
 
-const fn fills(
+pub const fn fills(
     name: &'static str,
     size: u64,
     make: fn(address: u64, length: u64) -> Result<u64, Errno>,
