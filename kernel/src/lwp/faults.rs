@@ -88,7 +88,8 @@ pub fn user_exception(frame: &mut TrapFrame, may_fault: &mut MayFault) {
 
 /// The signal of an exception, with Linux's codes.
 fn information(frame: &TrapFrame, reason: Option<FaultError>) -> Information {
-    let at = |signal, code, address| Information { signal, code, address, ..Information::default() };
+    let at =
+        |signal, code, address| Information { signal, code, address, ..Information::default() };
     match frame.vector {
         0 => at(SIGFPE, code::FPE_INTDIV, frame.rip),
         16 | 19 => at(SIGFPE, code::FPE_FLTINV, frame.rip),

@@ -94,7 +94,7 @@ pub(super) fn add(
         changed: Condvar::new(),
         standing: Condvar::new(),
         only: AtomicU64::new(0),
-        stopped_by: AtomicU8::new(0),
+        stopped_by: AtomicU64::new(0),
         news: AtomicU8::new(0),
         is_untold: AtomicBool::new(false),
         outcome: AtomicU32::new(RUNNING),
@@ -121,7 +121,11 @@ pub(super) fn add(
 
 /// A process has begun, and who has made it has noted everything. From here on it may be gone at any moment, unless the
 /// caller is who waits for its end.
-pub(super) fn note_begin(kernel: &'static Kernel, process: &'static Process, may_fault: &mut MayFault) {
+pub(super) fn note_begin(
+    kernel: &'static Kernel,
+    process: &'static Process,
+    may_fault: &mut MayFault,
+) {
     let _processes = kernel.processes_table.processes.lock(may_fault);
     process.has_begun.store(true, Ordering::Release);
     // Its end has been told already, to no avail.
@@ -184,8 +188,7 @@ pub(super) fn note_end(
     may_fault: &mut MayFault,
 ) {
     let processes = kernel.processes_table.processes.lock(may_fault);
-    for child in processes.iter().filter(|child| child.parent() == process.id)
-    {
+    for child in processes.iter().filter(|child| child.parent() == process.id) {
         child.parent.store(ORPHANED, Ordering::Relaxed);
     }
     process.is_zombie.store(true, Ordering::Release);
@@ -195,8 +198,11 @@ pub(super) fn note_end(
 
 /// Tells a process's parent that it has ended, has been stopped or goes on.
 fn tell_parent(processes: &[&'static Process], process: &Process) {
-    let Some(parent) = processes.iter().find(|parent| parent.id == process.parent()) else { return };
-    let outcome = Outcome::find(process.outcome.load(Ordering::Acquire)).filter(|_| process.is_zombie());
+    let Some(parent) = processes.iter().find(|parent| parent.id == process.parent()) else {
+        return;
+    };
+    let outcome =
+        Outcome::find(process.outcome.load(Ordering::Acquire)).filter(|_| process.is_zombie());
     let news = process.news.load(Ordering::Acquire);
     let (code, status) = match outcome {
         Some(Outcome::Exited(status)) => (code::CLD_EXITED, status),
@@ -315,8 +321,7 @@ pub fn wait(
             let wanted = if news == CONTINUED { manner.continued } else { manner.stopped };
             if news != 0 && wanted && !child.is_ending() {
                 child.news.store(0, Ordering::Release);
-                let heard =
-                    if news == CONTINUED { Heard::Continued } else { Heard::Stopped(news) };
+                let heard = if news == CONTINUED { Heard::Continued } else { Heard::Stopped(news) };
                 return Ok(Some((child.id, heard)));
             }
         }
@@ -424,9 +429,8 @@ pub fn set_group(
     }
     let is_other_session = process.session() != caller.session();
     let is_leader = process.session() == number;
-    let exists = processes
-        .iter()
-        .any(|other| other.group() == group && other.session() == caller.session());
+    let exists =
+        processes.iter().any(|other| other.group() == group && other.session() == caller.session());
     if is_other_session || is_leader || group != number && !exists {
         return Err(Errno::EPERM);
     }

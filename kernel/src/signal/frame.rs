@@ -15,7 +15,9 @@ use super::{Information, bit, redistribute};
 use crate::lwp::Lwp;
 use crate::system_call::restart;
 use abi::errno::Errno;
-use abi::signals::{SA_NODEFER, SA_ONSTACK, SS_DISABLE, SS_ONSTACK, SigAction, SigFrame, SigInfo, UserContext};
+use abi::signals::{
+    SA_NODEFER, SA_ONSTACK, SS_DISABLE, SS_ONSTACK, SigAction, SigFrame, SigInfo, UserContext,
+};
 use core::mem::offset_of;
 use machine::MayFault;
 use machine::preempt;
@@ -46,7 +48,8 @@ pub fn enter(
     restart::before_handler(lwp, action, frame);
     let mask = lwp.signals.take_saved_mask().unwrap_or_else(|| lwp.signals.mask());
     let stack = lwp.signals.stack(frame.rsp);
-    let takes_other = action.flags & SA_ONSTACK != 0 && stack.flags & (SS_ONSTACK | SS_DISABLE) == 0;
+    let takes_other =
+        action.flags & SA_ONSTACK != 0 && stack.flags & (SS_ONSTACK | SS_DISABLE) == 0;
     let top = if takes_other {
         stack.base.wrapping_add(stack.size)
     } else {
@@ -60,9 +63,24 @@ pub fn enter(
     let context = UserContext {
         stack,
         registers: [
-            frame.r8, frame.r9, frame.r10, frame.r11, frame.r12, frame.r13, frame.r14, frame.r15,
-            frame.rdi, frame.rsi, frame.rbp, frame.rbx, frame.rdx, frame.rax, frame.rcx, frame.rsp,
-            frame.rip, frame.rflags,
+            frame.r8,
+            frame.r9,
+            frame.r10,
+            frame.r11,
+            frame.r12,
+            frame.r13,
+            frame.r14,
+            frame.r15,
+            frame.rdi,
+            frame.rsi,
+            frame.rbp,
+            frame.rbx,
+            frame.rdx,
+            frame.rax,
+            frame.rcx,
+            frame.rsp,
+            frame.rip,
+            frame.rflags,
         ],
         segments: [USER_CODE, 0, 0, USER_DATA],
         error: frame.error,
@@ -156,7 +174,8 @@ macro_rules! plain {
 
 const NO_STACK: abi::signals::SigStack =
     abi::signals::SigStack { base: 0, flags: 0, padding: 0, size: 0 };
-const NO_INFORMATION: SigInfo = SigInfo { signal: 0, error: 0, code: 0, padding: 0, fields: [0; 14] };
+const NO_INFORMATION: SigInfo =
+    SigInfo { signal: 0, error: 0, code: 0, padding: 0, fields: [0; 14] };
 const NO_CONTEXT: UserContext = UserContext {
     flags: 0,
     link: 0,
@@ -207,8 +226,7 @@ pub fn leave(lwp: &Lwp, frame: &TrapFrame, may_fault: &mut MayFault) -> Result<T
         user_copy::copy_in(&mut image, context.fpu, may_fault).map_err(|_| Errno::EFAULT)?;
         exchange_fpu(&FpuState::from_user(&image), may_fault);
     }
-    lwp.signals.set_mask(context.mask);
-    redistribute(lwp.process);
+    lwp.hold_back(context.mask);
     let [r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, rflags] =
         context.registers;
     Ok(TrapFrame {
