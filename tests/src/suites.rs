@@ -4,7 +4,9 @@ mod boot_errors;
 mod console;
 mod faults;
 mod history;
+mod lwps;
 mod memory;
+mod names;
 mod panics;
 mod programs;
 mod repeatability;
@@ -25,7 +27,9 @@ pub fn scenarios() -> Vec<Scenario> {
         boot_errors::scenarios(),
         trace::scenarios(),
         memory::scenarios(),
+        names::scenarios(),
         history::scenarios(),
+        lwps::scenarios(),
     ]
     .concat()
 }

@@ -35,7 +35,7 @@ use crate::process::{Process, Start};
 use crate::signal::OfLwp;
 use accounting::{Accounts, Leaves};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use dispatch::kernel_thread::JoinHandle;
 use dispatch::owner::Microstate as OfThread;
 use dispatch::thread::asynchronous as bits;
@@ -93,8 +93,6 @@ pub struct Lwp {
     pub clear_at_end: AtomicU64,
     /// When the sleep that is begun again after an interruption was to end; 0 for none.
     sleeps_until: AtomicU64,
-    /// The number of the call that it is in, or was in last.
-    pub call: AtomicU32,
 }
 
 /// What an LWP has done; only the LWP itself counts.
@@ -160,7 +158,6 @@ impl Lwp {
             number_at: AtomicU64::new(0),
             clear_at_end: AtomicU64::new(0),
             sleeps_until: AtomicU64::new(0),
-            call: AtomicU32::new(0),
         }
     }
 
@@ -197,6 +194,15 @@ impl Lwp {
         *self.name.lock_anywhere() = kept;
     }
 
+    /// Forgets what belongs to the program before: it is the only LWP of a new one.
+    pub fn begin_anew(&self) {
+        self.signals.set_stack(0, 0);
+        self.clear_at_end.store(0, Ordering::Relaxed);
+        self.take_deadline();
+        while self.parking.try_p() {}
+        self.set_name(&[]);
+    }
+
     /// Makes it look at its flags: before it goes on in user mode, and now if it sleeps interruptibly or runs
     /// elsewhere. The flag has been set before. Up to the dispatcher's level, also in handlers.
     pub fn notify(&self) {
@@ -208,13 +214,6 @@ impl Lwp {
             thread.ask(bits::OWNER);
             sleep_queue::interrupt(thread);
         }
-    }
-
-    /// Forgets addresses of the program before: where a 0 was to be written, the alternate stack.
-    pub fn forget_program(&self) {
-        self.clear_at_end.store(0, Ordering::Relaxed);
-        self.signals.set_stack(0, 0);
-        self.take_deadline();
     }
 
     /// Holds these signals back from now on. What it does not hold back any longer it acts on before it goes on in user

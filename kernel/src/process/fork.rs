@@ -5,6 +5,7 @@ use super::{ProgramName, own_frame, table};
 use crate::kernel::Kernel;
 use crate::kernel_space::TableFrames;
 use crate::lwp::{self, Beginning, Lwp, begin};
+use crate::name_space::working_folder;
 use core::sync::atomic::Ordering;
 use machine::MayFault;
 
@@ -40,12 +41,12 @@ pub fn fork(wishes: Wishes, may_fault: &mut MayFault) -> Result<u64, NoProcess> 
     };
     let ProgramName { name, file } = *process.program.lock(may_fault);
     *child.program.lock(may_fault) = ProgramName { name, file };
-    let files = *process.files.lock(may_fault);
-    *child.files.lock(may_fault) = files;
+    process.descriptors.copy_to(&child.descriptors);
     let heap = *process.heap().lock(may_fault);
     *child.heap().lock(may_fault) = heap;
     child.signals.inherit(&process.signals);
     child.join_group(process.group(), process.session());
+    working_folder::inherit(child, process, may_fault);
     let registers = Lwp::own_registers(may_fault);
     let mask = parent.signals.mask();
     // Once it has begun the child may be gone at any moment: with all processes, if this one is to die too.
@@ -58,7 +59,9 @@ pub fn fork(wishes: Wishes, may_fault: &mut MayFault) -> Result<u64, NoProcess> 
         begin::start(lwp, &mut Some(Beginning::Frame(frame)))
     });
     if started.is_err() {
+        child.descriptors.close_all(may_fault);
         child.space().clear(may_fault);
+        working_folder::leave(child, may_fault);
         table::remove(kernel, child, may_fault);
         return Err(NoProcess::OutOfMemory);
     }

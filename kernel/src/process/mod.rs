@@ -29,8 +29,11 @@ pub use outcome::{CannotRun, Outcome};
 pub use start::{Start, run, run_from};
 
 use crate::backtrace;
+use crate::files::Descriptors;
 use crate::kernel::Kernel;
 use crate::lwp::{self, Lwp, Lwps};
+use crate::name_space::working_folder::WorkingFolder;
+use crate::signal::alarm::Alarm;
 use crate::signal::{self, OfProcess};
 use crate::virtual_memory::archive::{ArchiveFile, Peeker};
 use accounting::Times;
@@ -42,6 +45,8 @@ use machine::x86_64::stack::Stack;
 use machine::{Cpu, MayFault, SpinLock};
 use memory::SlabBox;
 use vm::Space;
+
+pub use arguments::STACK_SIZE;
 
 /// Longest name that is kept, in bytes.
 const NAME_MAX: usize = 32;
@@ -74,8 +79,10 @@ pub struct Process {
     refusal: SpinLock<Option<CannotRun>, 13>,
     /// Where its heap begins and ends (`brk`).
     heap: SpinLock<(u64, u64), 13>,
-    /// The files that it has open: their numbers in the archive.
-    files: SpinLock<Files, 13>,
+    /// The files that it has open.
+    pub descriptors: SlabBox<Descriptors>,
+    /// Where its paths begin.
+    pub working_folder: WorkingFolder,
     /// What signals do, and which are pending.
     pub signals: SlabBox<OfProcess>,
     /// Its group of processes, and its session.
@@ -88,6 +95,8 @@ pub struct Process {
     /// It has ended, and its parent has not asked.
     is_zombie: AtomicBool,
     parent: AtomicU64,
+    /// Its timer.
+    pub alarm: Alarm,
     /// What its children have used that it has waited for.
     pub children: SpinLock<Ended, 13>,
 }
@@ -150,12 +159,6 @@ struct ProgramName {
     file: Option<&'static ArchiveFile>,
 }
 
-/// Open files, by descriptor less [`FIRST_FILE`].
-type Files = [Option<u16>; 16];
-
-/// The first descriptor that is not the console.
-const FIRST_FILE: i32 = 3;
-
 /// The process that a processor runs; for the panic path, and for who stands on it.
 fn on(cpu: &Cpu) -> Option<&'static Process> {
     lwp::on(cpu).map(|lwp| lwp.process)
@@ -188,29 +191,6 @@ impl Process {
     fn name_to<'a>(&self, place: &'a mut [u8; NAME_MAX]) -> &'a str {
         *place = self.program.lock_anywhere().name;
         text_of(place)
-    }
-
-    /// The archive's number of an open file.
-    pub fn file(&self, fd: i32) -> Option<u16> {
-        let place = usize::try_from(fd.checked_sub(FIRST_FILE)?).ok()?;
-        self.files.lock_anywhere().get(place).copied().flatten()
-    }
-
-    /// Opens a file; returns its descriptor, if there is one left.
-    pub fn add_file(&self, file: u16) -> Option<i32> {
-        let mut files = self.files.lock_anywhere();
-        let place = files.iter().position(Option::is_none)?;
-        files[place] = Some(file);
-        Some(place as i32 + FIRST_FILE)
-    }
-
-    /// Closes a file; says whether it was open.
-    pub fn remove_file(&self, fd: i32) -> bool {
-        let Some(place) = fd.checked_sub(FIRST_FILE).and_then(|place| usize::try_from(place).ok())
-        else {
-            return false;
-        };
-        self.files.lock_anywhere().get_mut(place).is_some_and(|file| file.take().is_some())
     }
 
     /// Whether it is about to end: nobody works for it any longer.
@@ -411,10 +391,7 @@ pub fn show_own_backtrace(
     }
 }
 
-/// Ctrl-C: asks the process in the foreground to end. Says whether there is one.
-pub fn interrupt_foreground(kernel: &Kernel) -> bool {
-    let foreground = kernel.foreground.lock_anywhere();
-    let Some(process) = *foreground else { return false };
-    signal::send::to_process(process, &signal::Information::from_kernel(signal::SIGINT));
-    true
+/// The group of the process that the kernel runs in the foreground, if it runs one.
+pub fn foreground(kernel: &Kernel) -> Option<u64> {
+    kernel.foreground.lock_anywhere().map(Process::group)
 }

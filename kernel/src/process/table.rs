@@ -11,12 +11,16 @@
 
 use super::outcome::RUNNING;
 use super::{CONTINUED, Control, Ended, Largest, NAME_MAX, Outcome, Process, ProgramName};
+use crate::files::Descriptors;
 use crate::kernel::Kernel;
 use crate::lwp::{Lwps, ending};
+use crate::signal::alarm::Alarm;
 use crate::signal::{self, Information, OfProcess, SIGCHLD, SIGKILL, code};
 use abi::errno::Errno;
+use abi::signals::SIG_IGN;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use dispatch::may_block::MayBlock;
 use dispatch::{Condvar, Mutex, MutexGuard, Woken};
 use machine::{MayFault, SpinLock, time};
 use memory::{OutOfMemory, SlabBox};
@@ -85,6 +89,9 @@ pub(super) fn add(
     let Ok(signals) = kernel.signal_objects.allocate_with(OfProcess::new) else {
         return Err((NoProcess::OutOfMemory, space));
     };
+    let Ok(descriptors) = Descriptors::new() else {
+        return Err((NoProcess::OutOfMemory, space));
+    };
     let process = kernel.process_objects.allocate(Process {
         id: table.take_number(),
         space,
@@ -100,7 +107,8 @@ pub(super) fn add(
         outcome: AtomicU32::new(RUNNING),
         refusal: SpinLock::new(None),
         heap: SpinLock::new((0, 0)),
-        files: SpinLock::new([None; 16]),
+        descriptors,
+        working_folder: SpinLock::new(None),
         signals,
         group: AtomicU64::new(0),
         session: AtomicU64::new(0),
@@ -108,6 +116,7 @@ pub(super) fn add(
         has_begun: AtomicBool::new(false),
         is_zombie: AtomicBool::new(false),
         parent: AtomicU64::new(parent),
+        alarm: Alarm::new(),
         children: SpinLock::new(Ended::default()),
     });
     let process = match process {
@@ -190,6 +199,11 @@ pub(super) fn note_end(
     let processes = kernel.processes_table.processes.lock(may_fault);
     for child in processes.iter().filter(|child| child.parent() == process.id) {
         child.parent.store(ORPHANED, Ordering::Relaxed);
+    }
+    let parent = processes.iter().find(|parent| parent.id == process.parent());
+    if parent.is_some_and(|parent| parent.signals.get(SIGCHLD).handler == SIG_IGN) {
+        // It does not want to know.
+        process.parent.store(ORPHANED, Ordering::Relaxed);
     }
     process.is_zombie.store(true, Ordering::Release);
     tell_parent(&processes, process);
@@ -334,6 +348,37 @@ pub fn wait(
             return Err(Errno::EINTR);
         }
     }
+}
+
+/// Sends a signal to a group of processes. Says whether there is one. Also from the threads of interrupts.
+pub fn signal_group(
+    kernel: &'static Kernel,
+    group: u64,
+    information: &Information,
+    may_block: &mut impl MayBlock,
+) -> bool {
+    let processes = kernel.processes_table.processes.lock(may_block);
+    let members =
+        processes.iter().filter(|process| !process.is_zombie() && process.group() == group);
+    members.fold(false, |_, process| {
+        signal::send::to_process(process, information);
+        true
+    })
+}
+
+/// Whether there is a group of processes with this number, in this session if one is given.
+pub fn is_group(
+    kernel: &'static Kernel,
+    group: u64,
+    session: Option<u64>,
+    may_fault: &mut MayFault,
+) -> bool {
+    let processes = kernel.processes_table.processes.lock(may_fault);
+    processes.iter().any(|process| {
+        !process.is_zombie()
+            && process.group() == group
+            && session.is_none_or(|session| process.session() == session)
+    })
 }
 
 /// Acts on each process that has not ended; nobody begins or ends meanwhile.

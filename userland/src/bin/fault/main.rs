@@ -9,6 +9,8 @@
 
 mod bad_numbers;
 mod bad_pointers;
+mod calls_on_files;
+mod calls_on_paths;
 mod ways_to_die;
 
 use userland::{Arguments, eprintln, program};
