@@ -260,7 +260,7 @@ macro_rules! system_calls {
                 "Stop an LWP of the process; returns when it is stopped.";
             0x100b lwp_continue(lwp: u64) 0
                 "Let a suspended LWP go on.";
-            0x100c lwp_park(timeout: *const $crate::calls::TimeSpec) 0
+            0x100c lwp_park(timeout: *const $crate::calls::TimeSpec) $crate::calls::NO_RESTART
                 "Wait until somebody unparks the calling LWP; at once if somebody has. A time to wait at most, or null.";
             0x100d lwp_unpark(lwp: u64) 0
                 "End an LWP's parking, or its next one.";
