@@ -392,6 +392,10 @@ pub enum Counter {
     OpenFiles = 19,
     /// Pipes there are.
     Pipes = 20,
+    /// Pages of files that are in memory and swap space only.
+    FilePages = 21,
+    /// Files, folders and devices that have a name or are in use.
+    Names = 22,
 }
 
 impl Counter {
@@ -418,6 +422,8 @@ impl Counter {
         Counter::ObjectsTooMany,
         Counter::OpenFiles,
         Counter::Pipes,
+        Counter::FilePages,
+        Counter::Names,
     ];
 
     /// The counter with this number.

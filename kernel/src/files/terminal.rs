@@ -9,9 +9,9 @@ use super::{File, How, Kind, OpenFile, Result, devices};
 use crate::console;
 use crate::kernel::Kernel;
 use crate::process::{self, Process, table};
-use crate::signal::frame::{copy_in, copy_out};
 use crate::signal::{Information, SIGINT, SIGQUIT, SIGTSTP, jobs};
 use crate::threads::ticks;
+use crate::user_structure::{copy_in, copy_out};
 use abi::errno::Errno;
 use abi::files::{O_RDWR, POLLIN, POLLOUT, Stat};
 use abi::terminals::{

@@ -4,7 +4,7 @@ use super::Result;
 use super::transfer::{self, Ranges};
 use crate::files::descriptors::with;
 use crate::kernel::Kernel;
-use crate::signal::frame::copy_out;
+use crate::user_structure::copy_out;
 use abi::errno::Errno;
 use abi::files::{GRND_NONBLOCK, GRND_RANDOM, IoVec, SEEK_CUR, SEEK_END, SEEK_SET, Stat};
 use abi::terminals::FIONREAD;

@@ -5,10 +5,11 @@ use super::{Result, entry, register};
 use crate::kernel::Kernel;
 use crate::lwp;
 use crate::process::{own_frame, table};
-use crate::signal::frame::{self, copy_in, copy_out, to_user};
+use crate::signal::frame::{self, to_user};
 use crate::signal::{
     Information, SIGSEGV, UNSTOPPABLE, bit, code, deliver, redistribute, send, wait,
 };
+use crate::user_structure::{copy_in, copy_out};
 use abi::calls::TimeSpec;
 use abi::errno::Errno;
 use abi::signals::{MINSIGSTKSZ, SIGNALS, SS_DISABLE, SS_ONSTACK, SigAction, SigStack};

@@ -10,7 +10,7 @@ use super::Result;
 use crate::files::buffer::Page;
 use crate::files::{How, OpenFile};
 use crate::process;
-use crate::signal::frame::copy_in;
+use crate::user_structure::copy_in;
 use crate::virtual_memory::patience::patiently;
 use abi::errno::Errno;
 use abi::files::{IOV_MAX, IoVec, O_APPEND, O_NONBLOCK, PIPE_BUF, TRANSFER_MAX};
