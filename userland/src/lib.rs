@@ -8,7 +8,8 @@
 //! - [`system`]: the system calls.
 //! - [`mod@print`]: `print!`, `println!`, `eprintln!`.
 //! - [`report`]: checks and values, for the harness.
-//! - [`clock`]: the time-stamp counter.
+//! - [`clock`]: the time-stamp counter, times.
+//! - [`lwp`], [`signal`]: LWPs, signals.
 //! - [`bench`]: what the program `bench` measures.
 
 #![no_std]
@@ -22,10 +23,12 @@ compile_error!(
 pub mod arguments;
 pub mod bench;
 pub mod clock;
+pub mod lwp;
 mod memory;
 mod panic;
 pub mod print;
 pub mod report;
+pub mod signal;
 pub mod start;
 pub mod system;
 mod text;

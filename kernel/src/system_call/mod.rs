@@ -18,6 +18,7 @@ mod processes;
 pub mod restart;
 mod signals;
 pub mod times;
+mod tracing;
 mod usage;
 
 pub use entry::{enter_user, enter_user_with, entry_address};
