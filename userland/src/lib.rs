@@ -9,7 +9,6 @@
 //! - [`mod@print`]: `print!`, `println!`, `eprintln!`.
 //! - [`report`]: checks and values, for the harness.
 //! - [`clock`]: the time-stamp counter, times.
-//! - [`files`]: calls about open files.
 //! - [`lwp`], [`signal`], [`child`]: LWPs, signals, children.
 //! - [`files`]: calls about open files.
 //! - [`bench`]: what the program `bench` measures.

@@ -25,6 +25,9 @@ pub const NO_RESTART: u32 = 1 << 2;
 /// The number of the indirect call.
 pub const INDIRECT: u64 = OWN_BASE;
 
+/// `trace_groups`: the events of system calls.
+pub const TRACE_CALLS: u64 = 1 << 3;
+
 /// `lwp_create`: it begins suspended.
 pub const LWP_SUSPENDED: u32 = 1;
 /// `lwp_create`: nobody will wait for it.

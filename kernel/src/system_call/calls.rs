@@ -37,6 +37,7 @@ pub(super) use super::status::{
 pub(super) use super::times::{
     clock_getres, clock_gettime, clock_nanosleep, gettimeofday, nanosleep, time,
 };
+pub(super) use super::tracing::trace_groups;
 pub(super) use super::usage::{getrusage, times};
 use crate::kernel::Kernel;
 use crate::process::Outcome;
