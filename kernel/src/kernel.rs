@@ -5,8 +5,9 @@ use crate::checks;
 use crate::console::Console;
 use crate::disk::Disks;
 use crate::kernel_space::KernelSpace;
-use crate::options::Options;
 use crate::lwp::Lwp;
+use crate::observe::Observations;
+use crate::options::Options;
 use crate::process::Process;
 use crate::process::table::Table;
 use crate::signal::OfProcess;
@@ -57,6 +58,8 @@ pub struct Kernel {
     pub signal_objects: Slab<OfProcess>,
     /// Which processes there are.
     pub processes_table: Table,
+    /// Who observes whom.
+    pub observations: Observations,
     /// The programs of the archive, or why there are none.
     pub archive: Once<Result<Archive, NoArchive>>,
     /// Where their files' descriptions come from.

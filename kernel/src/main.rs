@@ -39,6 +39,7 @@ mod kernel_space;
 mod logger;
 mod lwp;
 mod menu;
+mod observe;
 mod options;
 mod panic;
 mod panic_kinds;
@@ -157,6 +158,7 @@ fn start(info: &'static mut BootInfo) -> ! {
         lwp_objects: Slab::new(&SlabPages),
         signal_objects: Slab::new(&SlabPages),
         processes_table: process::table::Table::new(),
+        observations: observe::Observations::new(),
         archive: spin::Once::new(),
         files: Slab::new(&SlabPages),
         missing: system_call::missing::Missing::new(),

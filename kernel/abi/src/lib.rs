@@ -4,6 +4,7 @@
 //!   programs, the names in traces and `docs/syscalls.md` are made.
 //! - [`errno`]: error values, with Linux's numbers.
 //! - [`boot`]: what the loader hands to the kernel beyond `bootloader_api::BootInfo`.
+//! - [`observe`]: how one process observes another.
 //! - [`ending`]: how the machine ends a run, as seen from outside.
 //!
 //! Whoever changes a number here changes a contract: old programs, traces and test logs read it.
@@ -15,4 +16,5 @@ pub mod boot;
 pub mod calls;
 pub mod ending;
 pub mod errno;
+pub mod observe;
 pub mod signals;

@@ -5,6 +5,7 @@ use super::{ProgramName, own_frame, table};
 use crate::kernel::Kernel;
 use crate::kernel_space::TableFrames;
 use crate::lwp::{self, Beginning, Lwp, begin};
+use crate::observe;
 use machine::MayFault;
 use machine::x86_64::frame::TrapFrame;
 
@@ -29,6 +30,11 @@ pub fn fork(
             return Err(error);
         }
     };
+    if observe::inherit(kernel, process, child, may_fault).is_err() {
+        child.space().clear(may_fault);
+        table::remove(kernel, child, may_fault);
+        return Err(NoProcess::OutOfMemory);
+    }
     let ProgramName { name, file } = *process.program.lock(may_fault);
     *child.program.lock(may_fault) = ProgramName { name, file };
     let files = *process.files.lock(may_fault);

@@ -31,6 +31,7 @@ pub use start::{Start, run, run_from};
 use crate::backtrace;
 use crate::kernel::Kernel;
 use crate::lwp::{self, Lwp, Lwps};
+use crate::observe;
 use crate::signal::{self, OfProcess};
 use crate::virtual_memory::archive::{ArchiveFile, Peeker};
 use accounting::Times;
@@ -78,6 +79,8 @@ pub struct Process {
     files: SpinLock<Files, 13>,
     /// What signals do, and which are pending.
     pub signals: SlabBox<OfProcess>,
+    /// Whether somebody observes it.
+    pub observed: observe::OfProcess,
     /// Its group of processes, and its session.
     group: AtomicU64,
     session: AtomicU64,
@@ -340,7 +343,7 @@ pub fn with<R>(
     kernel: &'static Kernel,
     id: u64,
     may_fault: &mut MayFault,
-    act: impl FnOnce(&Process, &mut MayFault) -> R,
+    act: impl FnOnce(&'static Process, &mut MayFault) -> R,
 ) -> Option<R> {
     table::with(kernel, id, may_fault, act)
 }

@@ -13,6 +13,7 @@ use super::outcome::RUNNING;
 use super::{CONTINUED, Control, Ended, Largest, NAME_MAX, Outcome, Process, ProgramName};
 use crate::kernel::Kernel;
 use crate::lwp::{Lwps, ending};
+use crate::observe;
 use crate::signal::{self, Information, OfProcess, SIGCHLD, SIGKILL, code};
 use abi::errno::Errno;
 use alloc::vec::Vec;
@@ -102,6 +103,7 @@ pub(super) fn add(
         heap: SpinLock::new((0, 0)),
         files: SpinLock::new([None; 16]),
         signals,
+        observed: observe::OfProcess::new(),
         group: AtomicU64::new(0),
         session: AtomicU64::new(0),
         has_executed: AtomicBool::new(false),
@@ -121,7 +123,11 @@ pub(super) fn add(
 
 /// A process has begun, and who has made it has noted everything. From here on it may be gone at any moment, unless the
 /// caller is who waits for its end.
-pub(super) fn note_begin(kernel: &'static Kernel, process: &'static Process, may_fault: &mut MayFault) {
+pub(super) fn note_begin(
+    kernel: &'static Kernel,
+    process: &'static Process,
+    may_fault: &mut MayFault,
+) {
     let _processes = kernel.processes_table.processes.lock(may_fault);
     process.has_begun.store(true, Ordering::Release);
     // Its end has been told already, to no avail.
@@ -132,6 +138,7 @@ pub(super) fn note_begin(kernel: &'static Kernel, process: &'static Process, may
 
 /// Takes a process out that has got no thread. For who has made it.
 pub(super) fn remove(kernel: &'static Kernel, process: &'static Process, may_fault: &mut MayFault) {
+    observe::forget(kernel, process, may_fault);
     let processes = kernel.processes_table.processes.lock(may_fault);
     // Somebody may wait for it to be over.
     kernel.processes_table.ended.broadcast();
@@ -145,7 +152,7 @@ pub(super) fn with<R>(
     kernel: &'static Kernel,
     id: u64,
     may_fault: &mut MayFault,
-    act: impl FnOnce(&Process, &mut MayFault) -> R,
+    act: impl FnOnce(&'static Process, &mut MayFault) -> R,
 ) -> Option<R> {
     let processes = kernel.processes_table.processes.lock(may_fault);
     let process = processes.iter().find(|process| process.id == id)?;
@@ -184,8 +191,7 @@ pub(super) fn note_end(
     may_fault: &mut MayFault,
 ) {
     let processes = kernel.processes_table.processes.lock(may_fault);
-    for child in processes.iter().filter(|child| child.parent() == process.id)
-    {
+    for child in processes.iter().filter(|child| child.parent() == process.id) {
         child.parent.store(ORPHANED, Ordering::Relaxed);
     }
     process.is_zombie.store(true, Ordering::Release);
@@ -195,8 +201,11 @@ pub(super) fn note_end(
 
 /// Tells a process's parent that it has ended, has been stopped or goes on.
 fn tell_parent(processes: &[&'static Process], process: &Process) {
-    let Some(parent) = processes.iter().find(|parent| parent.id == process.parent()) else { return };
-    let outcome = Outcome::find(process.outcome.load(Ordering::Acquire)).filter(|_| process.is_zombie());
+    let Some(parent) = processes.iter().find(|parent| parent.id == process.parent()) else {
+        return;
+    };
+    let outcome =
+        Outcome::find(process.outcome.load(Ordering::Acquire)).filter(|_| process.is_zombie());
     let news = process.news.load(Ordering::Acquire);
     let (code, status) = match outcome {
         Some(Outcome::Exited(status)) => (code::CLD_EXITED, status),
@@ -315,8 +324,7 @@ pub fn wait(
             let wanted = if news == CONTINUED { manner.continued } else { manner.stopped };
             if news != 0 && wanted && !child.is_ending() {
                 child.news.store(0, Ordering::Release);
-                let heard =
-                    if news == CONTINUED { Heard::Continued } else { Heard::Stopped(news) };
+                let heard = if news == CONTINUED { Heard::Continued } else { Heard::Stopped(news) };
                 return Ok(Some((child.id, heard)));
             }
         }
@@ -424,9 +432,8 @@ pub fn set_group(
     }
     let is_other_session = process.session() != caller.session();
     let is_leader = process.session() == number;
-    let exists = processes
-        .iter()
-        .any(|other| other.group() == group && other.session() == caller.session());
+    let exists =
+        processes.iter().any(|other| other.group() == group && other.session() == caller.session());
     if is_other_session || is_leader || group != number && !exists {
         return Err(Errno::EPERM);
     }

@@ -15,7 +15,9 @@ use super::{Information, bit, redistribute};
 use crate::lwp::Lwp;
 use crate::system_call::restart;
 use abi::errno::Errno;
-use abi::signals::{SA_NODEFER, SA_ONSTACK, SS_DISABLE, SS_ONSTACK, SigAction, SigFrame, SigInfo, UserContext};
+use abi::signals::{
+    SA_NODEFER, SA_ONSTACK, SS_DISABLE, SS_ONSTACK, SigAction, SigFrame, SigInfo, UserContext,
+};
 use core::mem::offset_of;
 use machine::MayFault;
 use machine::preempt;
@@ -46,7 +48,8 @@ pub fn enter(
     restart::before_handler(lwp, action, frame);
     let mask = lwp.signals.take_saved_mask().unwrap_or_else(|| lwp.signals.mask());
     let stack = lwp.signals.stack(frame.rsp);
-    let takes_other = action.flags & SA_ONSTACK != 0 && stack.flags & (SS_ONSTACK | SS_DISABLE) == 0;
+    let takes_other =
+        action.flags & SA_ONSTACK != 0 && stack.flags & (SS_ONSTACK | SS_DISABLE) == 0;
     let top = if takes_other {
         stack.base.wrapping_add(stack.size)
     } else {
@@ -60,9 +63,24 @@ pub fn enter(
     let context = UserContext {
         stack,
         registers: [
-            frame.r8, frame.r9, frame.r10, frame.r11, frame.r12, frame.r13, frame.r14, frame.r15,
-            frame.rdi, frame.rsi, frame.rbp, frame.rbx, frame.rdx, frame.rax, frame.rcx, frame.rsp,
-            frame.rip, frame.rflags,
+            frame.r8,
+            frame.r9,
+            frame.r10,
+            frame.r11,
+            frame.r12,
+            frame.r13,
+            frame.r14,
+            frame.r15,
+            frame.rdi,
+            frame.rsi,
+            frame.rbp,
+            frame.rbx,
+            frame.rdx,
+            frame.rax,
+            frame.rcx,
+            frame.rsp,
+            frame.rip,
+            frame.rflags,
         ],
         segments: [USER_CODE, 0, 0, USER_DATA],
         error: frame.error,
@@ -156,7 +174,8 @@ macro_rules! plain {
 
 const NO_STACK: abi::signals::SigStack =
     abi::signals::SigStack { base: 0, flags: 0, padding: 0, size: 0 };
-const NO_INFORMATION: SigInfo = SigInfo { signal: 0, error: 0, code: 0, padding: 0, fields: [0; 14] };
+const NO_INFORMATION: SigInfo =
+    SigInfo { signal: 0, error: 0, code: 0, padding: 0, fields: [0; 14] };
 const NO_CONTEXT: UserContext = UserContext {
     flags: 0,
     link: 0,
@@ -171,6 +190,17 @@ const NO_CONTEXT: UserContext = UserContext {
     reserved: [0; 8],
     mask: 0,
 };
+const NO_EVENT: abi::observe::ObserveEvent = abi::observe::ObserveEvent {
+    kind: 0,
+    signal: 0,
+    process: 0,
+    lwp: 0,
+    number: 0,
+    arguments: [0; 6],
+    result: 0,
+    time: 0,
+    in_calls: 0,
+};
 plain! {
     u32 = 0;
     i32 = 0;
@@ -184,6 +214,8 @@ plain! {
     SigInfo = NO_INFORMATION;
     UserContext = NO_CONTEXT;
     SigFrame = SigFrame { restorer: 0, context: NO_CONTEXT, information: NO_INFORMATION };
+    abi::observe::ObserveEvent = NO_EVENT;
+    abi::observe::ObserveChange = abi::observe::ObserveChange { number: 0, arguments: [0; 6], result: 0 };
     abi::calls::TimeSpec = abi::calls::TimeSpec { seconds: 0, nanoseconds: 0 };
 }
 

@@ -3,10 +3,6 @@
 
 use super::Result;
 pub(super) use super::describe::describe;
-pub(super) use super::memory::{
-    brk, madvise, minherit, mlock, mmap, mprotect, munlock, munmap, stacks,
-};
-pub(super) use super::not_yet::*;
 pub(super) use super::identity::{
     getegid, geteuid, getgid, getpgid, getpgrp, getpid, getppid, getsid, getuid, setpgid, setsid,
 };
@@ -14,6 +10,11 @@ pub(super) use super::lwps::{
     arch_prctl, gettid, lwp_continue, lwp_create, lwp_exit, lwp_name, lwp_park, lwp_private,
     lwp_self, lwp_suspend, lwp_unpark, lwp_wait, prctl, set_tid_address,
 };
+pub(super) use super::memory::{
+    brk, madvise, minherit, mlock, mmap, mprotect, munlock, munmap, stacks,
+};
+pub(super) use super::not_yet::*;
+pub(super) use super::observation::{observe, observe_continue, observe_read, observe_wait};
 pub(super) use super::processes::{clone, close, execve, fork, open, vfork, wait4};
 pub(super) use super::signals::{
     kill, pause, rt_sigaction, rt_sigpending, rt_sigprocmask, rt_sigreturn, rt_sigsuspend,

@@ -14,6 +14,7 @@ mod lwps;
 mod memory;
 pub mod missing;
 mod not_yet;
+mod observation;
 mod processes;
 pub mod restart;
 mod signals;
@@ -26,6 +27,7 @@ use crate::kernel::{Kernel, PerCpu, count};
 use crate::lwp;
 use abi::calls::OWN_BASE;
 use abi::errno::Errno;
+use core::sync::atomic::Ordering;
 use machine::tracing::emit;
 use machine::x86_64::descriptors::{USER_CODE, USER_DATA};
 use machine::x86_64::frame::TrapFrame;
@@ -197,7 +199,14 @@ extern "C" fn system_call(frame: &mut TrapFrame) -> bool {
     let mut may_fault = unsafe { MayFault::assume() };
     let number = frame.error;
     let begin = emit(Kind::CallBegin, number, EventId::NONE);
-    frame.rax = entry_of(number)(frame, &mut may_fault);
+    frame.rax = if lwp.call_work.load(Ordering::Relaxed) == 0 {
+        entry_of(number)(frame, &mut may_fault)
+    } else {
+        observation::make_call(lwp, frame, &mut may_fault)
+    };
+    if lwp.call_work.load(Ordering::Relaxed) != 0 {
+        observation::after_call(lwp, frame, &mut may_fault);
+    }
     emit(Kind::CallEnd, frame.rax, begin);
     finish(frame, &mut may_fault)
 }
@@ -205,6 +214,10 @@ extern "C" fn system_call(frame: &mut TrapFrame) -> bool {
 /// Goes to user mode at the start of a program, from a call of the one before.
 fn enter_user_anew(ready: &crate::process::execute::Ready, may_fault: &mut MayFault) -> ! {
     machine::x86_64::user_state::reset();
+    let lwp = lwp::current();
+    if lwp.call_work.load(Ordering::Relaxed) != 0 {
+        observation::after_execve(lwp, may_fault);
+    }
     enter_user(ready.start, ready.stack_pointer, may_fault)
 }
 

@@ -63,10 +63,6 @@ not_yet! {
     getrandom(A B C);
     statx(A B C D E);
     lwp_info(A B C D);
-    observe(A B);
-    observe_wait(A B C);
-    observe_continue(A B C);
-    observe_read(A B C D);
     processor_bind(A B);
     p_online(A B);
     processor_info(A B C);
