@@ -5,6 +5,7 @@ mod console;
 mod faults;
 mod history;
 mod memory;
+mod observing;
 mod panics;
 mod programs;
 mod repeatability;
@@ -25,6 +26,7 @@ pub fn scenarios() -> Vec<Scenario> {
         boot_errors::scenarios(),
         trace::scenarios(),
         memory::scenarios(),
+        observing::scenarios(),
         history::scenarios(),
     ]
     .concat()

@@ -199,6 +199,9 @@ extern "C" fn system_call(frame: &mut TrapFrame) -> bool {
     let mut may_fault = unsafe { MayFault::assume() };
     let number = frame.error;
     let begin = emit(Kind::CallBegin, number, EventId::NONE);
+    if !begin.is_none() {
+        trace_arguments(frame, begin);
+    }
     frame.rax = if lwp.call_work.load(Ordering::Relaxed) == 0 {
         entry_of(number)(frame, &mut may_fault)
     } else {
@@ -209,6 +212,14 @@ extern "C" fn system_call(frame: &mut TrapFrame) -> bool {
     }
     emit(Kind::CallEnd, frame.rax, begin);
     finish(frame, &mut may_fault)
+}
+
+/// Notes the arguments of a call whose beginning has been noted.
+#[cold]
+fn trace_arguments(frame: &TrapFrame, begin: EventId) {
+    for argument in arguments(frame).into_iter().take(abi::signature::count_of(frame.error)) {
+        emit(Kind::CallArgument, argument, begin);
+    }
 }
 
 /// Goes to user mode at the start of a program, from a call of the one before.
