@@ -43,6 +43,7 @@ mod logger;
 mod lwp;
 mod menu;
 mod name_space;
+mod observe;
 mod options;
 mod panic;
 mod panic_kinds;
@@ -162,6 +163,7 @@ fn start(info: &'static mut BootInfo) -> ! {
         lwp_objects: Slab::new(&SlabPages),
         signal_objects: Slab::new(&SlabPages),
         processes_table: process::table::Table::new(),
+        observations: observe::Observations::new(),
         archive: spin::Once::new(),
         archive_files: Slab::new(&SlabPages),
         files: files::Files::new(),

@@ -8,6 +8,7 @@ mod history;
 mod lwps;
 mod memory;
 mod names;
+mod observing;
 mod panics;
 mod programs;
 mod repeatability;
@@ -30,6 +31,7 @@ pub fn scenarios() -> Vec<Scenario> {
         trace::scenarios(),
         memory::scenarios(),
         names::scenarios(),
+        observing::scenarios(),
         history::scenarios(),
         lwps::scenarios(),
     ]

@@ -274,13 +274,13 @@ macro_rules! system_calls {
             0x1010 lwp_info(process: u64, lwp: u64, buffer: *mut u8, length: usize) 0
                 "Describe an LWP: name, state, microstates, counts (0, 0: the caller; else the first whose number is not lower). Returns its number.";
             0x1011 observe(process: u64, what: u32) 0
-                "Observe a process: its LWPs stop before and after calls and at signals, and wait for the caller; 0 ends it.";
-            0x1012 observe_wait(event: *mut u8, length: usize, timeout: *const $crate::calls::TimeSpec) $crate::calls::NO_RESTART
-                "Wait for the next stop of a process that the caller observes.";
-            0x1013 observe_continue(lwp: u64, action: u32, change: *const u8) 0
-                "Let a stopped LWP go on, perhaps with other arguments or another result.";
+                "Observe a process: its LWPs stop before calls (1), after them (2) and at signals (4), its end (8) is heard of, and so are its children (16); 0 ends it.";
+            0x1012 observe_wait(event: *mut $crate::observe::ObserveEvent, length: usize, timeout: *const $crate::calls::TimeSpec) $crate::calls::NO_RESTART
+                "Wait for the next stop of a process that the caller observes. A time to wait at most, or null.";
+            0x1013 observe_continue(lwp: u64, action: u32, change: *const $crate::observe::ObserveChange) 0
+                "Let a stopped LWP go on (0), with another call or result (1), without the call (2), without the signal (3).";
             0x1014 observe_read(process: u64, address: u64, buffer: *mut u8, length: usize) 0
-                "Read memory of a stopped LWP's process.";
+                "Read memory of an observed process of which an LWP stands still; returns how many bytes can be read.";
             0x1015 processor_bind(lwp: u64, processor: i64) 0
                 "Bind an LWP of the process (0: the caller) to a processor; -1 unbinds, -2 asks. Returns what was, as processor plus 1.";
             0x1016 p_online(processor: u32, what: u32) 0

@@ -31,6 +31,7 @@ pub mod faults;
 pub mod parking;
 pub mod stopping;
 
+use crate::observe;
 use crate::process::{Process, Start};
 use crate::signal::OfLwp;
 use accounting::{Accounts, Leaves};
@@ -83,6 +84,8 @@ pub struct Lwp {
     name: SpinLock<[u8; NAME_MAX], 13>,
     /// Work before and after its system calls; 0 for none.
     pub call_work: AtomicU8,
+    /// Its stops for an observer.
+    pub observed: observe::OfLwp,
     /// What it has done.
     pub counts: Counts,
     /// Why the last page fault could not be helped, and where.
@@ -153,6 +156,7 @@ impl Lwp {
             status: AtomicU64::new(0),
             name: SpinLock::new([0; NAME_MAX]),
             call_work: AtomicU8::new(0),
+            observed: observe::OfLwp::new(),
             counts: Counts::default(),
             last_fault: SpinLock::new(None),
             number_at: AtomicU64::new(0),

@@ -33,6 +33,7 @@ use crate::files::Descriptors;
 use crate::kernel::Kernel;
 use crate::lwp::{self, Lwp, Lwps};
 use crate::name_space::working_folder::WorkingFolder;
+use crate::observe;
 use crate::signal::alarm::Alarm;
 use crate::signal::{self, OfProcess};
 use crate::virtual_memory::archive::{ArchiveFile, Peeker};
@@ -85,6 +86,8 @@ pub struct Process {
     pub working_folder: WorkingFolder,
     /// What signals do, and which are pending.
     pub signals: SlabBox<OfProcess>,
+    /// Whether somebody observes it.
+    pub observed: observe::OfProcess,
     /// Its group of processes, and its session.
     group: AtomicU64,
     session: AtomicU64,
@@ -335,7 +338,7 @@ pub fn with<R>(
     kernel: &'static Kernel,
     id: u64,
     may_fault: &mut MayFault,
-    act: impl FnOnce(&Process, &mut MayFault) -> R,
+    act: impl FnOnce(&'static Process, &mut MayFault) -> R,
 ) -> Option<R> {
     table::with(kernel, id, may_fault, act)
 }

@@ -14,6 +14,7 @@ use super::{CONTINUED, Control, Ended, Largest, NAME_MAX, Outcome, Process, Prog
 use crate::files::Descriptors;
 use crate::kernel::Kernel;
 use crate::lwp::{Lwps, ending};
+use crate::observe;
 use crate::signal::alarm::Alarm;
 use crate::signal::{self, Information, OfProcess, SIGCHLD, SIGKILL, code};
 use abi::errno::Errno;
@@ -110,6 +111,7 @@ pub(super) fn add(
         descriptors,
         working_folder: SpinLock::new(None),
         signals,
+        observed: observe::OfProcess::new(),
         group: AtomicU64::new(0),
         session: AtomicU64::new(0),
         has_executed: AtomicBool::new(false),
@@ -145,6 +147,7 @@ pub(super) fn note_begin(
 
 /// Takes a process out that has got no thread. For who has made it.
 pub(super) fn remove(kernel: &'static Kernel, process: &'static Process, may_fault: &mut MayFault) {
+    observe::forget(kernel, process, may_fault);
     let processes = kernel.processes_table.processes.lock(may_fault);
     // Somebody may wait for it to be over.
     kernel.processes_table.ended.broadcast();
@@ -158,7 +161,7 @@ pub(super) fn with<R>(
     kernel: &'static Kernel,
     id: u64,
     may_fault: &mut MayFault,
-    act: impl FnOnce(&Process, &mut MayFault) -> R,
+    act: impl FnOnce(&'static Process, &mut MayFault) -> R,
 ) -> Option<R> {
     let processes = kernel.processes_table.processes.lock(may_fault);
     let process = processes.iter().find(|process| process.id == id)?;

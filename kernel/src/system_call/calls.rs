@@ -24,6 +24,7 @@ pub(super) use super::memory::{
     brk, madvise, minherit, mlock, mmap, mprotect, munlock, munmap, stacks,
 };
 pub(super) use super::not_yet::*;
+pub(super) use super::observation::{observe, observe_continue, observe_read, observe_wait};
 pub(super) use super::opening::{creat, open, openat};
 pub(super) use super::polling::{poll, ppoll};
 pub(super) use super::processes::{clone, execve, fork, vfork, wait4};

@@ -19,6 +19,7 @@ mod lwps;
 mod memory;
 pub mod missing;
 mod not_yet;
+mod observation;
 mod opening;
 mod paths;
 mod polling;
@@ -37,6 +38,7 @@ use crate::kernel::{Kernel, PerCpu, count};
 use crate::lwp;
 use abi::calls::OWN_BASE;
 use abi::errno::Errno;
+use core::sync::atomic::Ordering;
 use machine::tracing::emit;
 use machine::x86_64::descriptors::{USER_CODE, USER_DATA};
 use machine::x86_64::frame::TrapFrame;
@@ -205,9 +207,20 @@ extern "C" fn watched_call(frame: &mut TrapFrame) -> u64 {
     let mut may_fault = unsafe { MayFault::assume() };
     let number = frame.error;
     let begin = emit(Kind::CallBegin, number, EventId::NONE);
-    let result = entry_of(number)(frame, &mut may_fault);
-    emit(Kind::CallEnd, result, begin);
-    result
+    if !begin.is_none() {
+        trace_arguments(frame, begin);
+    }
+    let lwp = lwp::current();
+    frame.rax = if lwp.call_work.load(Ordering::Relaxed) == 0 {
+        entry_of(number)(frame, &mut may_fault)
+    } else {
+        observation::make_call(lwp, frame, &mut may_fault)
+    };
+    if lwp.call_work.load(Ordering::Relaxed) != 0 {
+        observation::after_call(lwp, frame, &mut may_fault);
+    }
+    emit(Kind::CallEnd, frame.rax, begin);
+    frame.rax
 }
 
 /// The end of a call after which there is something to be done. From the stub; the result is in the frame. Returns,
@@ -224,10 +237,22 @@ extern "C" fn count_iretq() {
     count(&PerCpu::current(unsafe { Atomic::assume() }).iretq_returns);
 }
 
+/// Notes the arguments of a call whose beginning has been noted.
+#[cold]
+fn trace_arguments(frame: &TrapFrame, begin: EventId) {
+    for argument in arguments(frame).into_iter().take(abi::signature::count_of(frame.error)) {
+        emit(Kind::CallArgument, argument, begin);
+    }
+}
+
 /// Goes to user mode at the start of a program, from a call of the one before.
 fn enter_user_anew(ready: &crate::process::execute::Ready, may_fault: &mut MayFault) -> ! {
     lwp::current().begin_anew();
     machine::x86_64::user_state::reset();
+    let lwp = lwp::current();
+    if lwp.call_work.load(Ordering::Relaxed) != 0 {
+        observation::after_execve(lwp, may_fault);
+    }
     enter_user(ready.start, ready.stack_pointer, may_fault)
 }
 

@@ -17,10 +17,6 @@ macro_rules! not_yet {
 
 not_yet! {
     lwp_info(A B C D);
-    observe(A B);
-    observe_wait(A B C);
-    observe_continue(A B C);
-    observe_read(A B C D);
     processor_bind(A B);
     p_online(A B);
     processor_info(A B C);
