@@ -25,8 +25,8 @@ pub fn work(lwp: &Lwp, may_fault: &mut MayFault) {
         if lwp.process.is_ending() || lwp.process.is_becoming_another(lwp) {
             ending::leave(0, may_fault);
         }
-        if lwp.process.take_untold() {
-            table::note_news(Kernel::current(), lwp.process, may_fault);
+        if let Some(news) = lwp.process.take_untold() {
+            table::note_news(Kernel::current(), lwp.process, news, may_fault);
         }
         if lwp.is_to_stop() {
             stopping::stand_still(lwp, may_fault);

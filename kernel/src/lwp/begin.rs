@@ -59,8 +59,20 @@ pub unsafe fn free(lwp: &'static Lwp) {
     drop(unsafe { SlabBox::from_raw(NonNull::from(lwp)) });
 }
 
-/// Gives an LWP a thread, which begins at once. On an error `beginning` is still there.
-pub fn start(lwp: &'static Lwp, beginning: &mut Option<Beginning>) -> Result<(), OutOfMemory> {
+/// The same for the first LWP of a process.
+pub fn start_first(
+    lwp: &'static Lwp,
+    beginning: &mut Option<Beginning>,
+    may_fault: &mut MayFault,
+) -> Result<(), OutOfMemory> {
+    // It may make another LWP and end; that one waits for it, and is to find the handle.
+    let _control = lwp.process.control.lock(may_fault);
+    start(lwp, beginning)
+}
+
+/// Gives an LWP a thread, which begins at once. On an error `beginning` is still there. The caller holds the process's
+/// `control`.
+fn start(lwp: &'static Lwp, beginning: &mut Option<Beginning>) -> Result<(), OutOfMemory> {
     *lwp.beginning.lock_anywhere() = beginning.take().unwrap_or(Beginning::Begun);
     let attributes = Attributes {
         owner: Some(lwp),

@@ -12,7 +12,6 @@ use vm::FaultError;
 
 const WRITE: u64 = 1 << 1;
 const FETCH: u64 = 1 << 4;
-const PROTECTION: u64 = 1 << 0;
 
 /// Brings a page of the running process's memory, for an access of its own or of a copy on its behalf. Says whether
 /// the access is worth another try.
@@ -102,9 +101,8 @@ fn information(frame: &TrapFrame, reason: Option<FaultError>) -> Information {
             Some(FaultError::BehindEnd | FaultError::Device) => {
                 at(SIGBUS, code::BUS_ADRERR, frame.fault_address)
             }
-            _ if frame.error & PROTECTION != 0 => {
-                at(SIGSEGV, code::SEGV_ACCERR, frame.fault_address)
-            }
+            // What the processor says is about the page table, and a page that nobody has touched is not in it.
+            Some(FaultError::NotPermitted) => at(SIGSEGV, code::SEGV_ACCERR, frame.fault_address),
             _ => at(SIGSEGV, code::SEGV_MAPERR, frame.fault_address),
         },
         _ => at(SIGSEGV, code::KERNEL, 0),

@@ -11,7 +11,7 @@
 //! the mutex held ([`note_end`]): so whoever holds it may use the LWPs that stand, and the processes that have a
 //! [`Watch`] and have not ended.
 //!
-//! Who is not observed pays one test before a call, one after it ([`crate::lwp::Lwp::call_work`]), and one at a signal.
+//! Who is not observed pays one test before a call ([`crate::lwp::Lwp::call_work`]), and one at a signal.
 //!
 //! Locks: the table of processes, then this mutex, then a process's list of LWPs.
 //!
@@ -31,6 +31,7 @@ use abi::observe::{
 };
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use dispatch::thread::asynchronous;
 use dispatch::{Condvar, Mutex};
 use machine::MayFault;
 use memory::OutOfMemory;
@@ -144,7 +145,13 @@ fn set_work(process: &Process, what: u32) {
     let lwps = process.lwps.lock_anywhere();
     process.observed.what.store(what, Ordering::Relaxed);
     let work = process.observed.call_work();
-    lwps.iter().for_each(|lwp| lwp.call_work.store(work, Ordering::Relaxed));
+    for lwp in lwps.iter() {
+        lwp.call_work.store(work, Ordering::Relaxed);
+        // A call that is going on looks at it on its way back only if there is something to be done then.
+        if let Some(thread) = lwp.thread() {
+            thread.ask(asynchronous::OWNER);
+        }
+    }
 }
 
 /// Nobody observes a process any longer: its LWPs go on.

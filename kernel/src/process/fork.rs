@@ -62,7 +62,7 @@ pub fn fork(wishes: Wishes, may_fault: &mut MayFault) -> Result<u64, NoProcess> 
         lwp.signals.inherit(&parent.signals);
         lwp.number_at.store(wishes.number_at, Ordering::Relaxed);
         lwp.clear_at_end.store(wishes.clear_at_end, Ordering::Relaxed);
-        begin::start(lwp, &mut Some(Beginning::Frame(frame)))
+        begin::start_first(lwp, &mut Some(Beginning::Frame(frame)), may_fault)
     });
     if started.is_err() {
         child.descriptors.close_all(may_fault);

@@ -72,8 +72,8 @@ pub struct Process {
     stopped_by: AtomicU64,
     /// What its parent may hear once: it has been stopped by this signal, or ([`CONTINUED`]) goes on.
     news: AtomicU8,
-    /// The parent has not been told of it.
-    is_untold: AtomicBool,
+    /// The same, if the parent has not been told yet; who waits may hear of it before.
+    untold: AtomicU8,
     /// How it ends; [`outcome::RUNNING`] while nobody has said so.
     outcome: AtomicU32,
     /// It could not become the program that it was to begin with.
@@ -263,7 +263,7 @@ impl Process {
         );
         if first.is_ok() {
             self.news.store(signal, Ordering::Release);
-            self.is_untold.store(true, Ordering::Release);
+            self.untold.store(signal, Ordering::Release);
             self.notify_all();
         }
     }
@@ -274,14 +274,16 @@ impl Process {
         let before = self.stopped_by.fetch_update(Ordering::AcqRel, Ordering::Relaxed, next);
         if before.is_ok_and(|before| before & STOPPED_BY != 0) {
             self.news.store(CONTINUED, Ordering::Release);
-            self.is_untold.store(true, Ordering::Release);
+            self.untold.store(CONTINUED, Ordering::Release);
             self.notify_all();
         }
     }
 
-    /// Whether its parent is to be told that it has been stopped, or goes on. Answered once with yes.
-    pub fn take_untold(&self) -> bool {
-        self.is_untold.load(Ordering::Acquire) && self.is_untold.swap(false, Ordering::AcqRel)
+    /// What its parent is to be told: the signal that has stopped it, or that it goes on. Answered once.
+    pub fn take_untold(&self) -> Option<u8> {
+        let is_untold = self.untold.load(Ordering::Acquire) != 0;
+        let news = if is_untold { self.untold.swap(0, Ordering::AcqRel) } else { 0 };
+        (news != 0).then_some(news)
     }
 
     /// Its parent's number; 0, or a number that no process has, if it has none.

@@ -94,13 +94,13 @@ fn run_beginning(
     }
     *kernel.foreground.lock(may_fault) = Some(process);
     let mut beginning = Some(beginning);
-    let started = patiently(may_fault, |_| {
+    let started = patiently(may_fault, |may_fault| {
         let made = process.lwps.lock_anywhere().find(process.id);
         let lwp = match made {
             Some(lwp) => lwp,
             None => begin::add(kernel, process, process.id, Registers::fresh(), 0)?,
         };
-        begin::start(lwp, &mut beginning)
+        begin::start_first(lwp, &mut beginning, may_fault)
     });
     if started.is_ok() {
         table::note_begin(kernel, process, may_fault);

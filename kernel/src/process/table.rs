@@ -104,7 +104,7 @@ pub(super) fn add(
         only: AtomicU64::new(0),
         stopped_by: AtomicU64::new(0),
         news: AtomicU8::new(0),
-        is_untold: AtomicBool::new(false),
+        untold: AtomicU8::new(0),
         outcome: AtomicU32::new(RUNNING),
         refusal: SpinLock::new(None),
         heap: SpinLock::new((0, 0)),
@@ -209,18 +209,17 @@ pub(super) fn note_end(
         process.parent.store(ORPHANED, Ordering::Relaxed);
     }
     process.is_zombie.store(true, Ordering::Release);
-    tell_parent(&processes, process);
+    tell_parent(&processes, process, 0);
     kernel.processes_table.ended.broadcast();
 }
 
-/// Tells a process's parent that it has ended, has been stopped or goes on.
-fn tell_parent(processes: &[&'static Process], process: &Process) {
+/// Tells a process's parent that it has ended, or else `news`: it has been stopped or goes on.
+fn tell_parent(processes: &[&'static Process], process: &Process, news: u8) {
     let Some(parent) = processes.iter().find(|parent| parent.id == process.parent()) else {
         return;
     };
     let outcome =
         Outcome::find(process.outcome.load(Ordering::Acquire)).filter(|_| process.is_zombie());
-    let news = process.news.load(Ordering::Acquire);
     let (code, status) = match outcome {
         Some(Outcome::Exited(status)) => (code::CLD_EXITED, status),
         Some(Outcome::Killed(signal)) => (code::CLD_KILLED, signal),
@@ -242,9 +241,9 @@ fn tell_parent(processes: &[&'static Process], process: &Process) {
 }
 
 /// A process has been stopped, or goes on: its parent may hear of it.
-pub fn note_news(kernel: &'static Kernel, process: &Process, may_fault: &mut MayFault) {
+pub fn note_news(kernel: &'static Kernel, process: &Process, news: u8, may_fault: &mut MayFault) {
     let processes = kernel.processes_table.processes.lock(may_fault);
-    tell_parent(&processes, process);
+    tell_parent(&processes, process, news);
     kernel.processes_table.ended.broadcast();
 }
 

@@ -201,8 +201,8 @@ extern "C" fn no_such_call(frame: &mut TrapFrame, may_fault: &mut MayFault) -> u
 }
 
 /// A system call that somebody watches: with an event before and after it, and with what is to be done then for an
-/// observer. From the stub, on the thread's own stack, interrupts on. Returns the result.
-extern "C" fn watched_call(frame: &mut TrapFrame) -> u64 {
+/// observer. From the stub, on the thread's own stack, interrupts on.
+extern "C" fn watched_call(frame: &mut TrapFrame) {
     // SAFETY: the entry of a system call, on the thread's own stack, nothing held.
     let mut may_fault = unsafe { MayFault::assume() };
     let number = frame.error;
@@ -220,12 +220,23 @@ extern "C" fn watched_call(frame: &mut TrapFrame) -> u64 {
         observation::after_call(lwp, frame, &mut may_fault);
     }
     emit(Kind::CallEnd, frame.rax, begin);
-    frame.rax
 }
 
 /// The end of a call after which there is something to be done. From the stub; the result is in the frame. Returns,
 /// interrupts off, whether the way back may be `sysretq`.
 extern "C" fn finish_slowly(frame: &mut TrapFrame) -> bool {
+    // SAFETY: the end of a system call, on the thread's own stack, nothing held.
+    let mut may_fault = unsafe { MayFault::assume() };
+    let lwp = lwp::current();
+    if lwp.call_work.load(Ordering::Relaxed) != 0 {
+        // Somebody watches since the call began.
+        observation::after_call(lwp, frame, &mut may_fault);
+    }
+    finish(frame, &mut may_fault)
+}
+
+/// The end of a call that was watched from its beginning. From the stub; otherwise as [`finish_slowly`].
+extern "C" fn finish_watched(frame: &mut TrapFrame) -> bool {
     // SAFETY: the end of a system call, on the thread's own stack, nothing held.
     let mut may_fault = unsafe { MayFault::assume() };
     finish(frame, &mut may_fault)

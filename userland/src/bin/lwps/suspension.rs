@@ -64,7 +64,10 @@ pub fn run(checks: &mut Checks) {
         until(|| COUNT.load(SeqCst) == 1)?;
         let before = clock::nanoseconds();
         for _ in 0..5 {
-            done("suspend", lwp::suspend(number))?;
+            if lwp::suspend(number).is_err() {
+                // It has ended by now.
+                break;
+            }
             done("continue", lwp::resume(number))?;
             let _ = lwp::sleep(5_000_000);
         }

@@ -1,143 +1,85 @@
-//! Waiting for signals, and calls that signals interrupt.
+//! Waiting for signals: `rt_sigsuspend`, `pause`, `rt_sigtimedwait`.
 
-use crate::{RUNS, SIGALRM, SIGUSR1, SIGUSR2, note};
-use abi::calls::TimeSpec;
+use crate::{MILLISECOND, SIGHUP, SIGUSR1, SIGUSR2, count, counted, done, forget, same};
 use abi::errno::Errno;
-use abi::signals::SA_RESTART;
-use core::ptr;
-use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use userland::lwp::{self, Attributes, Stack};
+use abi::signals::SigInfo;
+use core::mem::MaybeUninit;
 use userland::report::{Checks, Why};
-use userland::signal::{self, bit};
-use userland::system::raw;
-use userland::{child, clock, fail};
+use userland::signal::{self, bit, handle, set_mask};
+use userland::system::{self, raw};
+use userland::{child, clock, lwp};
 
-static STACK: Stack<16384> = Stack::new();
-static TARGET: AtomicU64 = AtomicU64::new(0);
-
-/// After so many nanoseconds, sends SIGUSR1 to the LWP that is meant.
-extern "C" fn sends_later(nanoseconds: u64) -> u64 {
-    let _ = lwp::sleep(nanoseconds);
-    u64::from(signal::kill_lwp(TARGET.load(SeqCst), SIGUSR1).is_err())
+/// Waits for one of these for so many nanoseconds; returns the signal.
+fn timed_wait(set: u64, nanoseconds: u64) -> Result<u64, Errno> {
+    let time = clock::span(nanoseconds);
+    let mut information = MaybeUninit::<SigInfo>::uninit();
+    // SAFETY: the call reads the set and the time, and writes the information.
+    let signal = unsafe {
+        let place = information.as_mut_ptr().cast();
+        raw::rt_sigtimedwait(&raw const set, place, &raw const time, 8)
+    }?;
+    // SAFETY: written by the call.
+    let information = unsafe { information.assume_init() };
+    assert_eq!(information.signal as u64, signal, "the information is another signal's");
+    Ok(signal)
 }
 
-/// Does something while another LWP sends a signal a little later.
-fn with_signal<R>(act: impl FnOnce() -> R) -> Result<R, Why> {
-    TARGET.store(lwp::own(), SeqCst);
-    // SAFETY: the stack is this check's; it is waited for.
-    let made = unsafe { lwp::create(STACK.top(), sends_later, 20_000_000, Attributes::default()) };
-    let Ok(number) = made else { fail!("{made:?}") };
-    let result = act();
-    loop {
-        match lwp::wait(number) {
-            Ok((_, 0)) => return Ok(result),
-            Err(Errno::EINTR) => {}
-            other => fail!("the sender came to {other:?}"),
+/// A child that sends these signals to this process, one after the other, some milliseconds apart.
+fn sender(signals: &[i32]) -> Result<u64, Why> {
+    let parent = system::getpid() as i64;
+    child::start(|| {
+        for &signal in signals {
+            let _ = lwp::sleep(15 * MILLISECOND);
+            if signal::kill(parent, signal).is_err() {
+                return 1;
+            }
         }
-    }
+        0
+    })
 }
 
 pub fn run(checks: &mut Checks) {
-    checks.check(format_args!("a-sleep-is-interrupted"), || {
-        let _ = signal::handle(SIGUSR1, note, SA_RESTART);
-        let mut left = TimeSpec::default();
-        let time = clock::span(3600 * clock::SECOND);
-        // SAFETY: both structures are the call's to use.
-        let result = with_signal(|| unsafe { raw::nanosleep(&raw const time, &raw mut left) })?;
-        if result != Err(Errno::EINTR) || !(3500..3600).contains(&left.seconds) {
-            fail!("{result:?}, {left:?}");
-        }
-        Ok(())
-    });
-    checks.check(format_args!("a-wait-is-interrupted-or-begins-again"), || {
-        for (flags, expected) in [(0, Err(Errno::EINTR)), (SA_RESTART, Ok(child::exited(3)))] {
-            let _ = signal::handle(SIGUSR1, note, flags);
-            let before = RUNS.load(SeqCst);
-            let child = child::start(|| {
-                let _ = lwp::sleep(100_000_000);
-                3
-            })?;
-            let heard = with_signal(|| child::wait_for(child as i64, 0).map(|heard| heard.1))?;
-            let ran = RUNS.load(SeqCst) - before;
-            if heard != expected || ran != 1 {
-                fail!("flags {flags:#x}: {heard:?}, {ran} runs");
-            }
-            if heard.is_err() {
-                child::wait(child)?;
-            }
-        }
-        Ok(())
-    });
-    checks.check(format_args!("parking-is-interrupted"), || {
-        let _ = signal::handle(SIGUSR1, note, SA_RESTART);
-        let result = with_signal(|| lwp::park_for(10 * clock::SECOND))?;
-        if result != Err(Errno::EINTR) {
-            fail!("{result:?}");
-        }
-        Ok(())
-    });
-    checks.check(format_args!("sigsuspend-waits-with-another-mask"), || {
-        let _ = signal::handle(SIGUSR1, note, 0);
-        let old = signal::set_mask(bit(SIGUSR1));
+    checks.check(format_args!("suspended-until-a-signal"), || {
+        forget();
+        done("sigaction", handle(SIGUSR1, count, 0))?;
+        done("sigaction", handle(SIGUSR2, count, 0))?;
+        set_mask(bit(SIGUSR1));
+        // One that is pending ends it at once.
         signal::raise(SIGUSR1);
-        let before = RUNS.load(SeqCst);
-        let error = signal::suspend(0);
-        let ran = RUNS.load(SeqCst) - before;
-        let mask = signal::set_mask(old);
-        if (error, ran, mask) != (Errno::EINTR, 1, bit(SIGUSR1)) {
-            fail!("{error:?}, {ran} runs, mask {mask:#x}");
-        }
-        let error = with_signal(|| signal::suspend(0))?;
-        if error != Errno::EINTR {
-            fail!("{error:?}");
-        }
-        Ok(())
+        same("sigsuspend", signal::suspend(0), Errno::EINTR)?;
+        same("handled", counted(SIGUSR1), 1)?;
+        // What the other mask holds back does not, and is handled when the own one is back.
+        let sender = sender(&[SIGUSR2, SIGUSR1])?;
+        same("sigsuspend", signal::suspend(bit(SIGUSR2)), Errno::EINTR)?;
+        same("handled", (counted(SIGUSR1), counted(SIGUSR2)), (2, 1))?;
+        same("mask", set_mask(0), bit(SIGUSR1))?;
+        same("the sender", child::wait(sender)?, 0)
     });
-    checks.check(format_args!("sigtimedwait-takes-a-signal"), || {
-        let set = bit(SIGUSR1) | bit(SIGUSR2);
-        let old = signal::set_mask(set);
-        let before = RUNS.load(SeqCst);
-        let wait = |nanoseconds| {
-            let time = clock::span(nanoseconds);
-            // SAFETY: the structures are the call's to read.
-            unsafe { raw::rt_sigtimedwait(&raw const set, ptr::null_mut(), &raw const time, 8) }
-        };
+    checks.check(format_args!("a-pause-ends-with-a-handler"), || {
+        forget();
+        done("sigaction", handle(SIGUSR1, count, abi::signals::SA_RESTART))?;
+        let sender = sender(&[SIGUSR1])?;
+        // SAFETY: the call writes to no memory.
+        same("pause", unsafe { raw::pause() }, Err(Errno::EINTR))?;
+        same("handled", counted(SIGUSR1), 1)?;
+        same("the sender", child::wait(sender)?, 0)
+    });
+    checks.check(format_args!("signals-are-waited-for"), || {
+        forget();
+        let both = bit(SIGUSR1) | bit(SIGUSR2);
+        set_mask(both);
         signal::raise(SIGUSR2);
-        let first = wait(clock::SECOND);
-        let second = wait(10_000_000);
-        let third = with_signal(|| wait(10 * clock::SECOND))?;
-        signal::set_mask(old);
-        let ran = RUNS.load(SeqCst) - before;
-        if (first, second, third, ran) != (Ok(12), Err(Errno::EAGAIN), Ok(10), 0) {
-            fail!("{first:?}, {second:?}, {third:?}, {ran} runs");
-        }
-        Ok(())
-    });
-    checks.check(format_args!("the-timer-rings-again-and-again"), || {
-        let _ = signal::handle(SIGALRM, note, SA_RESTART);
-        let before = RUNS.load(SeqCst);
-        // Interval and first time, in microseconds.
-        let times = [0_u64, 5000, 0, 5000];
-        // SAFETY: the structure is the call's to read.
-        let set = unsafe { raw::setitimer(0, times.as_ptr().cast(), ptr::null_mut()) };
-        while RUNS.load(SeqCst) < before + 5 {
-            // SAFETY: the call uses no memory.
-            let _ = unsafe { raw::pause() };
-        }
-        let off = [0_u64; 4];
-        let mut old = [0_u64; 4];
-        // SAFETY: the structures are the call's to use.
-        let end = unsafe { raw::setitimer(0, off.as_ptr().cast(), old.as_mut_ptr().cast()) };
-        if (set, end, old[1]) != (Ok(0), Ok(0), 5000) {
-            fail!("{set:?}, {end:?}, {old:?}");
-        }
-        // SAFETY: the call uses no memory.
-        let none = unsafe { raw::alarm(100) };
-        // SAFETY: likewise.
-        let left = unsafe { raw::alarm(0) };
-        if none != Ok(0) || !matches!(left, Ok(99..=100)) {
-            fail!("{none:?}, {left:?}");
-        }
-        Ok(())
+        same("what is pending", timed_wait(both, 0), Ok(SIGUSR2 as u64))?;
+        same("nothing is", timed_wait(both, 0), Err(Errno::EAGAIN))?;
+        let before = clock::nanoseconds();
+        same("nothing comes", timed_wait(both, 20 * MILLISECOND), Err(Errno::EAGAIN))?;
+        same("in time", clock::nanoseconds() - before >= 20 * MILLISECOND, true)?;
+        let sender = sender(&[SIGUSR1, SIGHUP])?;
+        same("what comes", timed_wait(both, 5 * clock::SECOND), Ok(SIGUSR1 as u64))?;
+        done("sigaction", handle(SIGHUP, count, 0))?;
+        same("another comes", timed_wait(both, 5 * clock::SECOND), Err(Errno::EINTR))?;
+        same("handled", (counted(SIGHUP), counted(SIGUSR1)), (1, 0))?;
+        set_mask(0);
+        same("the sender", child::wait(sender)?, 0)
     });
 }
