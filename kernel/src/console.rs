@@ -1,14 +1,14 @@
 //! The console: the serial port, for the log, for programs' output, and for what is typed.
 //!
 //! Output goes through one lock, so that lines do not mix; the panic path goes past it
-//! ([`write_unlocked`]), because it must not wait. Input arrives by interrupt into a small ring;
-//! Ctrl-C does not: it ends the running program.
+//! ([`write_unlocked`]), because it must not wait. Input arrives by interrupt and goes to the terminal
+//! (`files/terminal.rs`).
 
 use crate::kernel::Kernel;
-use crate::process;
 use core::fmt::{self, Write};
+use dispatch::interrupt_thread::InterruptContext;
+use machine::SpinLock;
 use machine::pil::Pil;
-use machine::{MayFault, SpinLock};
 use uart_16550::backend::PioBackend;
 use uart_16550::spec::registers::IER;
 use uart_16550::{Config, Uart16550};
@@ -22,16 +22,9 @@ pub const LEVEL: Pil = Pil::new(6);
 /// See [`LEVEL`].
 pub const LINE: u8 = 0;
 
-const CONTROL_C: u8 = 3;
-const INPUT_MAX: usize = 256;
-
-/// The port, and what was typed and not yet read.
+/// The port.
 pub struct Console {
     port: Uart16550<PioBackend>,
-    input: [u8; INPUT_MAX],
-    /// Positions in `input`, counted on for ever.
-    read: usize,
-    written: usize,
 }
 
 fn open() -> Uart16550<PioBackend> {
@@ -49,7 +42,7 @@ impl Console {
         let mut port = open();
         // Without a port there is nobody to tell; the run's log stays empty.
         let _ = port.init(Config::default());
-        SpinLock::new(Console { port, input: [0; INPUT_MAX], read: 0, written: 0 })
+        SpinLock::new(Console { port })
     }
 
     fn write_bytes(&mut self, bytes: &[u8]) {
@@ -82,9 +75,9 @@ impl Write for Console {
     }
 }
 
-/// Writes bytes to the console, together.
+/// Writes bytes to the console as they are, together.
 pub fn write(bytes: &[u8]) {
-    Kernel::current().console.lock_anywhere().write_bytes(bytes);
+    Kernel::current().console.lock_anywhere().port.send_bytes_exact(bytes);
 }
 
 /// Writes text to the console, together.
@@ -107,39 +100,12 @@ pub fn write_unlocked(text: fmt::Arguments<'_>) {
 }
 
 /// The interrupt's handler, on its thread: takes what was typed.
-pub fn interrupt(kernel: &Kernel) {
-    // Nobody is woken with the spin lock held: that is above the dispatcher's level.
+pub fn interrupt(kernel: &'static Kernel, context: &mut InterruptContext) {
     while let Some(byte) = receive(kernel) {
-        let is_taken = byte == CONTROL_C && process::interrupt_foreground(kernel);
-        if !is_taken && keep(kernel, byte) {
-            kernel.typed.v();
-        }
+        kernel.terminal.typed(kernel, byte, context);
     }
 }
 
 fn receive(kernel: &Kernel) -> Option<u8> {
     kernel.console.lock_anywhere().port.try_receive_byte().ok()
-}
-
-/// Keeps a byte for who reads; says whether there was room. Whoever types faster than anybody reads loses what does
-/// not fit.
-fn keep(kernel: &Kernel, byte: u8) -> bool {
-    let mut console = kernel.console.lock_anywhere();
-    let has_room = console.written - console.read < INPUT_MAX;
-    if has_room {
-        let place = console.written % INPUT_MAX;
-        console.input[place] = byte;
-        console.written += 1;
-    }
-    has_room
-}
-
-/// Waits for a byte to be typed.
-pub fn read_byte(may_fault: &mut MayFault) -> u8 {
-    let kernel = Kernel::current();
-    kernel.typed.p(may_fault);
-    let mut console = kernel.console.lock(may_fault);
-    let byte = console.input[console.read % INPUT_MAX];
-    console.read += 1;
-    byte
 }

@@ -4,8 +4,11 @@
 use crate::checks;
 use crate::console::Console;
 use crate::disk::Disks;
+use crate::files::Files;
+use crate::files::terminal::Line;
 use crate::kernel_space::KernelSpace;
 use crate::lwp::Lwp;
+use crate::name_space::Content;
 use crate::observe::Observations;
 use crate::options::Options;
 use crate::process::Process;
@@ -16,12 +19,13 @@ use crate::virtual_memory::Reserves;
 use crate::virtual_memory::archive::{Archive, NoArchive};
 use crate::virtual_memory::stores::Stores;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use dispatch::{DispLock, Semaphore, Thread};
+use dispatch::{DispLock, Mutex, Thread};
 use linked_list_allocator::Heap;
 use machine::slot::{Layer, Slot};
 use machine::x86_64::descriptors::{EntryStacks, InterruptTable};
 use machine::{Atomic, Cpu, SpinLock, System, time};
 use memory::Slab;
+use names::Tree;
 use spin::Once;
 
 /// What the kernel keeps per system.
@@ -40,8 +44,8 @@ pub struct Kernel {
     pub interrupts: InterruptTable,
     /// The console.
     pub console: SpinLock<Console, 13>,
-    /// As many units as bytes have been typed and not read.
-    pub typed: Semaphore,
+    /// The terminal on it.
+    pub terminal: Line,
     /// Held while a line is sent on the report channel.
     pub report_lock: SpinLock<(), 13>,
     /// The heap.
@@ -63,9 +67,13 @@ pub struct Kernel {
     /// The programs of the archive, or why there are none.
     pub archive: Once<Result<Archive, NoArchive>>,
     /// Where their files' descriptions come from.
-    pub files: Slab<vm::store::File>,
+    pub archive_files: Slab<vm::store::File>,
+    /// What is open.
+    pub files: Files,
     /// Calls that programs have missed.
     pub missing: Missing,
+    /// What paths lead to.
+    pub names: Once<Mutex<Tree<Content>>>,
     /// What must be left free for whom.
     pub reserves: Once<Reserves>,
     /// Where pages are kept.
@@ -85,8 +93,6 @@ pub struct Kernel {
 
 /// What the kernel keeps per processor; only the processor itself writes.
 pub struct PerCpu {
-    /// Returns to user mode from a system call, and first entries of programs.
-    pub system_calls: AtomicU64,
     /// Calls with a number that no call has.
     pub bad_calls: AtomicU64,
     /// Entries by ways that are refused.
@@ -153,7 +159,6 @@ impl PerCpu {
     /// All zero.
     pub const fn new() -> PerCpu {
         PerCpu {
-            system_calls: AtomicU64::new(0),
             bad_calls: AtomicU64::new(0),
             refused_entries: AtomicU64::new(0),
             iretq_returns: AtomicU64::new(0),

@@ -11,7 +11,9 @@
 //! | [`threads`] | what the dispatcher is given: thread objects, stacks, the idle loop's extra work |
 //! | [`traps`] | what the machine calls: exceptions, interrupts, pokes, preemption |
 //! | [`system_call`] | the system-call path and the calls |
-//! | [`program`] | programs: loading, running, ending |
+//! | [`user_structure`] | structures of programs, by their bytes |
+//! | [`process`], [`lwp`], [`signal`] | processes: loading, running, ending; their LWPs; signals |
+//! | [`files`] | open files, descriptors, pipes, the terminal |
 //! | [`console`], [`logger`], [`report_channel`] | the serial port, the log, the lines for the harness |
 //! | [`pci`], [`disk`] | devices and their interrupts; disks |
 //! | [`menu`] | the boot menu |
@@ -33,12 +35,14 @@ mod checks;
 mod console;
 mod disk;
 mod ending;
+mod files;
 mod heap;
 mod kernel;
 mod kernel_space;
 mod logger;
 mod lwp;
 mod menu;
+mod name_space;
 mod observe;
 mod options;
 mod panic;
@@ -53,6 +57,7 @@ mod system_call;
 mod threads;
 mod timeline;
 mod traps;
+mod user_structure;
 mod virtual_memory;
 
 use abi::boot::{COMMAND_LINE_REGION, MEMORY_MIN};
@@ -65,7 +70,7 @@ use console::Console;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use disk::Disks;
 use dispatch::disp_lock::LockClass;
-use dispatch::{CpuDispatch, DispLock, Dispatch, Semaphore};
+use dispatch::{CpuDispatch, DispLock, Dispatch};
 use ending::{end, refuse};
 use kernel::{Kernel, PerCpu};
 use kernel_space::{
@@ -149,7 +154,7 @@ fn start(info: &'static mut BootInfo) -> ! {
         root: paging::current_root(),
         interrupts: InterruptTable::new(),
         console: Console::new(),
-        typed: Semaphore::new(0),
+        terminal: files::terminal::Line::new(),
         report_lock: SpinLock::new(()),
         heap: heap::new(),
         space: SpinLock::new(KernelSpace::new()),
@@ -160,8 +165,10 @@ fn start(info: &'static mut BootInfo) -> ! {
         processes_table: process::table::Table::new(),
         observations: observe::Observations::new(),
         archive: spin::Once::new(),
-        files: Slab::new(&SlabPages),
+        archive_files: Slab::new(&SlabPages),
+        files: files::Files::new(),
         missing: system_call::missing::Missing::new(),
+        names: spin::Once::new(),
         reserves: spin::Once::new(),
         stores: virtual_memory::stores::Stores::new(),
         disks: Disks::new(),
@@ -234,6 +241,7 @@ fn start(info: &'static mut BootInfo) -> ! {
     // 8. The disks, if there are any.
     kernel.disks.start(&mut Pci::new(kernel, firmware.pci_configuration));
     virtual_memory::start(kernel, &mut may_fault);
+    name_space::start(kernel);
 
     // 9. What was asked for.
     end(serve(kernel, &mut may_fault))

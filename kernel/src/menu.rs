@@ -1,6 +1,6 @@
 //! The boot menu: lists the programs and starts the one that is chosen, until somebody switches off.
 
-use crate::console::{print, read_byte};
+use crate::console::print;
 use crate::kernel::Kernel;
 use crate::process::{self, Outcome};
 use crate::signal;
@@ -20,8 +20,10 @@ pub fn run(kernel: &'static Kernel, archive: &Archive, may_fault: &mut MayFault)
     print(format_args!("Arguments may follow. Ctrl-C ends a program, Ctrl-A X leaves QEMU.\n"));
     loop {
         print(format_args!("Program (name or number), or off: "));
+        // However the last program has left it.
+        kernel.terminal.reset(may_fault);
         let mut line = [0; LINE_MAX];
-        let length = read_line(&mut line, may_fault);
+        let length = read_line(kernel, &mut line, may_fault);
         let command = core::str::from_utf8(&line[..length]).unwrap_or("").trim();
         match command {
             "" => continue,
@@ -72,33 +74,15 @@ impl Write for Command {
     }
 }
 
-/// Reads a line, with backspace. Returns its length.
-fn read_line(line: &mut [u8; LINE_MAX], may_fault: &mut MayFault) -> usize {
-    const BACKSPACE: u8 = 8;
-    const DELETE: u8 = 127;
-    const END_OF_INPUT: u8 = 4;
-    let mut length = 0;
-    loop {
-        match read_byte(may_fault) {
-            b'\r' | b'\n' => {
-                print(format_args!("\n"));
-                return length;
-            }
-            END_OF_INPUT if length == 0 => {
-                print(format_args!("off\n"));
-                line[..3].copy_from_slice(b"off");
-                return 3;
-            }
-            BACKSPACE | DELETE if length > 0 => {
-                length -= 1;
-                print(format_args!("\u{8} \u{8}"));
-            }
-            byte @ 0x20..0x7f if length < LINE_MAX => {
-                line[length] = byte;
-                length += 1;
-                print(format_args!("{}", char::from(byte)));
-            }
-            _ => {}
+/// Reads a line; the end of the input is a wish to switch off. Returns its length.
+fn read_line(kernel: &Kernel, line: &mut [u8; LINE_MAX], may_fault: &mut MayFault) -> usize {
+    match kernel.terminal.read(line, true, may_fault) {
+        Ok(0) => {
+            print(format_args!("off\n"));
+            line[..3].copy_from_slice(b"off");
+            3
         }
+        Ok(length) => length,
+        Err(_) => 0,
     }
 }

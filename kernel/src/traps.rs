@@ -61,7 +61,7 @@ pub fn handle_interrupt(level: Pil, line: u8, context: &mut InterruptContext) {
         let atomic = unsafe { Atomic::assume() };
         dispatch::hooks::timer(Cpu::current(atomic), atomic);
     } else if (level, line) == (console::LEVEL, console::LINE) {
-        console::interrupt(Kernel::current());
+        console::interrupt(Kernel::current(), context);
     } else if level == disk::LEVEL && usize::from(line) < disk::DISKS_MAX {
         disk::interrupt(Kernel::current(), line, context);
     } else if line == checks::THREAD_LINE {

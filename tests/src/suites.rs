@@ -3,8 +3,11 @@
 mod boot_errors;
 mod console;
 mod faults;
+mod files;
 mod history;
+mod lwps;
 mod memory;
+mod names;
 mod observing;
 mod panics;
 mod programs;
@@ -22,12 +25,15 @@ pub fn scenarios() -> Vec<Scenario> {
         programs::scenarios(),
         console::scenarios(),
         faults::scenarios(),
+        files::scenarios(),
         panics::scenarios(),
         boot_errors::scenarios(),
         trace::scenarios(),
         memory::scenarios(),
+        names::scenarios(),
         observing::scenarios(),
         history::scenarios(),
+        lwps::scenarios(),
     ]
     .concat()
 }

@@ -8,7 +8,10 @@
 //! - [`system`]: the system calls.
 //! - [`mod@print`]: `print!`, `println!`, `eprintln!`.
 //! - [`report`]: checks and values, for the harness.
-//! - [`clock`]: the time-stamp counter.
+//! - [`clock`]: the time-stamp counter, times.
+//! - [`files`]: calls about open files.
+//! - [`lwp`], [`signal`], [`child`]: LWPs, signals, children.
+//! - [`files`]: calls about open files.
 //! - [`bench`]: what the program `bench` measures.
 
 #![no_std]
@@ -21,13 +24,17 @@ compile_error!(
 
 pub mod arguments;
 pub mod bench;
+pub mod child;
 pub mod clock;
+pub mod files;
+pub mod lwp;
 mod memory;
 mod panic;
 pub mod print;
 pub mod report;
+pub mod signal;
 pub mod start;
 pub mod system;
-mod text;
+pub mod text;
 
 pub use arguments::Arguments;

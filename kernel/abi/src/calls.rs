@@ -46,13 +46,13 @@ macro_rules! system_calls {
                 "Open a file; returns a descriptor.";
             3 close(fd: i32) 0
                 "Close a file descriptor.";
-            4 stat(path: *const u8, buffer: *mut u8) 0
+            4 stat(path: *const u8, buffer: *mut $crate::files::Stat) 0
                 "Describe a file, in Linux's `struct stat`.";
-            5 fstat(fd: i32, buffer: *mut u8) 0
+            5 fstat(fd: i32, buffer: *mut $crate::files::Stat) 0
                 "Describe an open file.";
-            6 lstat(path: *const u8, buffer: *mut u8) 0
+            6 lstat(path: *const u8, buffer: *mut $crate::files::Stat) 0
                 "Describe a file; a symbolic link itself, if there were any.";
-            7 poll(files: *mut u8, count: u64, timeout: i32) $crate::calls::NO_RESTART
+            7 poll(files: *mut $crate::files::PollFd, count: u64, timeout: i32) $crate::calls::NO_RESTART
                 "Wait until one of several descriptors is ready, at most so many milliseconds.";
             8 lseek(fd: i32, offset: i64, whence: i32) 0
                 "Move the place at which an open file is read and written; returns where it is.";
@@ -76,9 +76,9 @@ macro_rules! system_calls {
                 "Read from a place in a file.";
             18 pwrite64(fd: i32, buffer: *const u8, length: usize, offset: i64) 0
                 "Write at a place in a file.";
-            19 readv(fd: i32, vector: *const u8, count: i32) 0
+            19 readv(fd: i32, vector: *const $crate::files::IoVec, count: i32) 0
                 "Read into several buffers.";
-            20 writev(fd: i32, vector: *const u8, count: i32) 0
+            20 writev(fd: i32, vector: *const $crate::files::IoVec, count: i32) 0
                 "Write from several buffers.";
             21 access(path: *const u8, mode: i32) 0
                 "Say whether a file may be used so.";
@@ -214,7 +214,7 @@ macro_rules! system_calls {
                 "Open a file; a path that does not begin with / goes from this folder.";
             258 mkdirat(folder: i32, path: *const u8, mode: u32) 0
                 "Make a folder, from a folder.";
-            262 newfstatat(folder: i32, path: *const u8, buffer: *mut u8, flags: i32) 0
+            262 newfstatat(folder: i32, path: *const u8, buffer: *mut $crate::files::Stat, flags: i32) 0
                 "Describe a file, from a folder.";
             263 unlinkat(folder: i32, path: *const u8, flags: i32) 0
                 "Remove a name, from a folder; with flag 0x200 a folder.";
@@ -224,7 +224,7 @@ macro_rules! system_calls {
                 "Where a symbolic link leads, from a folder.";
             269 faccessat(folder: i32, path: *const u8, mode: i32) 0
                 "Say whether a file may be used so, from a folder.";
-            271 ppoll(files: *mut u8, count: u64, timeout: *const $crate::calls::TimeSpec, mask: *const u64, size: usize) $crate::calls::NO_RESTART
+            271 ppoll(files: *mut $crate::files::PollFd, count: u64, timeout: *const $crate::calls::TimeSpec, mask: *const u64, size: usize) $crate::calls::NO_RESTART
                 "As poll, with a finer time and another mask of signals.";
             292 dup3(fd: i32, to: i32, flags: i32) 0
                 "As dup2; with O_CLOEXEC it is closed by execve.";
@@ -234,7 +234,7 @@ macro_rules! system_calls {
                 "Read a limit of the process's; limits cannot be changed.";
             318 getrandom(buffer: *mut u8, length: usize, flags: u32) 0
                 "Fill a buffer with random bytes.";
-            332 statx(folder: i32, path: *const u8, flags: i32, mask: u32, buffer: *mut u8) 0
+            332 statx(folder: i32, path: *const u8, flags: i32, mask: u32, buffer: *mut $crate::folders::Statx) 0
                 "Describe a file, in Linux's `struct statx`.";
             0x1000 indirect(number: u64, first: u64, second: u64, third: u64, fourth: u64, fifth: u64) 0
                 "Make the call with this number, of at most five arguments, with that call's flags; not another indirect call.";
@@ -260,7 +260,7 @@ macro_rules! system_calls {
                 "Stop an LWP of the process; returns when it is stopped.";
             0x100b lwp_continue(lwp: u64) 0
                 "Let a suspended LWP go on.";
-            0x100c lwp_park(timeout: *const $crate::calls::TimeSpec) 0
+            0x100c lwp_park(timeout: *const $crate::calls::TimeSpec) $crate::calls::NO_RESTART
                 "Wait until somebody unparks the calling LWP; at once if somebody has. A time to wait at most, or null.";
             0x100d lwp_unpark(lwp: u64) 0
                 "End an LWP's parking, or its next one.";
@@ -268,8 +268,8 @@ macro_rules! system_calls {
                 "Set the private pointer (the base of fs) of the calling LWP.";
             0x100f lwp_name(lwp: u64, name: *const u8, length: usize) 0
                 "Name an LWP of the process.";
-            0x1010 lwp_info(process: u64, lwp: u64, buffer: *mut u8, length: usize) 0
-                "Describe an LWP: name, state, microstates, counts (0, 0: the caller; else the first whose number is not lower). Returns its number.";
+            0x1010 lwp_info(process: u64, lwp: u64, buffer: *mut $crate::statistics::LwpInfo, length: usize) 0
+                "Describe an LWP of a process (0: the caller's): name, state, microstates, counts; the first whose number is not lower (0, 0: the caller). Returns its number.";
             0x1011 observe(process: u64, what: u32) 0
                 "Observe a process: its LWPs stop before calls (1), after them (2) and at signals (4), its end (8) is heard of, and so are its children (16); 0 ends it.";
             0x1012 observe_wait(event: *mut $crate::observe::ObserveEvent, length: usize, timeout: *const $crate::calls::TimeSpec) $crate::calls::NO_RESTART
@@ -292,7 +292,7 @@ macro_rules! system_calls {
                 "Put a processor into a set (0: the default one); returns the set that it was in.";
             0x101b pset_bind(set: u32, lwp: u64) 0
                 "Let an LWP of the process (0: the caller) run on a set's processors only (0: the default set's); returns the set before.";
-            0x101c process_info(process: u64, buffer: *mut u8, length: usize) 0
+            0x101c process_info(process: u64, buffer: *mut $crate::statistics::ProcessInfo, length: usize) 0
                 "Describe a process, or the first whose number is not lower. Returns its number.";
             0x101d trap_trace(processor: u32, buffer: *mut u8, length: usize) 0
                 "Read the last traps of a processor; returns how many bytes.";
@@ -352,7 +352,7 @@ pub enum Counter {
     KernelStart = 0,
     /// Processors on line.
     Processors = 1,
-    /// Returns to user mode from a system call, and first entries of programs.
+    /// System calls.
     SystemCalls = 2,
     /// Calls with a number that no call has.
     BadCalls = 3,
@@ -388,6 +388,14 @@ pub enum Counter {
     /// By how many there are more anonymous objects than chains of shadows may have at rest: 0 if there are not, or
     /// if nothing can be said because a chain is being changed, or a collapse has once been given up for want of memory.
     ObjectsTooMany = 18,
+    /// Open files there are, each counted once however many descriptors it has.
+    OpenFiles = 19,
+    /// Pipes there are.
+    Pipes = 20,
+    /// Pages of files that are in memory and swap space only.
+    FilePages = 21,
+    /// Files, folders and devices that have a name or are in use.
+    Names = 22,
 }
 
 impl Counter {
@@ -412,6 +420,10 @@ impl Counter {
         Counter::Victims,
         Counter::DeepestWalk,
         Counter::ObjectsTooMany,
+        Counter::OpenFiles,
+        Counter::Pipes,
+        Counter::FilePages,
+        Counter::Names,
     ];
 
     /// The counter with this number.

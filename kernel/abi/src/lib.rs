@@ -8,6 +8,7 @@
 //! - [`boot`]: what the loader hands to the kernel beyond `bootloader_api::BootInfo`.
 //! - [`observe`]: how one process observes another.
 //! - [`ending`]: how the machine ends a run, as seen from outside.
+//! - [`files`], [`terminals`]: structures and numbers of the calls about them.
 //!
 //! Whoever changes a number here changes a contract: old programs, traces and test logs read it.
 
@@ -18,7 +19,10 @@ pub mod boot;
 pub mod calls;
 pub mod ending;
 pub mod errno;
+pub mod files;
+pub mod folders;
 pub mod observe;
 pub mod signals;
 pub mod signature;
 pub mod statistics;
+pub mod terminals;

@@ -143,6 +143,17 @@ impl Accounts {
         }
     }
 
+    /// Where entry stubs find [`Microstate`]'s number and the time since when, in bytes.
+    pub const STATE: usize = core::mem::offset_of!(Accounts, state);
+    /// See [`Accounts::STATE`].
+    pub const SINCE: usize = core::mem::offset_of!(Accounts, since);
+    /// Where they find the time in [`Microstate::User`], and in [`Microstate::System`].
+    pub const TIME_IN_USER: usize =
+        core::mem::offset_of!(Accounts, times) + 8 * Microstate::User as usize;
+    /// See [`Accounts::TIME_IN_USER`].
+    pub const TIME_IN_SYSTEM: usize =
+        core::mem::offset_of!(Accounts, times) + 8 * Microstate::System as usize;
+
     /// Ends the time in `from`, the state that it is in, and begins `to`. The counters of two processors may differ by
     /// a little: time does not go back for that.
     #[inline(always)]

@@ -88,9 +88,10 @@ pub fn reap_detached(process: &Process, may_fault: &mut MayFault) {
         if control.to_reap == 0 {
             return;
         }
-        let found = process.lwps.lock_anywhere().take(|lwp| {
-            lwp.has_ended() && lwp.is_detached.load(Ordering::Relaxed)
-        });
+        let found = process
+            .lwps
+            .lock_anywhere()
+            .take(|lwp| lwp.has_ended() && lwp.is_detached.load(Ordering::Relaxed));
         let Some(lwp) = found else { return };
         control.to_reap -= 1;
         drop(control);
@@ -122,9 +123,7 @@ pub fn wait(number: u64, may_fault: &mut MayFault) -> Result<(u64, u64), Errno> 
     let mut control = process.control.lock(may_fault);
     loop {
         let mut lwps = process.lwps.lock_anywhere();
-        let can = |lwp: &Lwp| {
-            !core::ptr::eq(lwp, own) && !lwp.is_detached.load(Ordering::Relaxed)
-        };
+        let can = |lwp: &Lwp| !core::ptr::eq(lwp, own) && !lwp.is_detached.load(Ordering::Relaxed);
         let found = if number == 0 {
             if !lwps.iter().any(can) {
                 return Err(Errno::ESRCH);
@@ -163,6 +162,8 @@ pub fn become_only(may_fault: &mut MayFault) -> Result<(), Errno> {
         return Err(Errno::EINTR);
     }
     if control.live == 1 && process.lwps.lock_anywhere().len() == 1 {
+        // It may be a further one: the first may have ended, and been waited for.
+        own.number.store(process.id, Ordering::Relaxed);
         return Ok(());
     }
     control.only = Some(own.number());

@@ -34,9 +34,9 @@ pub mod stopping;
 use crate::observe;
 use crate::process::{Process, Start};
 use crate::signal::OfLwp;
-use accounting::{Accounts, Leaves};
+use accounting::{Accounts, Leaves, Microstate, Times};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use dispatch::kernel_thread::JoinHandle;
 use dispatch::owner::Microstate as OfThread;
 use dispatch::thread::asynchronous as bits;
@@ -90,12 +90,12 @@ pub struct Lwp {
     pub counts: Counts,
     /// Why the last page fault could not be helped, and where.
     last_fault: SpinLock<Option<(u64, FaultError)>, 13>,
+    /// Where it writes its number when it begins; 0 for nowhere.
+    pub number_at: AtomicU64,
     /// Where a 0 is to be written when it ends; 0 for nowhere.
     pub clear_at_end: AtomicU64,
     /// When the sleep that is begun again after an interruption was to end; 0 for none.
     sleeps_until: AtomicU64,
-    /// The number of the call that it is in, or was in last.
-    pub call: AtomicU32,
 }
 
 /// What an LWP has done; only the LWP itself counts.
@@ -159,9 +159,9 @@ impl Lwp {
             observed: observe::OfLwp::new(),
             counts: Counts::default(),
             last_fault: SpinLock::new(None),
+            number_at: AtomicU64::new(0),
             clear_at_end: AtomicU64::new(0),
             sleeps_until: AtomicU64::new(0),
-            call: AtomicU32::new(0),
         }
     }
 
@@ -198,6 +198,33 @@ impl Lwp {
         *self.name.lock_anywhere() = kept;
     }
 
+    /// Goes to another microstate; returns the one before. The running LWP's own.
+    pub fn enter_microstate(&self, state: Microstate, may_fault: &mut MayFault) -> Microstate {
+        // A change that the LWP loses its processor in would be made twice.
+        let _guard = machine::preempt::disable(may_fault);
+        self.accounts.enter(state, time::now())
+    }
+
+    /// Its times up to now, to the tick, and its state.
+    pub fn times(&self) -> (Times, Microstate, u64) {
+        loop {
+            let now = time::now();
+            // Changes are short, and are not interrupted for long.
+            if let Some((times, state)) = self.accounts.snapshot(now) {
+                return (times, state, now);
+            }
+        }
+    }
+
+    /// Forgets what belongs to the program before: it is the only LWP of a new one.
+    pub fn begin_anew(&self) {
+        self.signals.set_stack(0, 0);
+        self.clear_at_end.store(0, Ordering::Relaxed);
+        self.take_deadline();
+        while self.parking.try_p() {}
+        self.set_name(&[]);
+    }
+
     /// Makes it look at its flags: before it goes on in user mode, and now if it sleeps interruptibly or runs
     /// elsewhere. The flag has been set before. Up to the dispatcher's level, also in handlers.
     pub fn notify(&self) {
@@ -209,6 +236,16 @@ impl Lwp {
             thread.ask(bits::OWNER);
             sleep_queue::interrupt(thread);
         }
+    }
+
+    /// Holds these signals back from now on. What it does not hold back any longer it acts on before it goes on in user
+    /// mode; what was pending for the process may be another's now. The running LWP's own.
+    pub fn hold_back(&self, mask: u64) {
+        self.signals.set_mask(mask);
+        if self.signals.pending.set() & !self.signals.mask() != 0 {
+            self.notify();
+        }
+        crate::signal::redistribute(self.process);
     }
 
     /// Where the interrupted sleep of a call that is begun again was to end. Taken once.

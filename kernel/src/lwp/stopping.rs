@@ -52,7 +52,7 @@ pub fn suspend(number: u64, may_fault: &mut MayFault) -> Result<(), Errno> {
     {
         let lwps = process.lwps.lock_anywhere();
         let lwp = lwps.find(number).filter(|lwp| !lwp.has_ended()).ok_or(Errno::ESRCH)?;
-        if !is_own && !others_run(&lwps, lwp) {
+        if !others_run(&lwps, lwp) {
             return Err(Errno::EDEADLK);
         }
         lwp.is_suspended.store(true, Ordering::Release);
@@ -82,9 +82,7 @@ pub fn suspend(number: u64, may_fault: &mut MayFault) -> Result<(), Errno> {
 /// Whether somebody would be left who could let the LWP continue.
 fn others_run(lwps: &super::Lwps, but: &Lwp) -> bool {
     lwps.iter().any(|lwp| {
-        !core::ptr::eq(lwp, but)
-            && !lwp.has_ended()
-            && !lwp.is_suspended.load(Ordering::Acquire)
+        !core::ptr::eq(lwp, but) && !lwp.has_ended() && !lwp.is_suspended.load(Ordering::Acquire)
     })
 }
 

@@ -11,7 +11,7 @@
 //! the mutex held ([`note_end`]): so whoever holds it may use the LWPs that stand, and the processes that have a
 //! [`Watch`] and have not ended.
 //!
-//! Who is not observed pays one test before a call, one after it ([`crate::lwp::Lwp::call_work`]), and one at a signal.
+//! Who is not observed pays one test before a call ([`crate::lwp::Lwp::call_work`]), and one at a signal.
 //!
 //! Locks: the table of processes, then this mutex, then a process's list of LWPs.
 //!
@@ -134,6 +134,13 @@ impl All {
     ) -> Result<(), OutOfMemory> {
         self.watches.try_reserve(1).map_err(|_| OutOfMemory)?;
         self.watches.extend([Watch { id: process.id, observer, state: Watched::Process(process) }]);
+        // So the ends of calls that are going on are looked at.
+        process.lwps.lock_anywhere().iter().for_each(|lwp| {
+            lwp.observed.begin();
+            if let Some(thread) = lwp.thread() {
+                thread.ask(dispatch::thread::asynchronous::OWNER);
+            }
+        });
         set_work(process, what);
         Ok(())
     }

@@ -17,7 +17,7 @@ use vm::map::{Place, Request};
 use vm::stacks::StackShape;
 
 /// What the stack may grow to, with its guard: an array of a single stack. Its pages come when they are touched.
-const STACK_SIZE: u64 = 8 << 20;
+pub const STACK_SIZE: u64 = 8 << 20;
 /// Most of the stack that arguments may take.
 const ARGUMENTS_MAX: usize = 16 << 10;
 

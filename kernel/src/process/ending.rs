@@ -1,13 +1,14 @@
-//! How a process ends: [`finish`], on its last LWP, empties the address space and tells the parent. What is printed
+//! How a process ends: [`finish`], on its last LWP, closes its files, empties the address space and tells the parent. What is printed
 //! about an end that nobody wanted is here too ([`report`]).
 
 use super::{NAME_MAX, Outcome, Process, table};
 use crate::console::print;
 use crate::kernel::Kernel;
 use crate::lwp::Lwp;
+use crate::name_space::working_folder;
 use crate::observe;
 use crate::panic::{access, exception_name};
-use crate::signal::{self, SIGINT};
+use crate::signal::{self, SIGINT, alarm};
 use crate::virtual_memory::archive::Reader;
 use crate::{backtrace, virtual_memory};
 use core::sync::atomic::Ordering;
@@ -27,7 +28,13 @@ pub fn finish(process: &'static Process, may_fault: &mut MayFault) {
         virtual_memory::maps::show(process, process.name_to(&mut name), format, may_fault);
     }
     observe::note_end(kernel, process, may_fault);
+    {
+        let _control = process.control.lock(may_fault);
+        alarm::set(process, 0, 0);
+    }
+    process.descriptors.close_all(may_fault);
     process.space.clear(may_fault);
+    working_folder::leave(process, may_fault);
     let lwp = crate::lwp::current();
     lwp.note_end();
     process.control.lock(may_fault).ended.add(

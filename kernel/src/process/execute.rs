@@ -96,6 +96,7 @@ fn become_image(
     space.clear(may_fault);
     process.has_executed.store(true, Ordering::Relaxed);
     process.signals.forget_handlers();
+    process.descriptors.close_marked(may_fault);
     let mut kept = [0; NAME_MAX];
     super::start::keep_name(file.name, &mut kept);
     *process.program.lock(may_fault) = ProgramName { name: kept, file: Some(file) };

@@ -29,9 +29,12 @@ pub use outcome::{CannotRun, Outcome};
 pub use start::{Start, run, run_from};
 
 use crate::backtrace;
+use crate::files::Descriptors;
 use crate::kernel::Kernel;
 use crate::lwp::{self, Lwp, Lwps};
+use crate::name_space::working_folder::WorkingFolder;
 use crate::observe;
+use crate::signal::alarm::Alarm;
 use crate::signal::{self, OfProcess};
 use crate::virtual_memory::archive::{ArchiveFile, Peeker};
 use accounting::Times;
@@ -43,6 +46,8 @@ use machine::x86_64::stack::Stack;
 use machine::{Cpu, MayFault, SpinLock};
 use memory::SlabBox;
 use vm::Space;
+
+pub use arguments::STACK_SIZE;
 
 /// Longest name that is kept, in bytes.
 const NAME_MAX: usize = 32;
@@ -63,8 +68,8 @@ pub struct Process {
     pub standing: Condvar,
     /// In it only this LWP goes on, as it becomes another program; 0: all do.
     pub only: AtomicU64,
-    /// The signal that has stopped it; 0: it is not.
-    stopped_by: AtomicU8,
+    /// In the low byte the signal that has stopped it, 0 if it is not; above it, how often it was told to go on.
+    stopped_by: AtomicU64,
     /// What its parent may hear once: it has been stopped by this signal, or ([`CONTINUED`]) goes on.
     news: AtomicU8,
     /// The parent has not been told of it.
@@ -75,12 +80,16 @@ pub struct Process {
     refusal: SpinLock<Option<CannotRun>, 13>,
     /// Where its heap begins and ends (`brk`).
     heap: SpinLock<(u64, u64), 13>,
-    /// The files that it has open: their numbers in the archive.
-    files: SpinLock<Files, 13>,
+    /// The files that it has open.
+    pub descriptors: SlabBox<Descriptors>,
+    /// Where its paths begin.
+    pub working_folder: WorkingFolder,
     /// What signals do, and which are pending.
     pub signals: SlabBox<OfProcess>,
     /// Whether somebody observes it.
     pub observed: observe::OfProcess,
+    /// When it was made, in ticks of the clock.
+    pub began: u64,
     /// Its group of processes, and its session.
     group: AtomicU64,
     session: AtomicU64,
@@ -91,6 +100,8 @@ pub struct Process {
     /// It has ended, and its parent has not asked.
     is_zombie: AtomicBool,
     parent: AtomicU64,
+    /// Its timer.
+    pub alarm: Alarm,
     /// What its children have used that it has waited for.
     pub children: SpinLock<Ended, 13>,
 }
@@ -142,6 +153,9 @@ impl Ended {
 /// In [`Process::news`]: it goes on.
 const CONTINUED: u8 = u8::MAX;
 
+/// In [`Process::stopped_by`]: the signal.
+const STOPPED_BY: u64 = 0xff;
+
 /// What a process runs.
 #[derive(Clone, Copy)]
 struct ProgramName {
@@ -149,12 +163,6 @@ struct ProgramName {
     /// Its ELF file, for the names in a backtrace.
     file: Option<&'static ArchiveFile>,
 }
-
-/// Open files, by descriptor less [`FIRST_FILE`].
-type Files = [Option<u16>; 16];
-
-/// The first descriptor that is not the console.
-const FIRST_FILE: i32 = 3;
 
 /// The process that a processor runs; for the panic path, and for who stands on it.
 fn on(cpu: &Cpu) -> Option<&'static Process> {
@@ -188,29 +196,6 @@ impl Process {
     fn name_to<'a>(&self, place: &'a mut [u8; NAME_MAX]) -> &'a str {
         *place = self.program.lock_anywhere().name;
         text_of(place)
-    }
-
-    /// The archive's number of an open file.
-    pub fn file(&self, fd: i32) -> Option<u16> {
-        let place = usize::try_from(fd.checked_sub(FIRST_FILE)?).ok()?;
-        self.files.lock_anywhere().get(place).copied().flatten()
-    }
-
-    /// Opens a file; returns its descriptor, if there is one left.
-    pub fn add_file(&self, file: u16) -> Option<i32> {
-        let mut files = self.files.lock_anywhere();
-        let place = files.iter().position(Option::is_none)?;
-        files[place] = Some(file);
-        Some(place as i32 + FIRST_FILE)
-    }
-
-    /// Closes a file; says whether it was open.
-    pub fn remove_file(&self, fd: i32) -> bool {
-        let Some(place) = fd.checked_sub(FIRST_FILE).and_then(|place| usize::try_from(place).ok())
-        else {
-            return false;
-        };
-        self.files.lock_anywhere().get_mut(place).is_some_and(|file| file.take().is_some())
     }
 
     /// Whether it is about to end: nobody works for it any longer.
@@ -261,32 +246,49 @@ impl Process {
 
     /// Whether a signal has stopped it.
     pub fn is_stopped(&self) -> bool {
-        self.stopped_by.load(Ordering::Acquire) != 0
+        self.stopped_by.load(Ordering::Acquire) & STOPPED_BY != 0
     }
 
-    /// Stops it: its LWPs stand still on their way to user mode. Also in handlers.
-    pub fn stop(&self, signal: u8) {
-        if self.stopped_by.swap(signal, Ordering::AcqRel) == 0 {
+    /// How often it has been told to go on. Who takes a signal that stops reads it before that; see [`Process::stop`].
+    pub fn continuations(&self) -> u64 {
+        self.stopped_by.load(Ordering::Acquire) & !STOPPED_BY
+    }
+
+    /// Stops it: its LWPs stand still on their way to user mode. Not if it has been told to go on since the signal was
+    /// taken. Also in handlers.
+    pub fn stop(&self, signal: u8, continuations: u64) {
+        let first = self.stopped_by.compare_exchange(
+            continuations,
+            continuations | u64::from(signal),
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+        if first.is_ok() {
             self.news.store(signal, Ordering::Release);
             self.is_untold.store(true, Ordering::Release);
             self.notify_all();
         }
     }
 
-    /// Lets it go on; says whether it was stopped. Also in handlers.
-    pub fn go_on(&self) -> bool {
-        let was = self.stopped_by.swap(0, Ordering::AcqRel) != 0;
-        if was {
+    /// Lets it go on; the signals that stop are no longer pending. Also in handlers.
+    pub fn go_on(&self) {
+        let next = |before: u64| Some((before & !STOPPED_BY).wrapping_add(STOPPED_BY + 1));
+        let before = self.stopped_by.fetch_update(Ordering::AcqRel, Ordering::Relaxed, next);
+        if before.is_ok_and(|before| before & STOPPED_BY != 0) {
             self.news.store(CONTINUED, Ordering::Release);
             self.is_untold.store(true, Ordering::Release);
             self.notify_all();
         }
-        was
     }
 
     /// Whether its parent is to be told that it has been stopped, or goes on. Answered once with yes.
     pub fn take_untold(&self) -> bool {
         self.is_untold.load(Ordering::Acquire) && self.is_untold.swap(false, Ordering::AcqRel)
+    }
+
+    /// The name of its program, with null bytes behind it.
+    pub fn name(&self) -> [u8; NAME_MAX] {
+        self.program.lock_anywhere().name
     }
 
     /// Its parent's number; 0, or a number that no process has, if it has none.
@@ -399,10 +401,7 @@ pub fn show_own_backtrace(
     }
 }
 
-/// Ctrl-C: asks the process in the foreground to end. Says whether there is one.
-pub fn interrupt_foreground(kernel: &Kernel) -> bool {
-    let foreground = kernel.foreground.lock_anywhere();
-    let Some(process) = *foreground else { return false };
-    signal::send::to_process(process, &signal::Information::from_kernel(signal::SIGINT));
-    true
+/// The group of the process that the kernel runs in the foreground, if it runs one.
+pub fn foreground(kernel: &Kernel) -> Option<u64> {
+    kernel.foreground.lock_anywhere().map(Process::group)
 }

@@ -1,6 +1,7 @@
 //! How the kernel begins a process, and waits for its end.
 
 use super::{CannotRun, NAME_MAX, Outcome, table};
+use crate::files::terminal;
 use crate::kernel::Kernel;
 use crate::kernel_space::TableFrames;
 use crate::lwp::{Beginning, Registers, begin};
@@ -87,6 +88,10 @@ fn run_beginning(
     // Programs run one after the other, so there is never a process too many.
     let process = process.map_err(|_| CannotRun::OutOfMemory)?;
     process.join_group(process.id, process.id);
+    if terminal::open_for(process, may_fault).is_err() {
+        table::remove(kernel, process, may_fault);
+        return Err(CannotRun::OutOfMemory);
+    }
     *kernel.foreground.lock(may_fault) = Some(process);
     let mut beginning = Some(beginning);
     let started = patiently(may_fault, |_| {
@@ -106,6 +111,7 @@ fn run_beginning(
     let refusal = match started {
         Ok(()) => process.refusal.lock(may_fault).take(),
         Err(OutOfMemory) => {
+            process.descriptors.close_all(may_fault);
             table::remove(kernel, process, may_fault);
             Some(CannotRun::OutOfMemory)
         }

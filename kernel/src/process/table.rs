@@ -11,13 +11,17 @@
 
 use super::outcome::RUNNING;
 use super::{CONTINUED, Control, Ended, Largest, NAME_MAX, Outcome, Process, ProgramName};
+use crate::files::Descriptors;
 use crate::kernel::Kernel;
 use crate::lwp::{Lwps, ending};
 use crate::observe;
+use crate::signal::alarm::Alarm;
 use crate::signal::{self, Information, OfProcess, SIGCHLD, SIGKILL, code};
 use abi::errno::Errno;
+use abi::signals::SIG_IGN;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use dispatch::may_block::MayBlock;
 use dispatch::{Condvar, Mutex, MutexGuard, Woken};
 use machine::{MayFault, SpinLock, time};
 use memory::{OutOfMemory, SlabBox};
@@ -86,6 +90,9 @@ pub(super) fn add(
     let Ok(signals) = kernel.signal_objects.allocate_with(OfProcess::new) else {
         return Err((NoProcess::OutOfMemory, space));
     };
+    let Ok(descriptors) = Descriptors::new() else {
+        return Err((NoProcess::OutOfMemory, space));
+    };
     let process = kernel.process_objects.allocate(Process {
         id: table.take_number(),
         space,
@@ -95,21 +102,24 @@ pub(super) fn add(
         changed: Condvar::new(),
         standing: Condvar::new(),
         only: AtomicU64::new(0),
-        stopped_by: AtomicU8::new(0),
+        stopped_by: AtomicU64::new(0),
         news: AtomicU8::new(0),
         is_untold: AtomicBool::new(false),
         outcome: AtomicU32::new(RUNNING),
         refusal: SpinLock::new(None),
         heap: SpinLock::new((0, 0)),
-        files: SpinLock::new([None; 16]),
+        descriptors,
+        working_folder: SpinLock::new(None),
         signals,
         observed: observe::OfProcess::new(),
+        began: time::now(),
         group: AtomicU64::new(0),
         session: AtomicU64::new(0),
         has_executed: AtomicBool::new(false),
         has_begun: AtomicBool::new(false),
         is_zombie: AtomicBool::new(false),
         parent: AtomicU64::new(parent),
+        alarm: Alarm::new(),
         children: SpinLock::new(Ended::default()),
     });
     let process = match process {
@@ -177,6 +187,19 @@ pub(super) fn largest(kernel: &'static Kernel, may_fault: &mut MayFault) -> Opti
     largest
 }
 
+/// Acts on the first process whose number is not lower and that has not ended.
+pub fn with_from<R>(
+    kernel: &'static Kernel,
+    id: u64,
+    may_fault: &mut MayFault,
+    act: impl FnOnce(&'static Process, &mut MayFault) -> R,
+) -> Option<R> {
+    let processes = kernel.processes_table.processes.lock(may_fault);
+    let found = processes.iter().filter(|process| process.id >= id && !process.is_zombie());
+    let process = found.min_by_key(|process| process.id)?;
+    Some(act(process, may_fault))
+}
+
 /// How many processes have been asked to die and still have memory.
 pub(super) fn dying(kernel: &'static Kernel, may_fault: &mut MayFault) -> usize {
     let processes = kernel.processes_table.processes.lock(may_fault);
@@ -193,6 +216,11 @@ pub(super) fn note_end(
     let processes = kernel.processes_table.processes.lock(may_fault);
     for child in processes.iter().filter(|child| child.parent() == process.id) {
         child.parent.store(ORPHANED, Ordering::Relaxed);
+    }
+    let parent = processes.iter().find(|parent| parent.id == process.parent());
+    if parent.is_some_and(|parent| parent.signals.get(SIGCHLD).handler == SIG_IGN) {
+        // It does not want to know.
+        process.parent.store(ORPHANED, Ordering::Relaxed);
     }
     process.is_zombie.store(true, Ordering::Release);
     tell_parent(&processes, process);
@@ -339,6 +367,37 @@ pub fn wait(
     }
 }
 
+/// Sends a signal to a group of processes. Says whether there is one. Also from the threads of interrupts.
+pub fn signal_group(
+    kernel: &'static Kernel,
+    group: u64,
+    information: &Information,
+    may_block: &mut impl MayBlock,
+) -> bool {
+    let processes = kernel.processes_table.processes.lock(may_block);
+    let members =
+        processes.iter().filter(|process| !process.is_zombie() && process.group() == group);
+    members.fold(false, |_, process| {
+        signal::send::to_process(process, information);
+        true
+    })
+}
+
+/// Whether there is a group of processes with this number, in this session if one is given.
+pub fn is_group(
+    kernel: &'static Kernel,
+    group: u64,
+    session: Option<u64>,
+    may_fault: &mut MayFault,
+) -> bool {
+    let processes = kernel.processes_table.processes.lock(may_fault);
+    processes.iter().any(|process| {
+        !process.is_zombie()
+            && process.group() == group
+            && session.is_none_or(|session| process.session() == session)
+    })
+}
+
 /// Acts on each process that has not ended; nobody begins or ends meanwhile.
 pub fn each(
     kernel: &'static Kernel,
@@ -446,12 +505,9 @@ impl Process {
     pub fn used(&self, may_fault: &mut MayFault) -> Ended {
         let control = self.control.lock(may_fault);
         let mut used = control.ended;
-        let now = time::now();
         // Whoever ends holds the mutex while it adds its own.
         for lwp in self.lwps.lock_anywhere().iter().filter(|lwp| !lwp.has_ended()) {
-            if let Some((times, _)) = lwp.accounts.snapshot(now) {
-                used.add(&times, &lwp.counts, lwp.thread());
-            }
+            used.add(&lwp.times().0, &lwp.counts, lwp.thread());
         }
         used
     }

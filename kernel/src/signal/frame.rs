@@ -14,6 +14,7 @@
 use super::{Information, bit, redistribute};
 use crate::lwp::Lwp;
 use crate::system_call::restart;
+use crate::user_structure::{bytes_of, copy_in};
 use abi::errno::Errno;
 use abi::signals::{
     SA_NODEFER, SA_ONSTACK, SS_DISABLE, SS_ONSTACK, SigAction, SigFrame, SigInfo, UserContext,
@@ -129,96 +130,6 @@ pub fn to_user(information: &Information) -> SigInfo {
     }
 }
 
-/// The bytes of a structure that is made of integers without gaps.
-pub fn bytes_of<T: Plain>(value: &T) -> &[u8] {
-    let start = core::ptr::from_ref(value).cast();
-    // SAFETY: `Plain`: every byte of it is initialised.
-    unsafe { core::slice::from_raw_parts(start, size_of::<T>()) }
-}
-
-/// Reads such a structure from user memory.
-pub fn copy_in<T: Plain>(address: u64, may_fault: &mut MayFault) -> Result<T, Errno> {
-    let mut value = T::ZEROS;
-    let start = core::ptr::from_mut(&mut value).cast();
-    // SAFETY: `Plain`: whatever bytes it has, it is a value of its type.
-    let bytes = unsafe { core::slice::from_raw_parts_mut(start, size_of::<T>()) };
-    user_copy::copy_in(bytes, address, may_fault).map_err(|_| Errno::EFAULT)?;
-    Ok(value)
-}
-
-/// Writes such a structure to user memory.
-pub fn copy_out<T: Plain>(address: u64, value: &T, may_fault: &mut MayFault) -> Result<(), Errno> {
-    user_copy::copy_out(address, bytes_of(value), may_fault).map_err(|_| Errno::EFAULT)
-}
-
-/// A structure that is made of integers.
-///
-/// # Safety
-///
-/// `repr(C)`, of integers, without gaps between them.
-pub unsafe trait Plain: Copy {
-    /// All its integers are 0.
-    const ZEROS: Self;
-}
-
-macro_rules! plain {
-    ($($type:ty = $zeros:expr;)*) => {
-        $(
-            // SAFETY: `repr(C)`, integers only, sizes that leave no gaps: see `abi::signals` and `abi::calls`.
-            unsafe impl Plain for $type {
-                const ZEROS: Self = $zeros;
-            }
-        )*
-    };
-}
-
-const NO_STACK: abi::signals::SigStack =
-    abi::signals::SigStack { base: 0, flags: 0, padding: 0, size: 0 };
-const NO_INFORMATION: SigInfo =
-    SigInfo { signal: 0, error: 0, code: 0, padding: 0, fields: [0; 14] };
-const NO_CONTEXT: UserContext = UserContext {
-    flags: 0,
-    link: 0,
-    stack: NO_STACK,
-    registers: [0; 18],
-    segments: [0; 4],
-    error: 0,
-    trap: 0,
-    old_mask: 0,
-    fault_address: 0,
-    fpu: 0,
-    reserved: [0; 8],
-    mask: 0,
-};
-const NO_EVENT: abi::observe::ObserveEvent = abi::observe::ObserveEvent {
-    kind: 0,
-    signal: 0,
-    process: 0,
-    lwp: 0,
-    number: 0,
-    arguments: [0; 6],
-    result: 0,
-    time: 0,
-    in_calls: 0,
-};
-plain! {
-    u32 = 0;
-    i32 = 0;
-    u64 = 0;
-    i64 = 0;
-    [u64; 2] = [0; 2];
-    [u64; 4] = [0; 4];
-    [u64; 18] = [0; 18];
-    SigAction = SigAction { handler: 0, flags: 0, restorer: 0, mask: 0 };
-    abi::signals::SigStack = NO_STACK;
-    SigInfo = NO_INFORMATION;
-    UserContext = NO_CONTEXT;
-    SigFrame = SigFrame { restorer: 0, context: NO_CONTEXT, information: NO_INFORMATION };
-    abi::observe::ObserveEvent = NO_EVENT;
-    abi::observe::ObserveChange = abi::observe::ObserveChange { number: 0, arguments: [0; 6], result: 0 };
-    abi::calls::TimeSpec = abi::calls::TimeSpec { seconds: 0, nanoseconds: 0 };
-}
-
 /// Gives the processor these registers for the running LWP; returns what it had.
 fn exchange_fpu(new: &FpuState, may_fault: &mut MayFault) -> FpuState {
     let mut old = FpuState::fresh();
@@ -239,8 +150,7 @@ pub fn leave(lwp: &Lwp, frame: &TrapFrame, may_fault: &mut MayFault) -> Result<T
         user_copy::copy_in(&mut image, context.fpu, may_fault).map_err(|_| Errno::EFAULT)?;
         exchange_fpu(&FpuState::from_user(&image), may_fault);
     }
-    lwp.signals.set_mask(context.mask);
-    redistribute(lwp.process);
+    lwp.hold_back(context.mask);
     let [r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, rflags] =
         context.registers;
     Ok(TrapFrame {

@@ -8,6 +8,8 @@
 //! | [`send`] | sending one |
 //! | [`deliver`] | acting on one, on the way to user mode |
 //! | [`frame`] | what a handler finds on its stack, and the way back from it |
+//! | [`alarm`] | a process's timer |
+//! | [`jobs`] | terminals and the groups that use them |
 //! | [`wait`] | waiting for signals |
 //!
 //! A signal is pending for a process or for one of its LWPs. Sending notes it and notifies an LWP that does not hold it
@@ -17,8 +19,10 @@
 //! A signal that is pending is not noted again: there is one of each at a time, real-time signals included.
 
 pub mod actions;
+pub mod alarm;
 pub mod deliver;
 pub mod frame;
+pub mod jobs;
 pub mod pending;
 pub mod send;
 pub mod wait;
@@ -153,10 +157,38 @@ pub fn default_of(signal: u8) -> ByItself {
 /// A signal's name.
 pub fn name(signal: u8) -> &'static str {
     const NAMES: [&str; 32] = [
-        "no signal", "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE",
-        "SIGKILL", "SIGUSR1", "SIGSEGV", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT",
-        "SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGXCPU",
-        "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO", "SIGPWR", "SIGSYS",
+        "no signal",
+        "SIGHUP",
+        "SIGINT",
+        "SIGQUIT",
+        "SIGILL",
+        "SIGTRAP",
+        "SIGABRT",
+        "SIGBUS",
+        "SIGFPE",
+        "SIGKILL",
+        "SIGUSR1",
+        "SIGSEGV",
+        "SIGUSR2",
+        "SIGPIPE",
+        "SIGALRM",
+        "SIGTERM",
+        "SIGSTKFLT",
+        "SIGCHLD",
+        "SIGCONT",
+        "SIGSTOP",
+        "SIGTSTP",
+        "SIGTTIN",
+        "SIGTTOU",
+        "SIGURG",
+        "SIGXCPU",
+        "SIGXFSZ",
+        "SIGVTALRM",
+        "SIGPROF",
+        "SIGWINCH",
+        "SIGIO",
+        "SIGPWR",
+        "SIGSYS",
     ];
     NAMES.get(usize::from(signal)).copied().unwrap_or("a real-time signal")
 }

@@ -20,7 +20,10 @@ impl<const KEPT: usize> Pending<KEPT> {
     pub fn new() -> Pending<KEPT> {
         Pending {
             set: AtomicU64::new(0),
-            kept: SpinLock::new([const { Information { signal: 0, code: 0, process: 0, address: 0, value: 0 } }; KEPT]),
+            kept: SpinLock::new(
+                [const { Information { signal: 0, code: 0, process: 0, address: 0, value: 0 } };
+                    KEPT],
+            ),
         }
     }
 

@@ -35,7 +35,8 @@ pub fn to_process(process: &Process, information: &Information) {
     let lwps = process.lwps.lock_anywhere();
     let taker = lwps.iter().find(|lwp| !lwp.has_ended() && lwp.signals.takes(signal));
     // What is ignored goes, unless it is held back: then somebody may still want it.
-    let is_wanted = lwps.iter().any(|lwp| bit(signal) & (lwp.signals.mask() | lwp.signals.awaited()) != 0);
+    let is_wanted =
+        lwps.iter().any(|lwp| bit(signal) & (lwp.signals.mask() | lwp.signals.awaited()) != 0);
     if process.signals.is_ignored(signal) && !is_wanted {
         return;
     }

@@ -2,10 +2,21 @@
 //! arguments. Pointers are user addresses and are reached through the copy routine only.
 
 use super::Result;
+pub(super) use super::alarms::{alarm, getitimer, setitimer};
 pub(super) use super::describe::describe;
+pub(super) use super::descriptors::{close, dup, dup2, dup3, fcntl, pipe, pipe2};
+pub(super) use super::files::{
+    fstat, getrandom, ioctl, lseek, pread64, pwrite64, read, readv, write, writev,
+};
+pub(super) use super::folders::{
+    chdir, fchdir, getcwd, getdents64, mkdir, mkdirat, readlink, readlinkat, rename, renameat,
+    rmdir, unlink, unlinkat,
+};
 pub(super) use super::identity::{
     getegid, geteuid, getgid, getpgid, getpgrp, getpid, getppid, getsid, getuid, setpgid, setsid,
 };
+pub(super) use super::limits::{getrlimit, prlimit64, sched_getaffinity};
+pub(super) use super::information::{lwp_info, process_info};
 pub(super) use super::lwps::{
     arch_prctl, gettid, lwp_continue, lwp_create, lwp_exit, lwp_name, lwp_park, lwp_private,
     lwp_self, lwp_suspend, lwp_unpark, lwp_wait, prctl, set_tid_address,
@@ -15,10 +26,15 @@ pub(super) use super::memory::{
 };
 pub(super) use super::not_yet::*;
 pub(super) use super::observation::{observe, observe_continue, observe_read, observe_wait};
-pub(super) use super::processes::{clone, close, execve, fork, open, vfork, wait4};
+pub(super) use super::opening::{creat, open, openat};
+pub(super) use super::polling::{poll, ppoll};
+pub(super) use super::processes::{clone, execve, fork, vfork, wait4};
 pub(super) use super::signals::{
     kill, pause, rt_sigaction, rt_sigpending, rt_sigprocmask, rt_sigreturn, rt_sigsuspend,
     rt_sigtimedwait, sigaltstack, tgkill, tkill,
+};
+pub(super) use super::status::{
+    access, faccessat, ftruncate, lstat, newfstatat, stat, statx, truncate,
 };
 pub(super) use super::times::{
     clock_getres, clock_gettime, clock_nanosleep, gettimeofday, nanosleep, time,
@@ -26,7 +42,7 @@ pub(super) use super::times::{
 pub(super) use super::usage::{getrusage, times};
 use crate::kernel::Kernel;
 use crate::process::Outcome;
-use crate::{console, lwp, panic_kinds, process, report_channel};
+use crate::{lwp, name_space, panic_kinds, process, report_channel};
 use abi::calls::Counter;
 use abi::errno::Errno;
 use core::sync::atomic::Ordering;
@@ -36,33 +52,8 @@ use memory::Memory;
 use report::{LINE_MAX, Line};
 use vm::Vm;
 
-/// Bytes that are copied in at a time.
-const PIECE: usize = 256;
-
 fn fault(_: BadAddress) -> Errno {
     Errno::EFAULT
-}
-
-pub(super) fn write(may_fault: &mut MayFault, fd: i32, buffer: *const u8, length: usize) -> Result {
-    if !matches!(fd, 1 | 2) {
-        return Err(Errno::EBADF);
-    }
-    // A range that leaves the user's half is refused whole, as on Linux.
-    user_copy::check(buffer as u64, length).map_err(fault)?;
-    let mut written = 0;
-    while written < length {
-        let mut piece = [0; PIECE];
-        let piece = &mut piece[..PIECE.min(length - written)];
-        let from = (buffer as u64).wrapping_add(written as u64);
-        match user_copy::copy_in(piece, from, may_fault) {
-            Ok(()) => console::write(piece),
-            // What has been written has been written.
-            Err(_) if written > 0 => break,
-            Err(error) => return Err(fault(error)),
-        }
-        written += piece.len();
-    }
-    Ok(written as u64)
 }
 
 pub(super) fn sched_yield(_: &mut MayFault) -> Result {
@@ -99,13 +90,13 @@ pub(super) fn uname(may_fault: &mut MayFault, buffer: *mut u8) -> Result {
     Ok(0)
 }
 
-pub(super) fn counter(_: &mut MayFault, which: u32) -> Result {
+pub(super) fn counter(may_fault: &mut MayFault, which: u32) -> Result {
     let kernel = Kernel::current();
     let census = &Vm::current().census;
     Ok(match Counter::from_number(which).ok_or(Errno::EINVAL)? {
         Counter::KernelStart => kernel.start,
         Counter::Processors => kernel.processors.load(Ordering::Relaxed) as u64,
-        Counter::SystemCalls => kernel.sum(|cpu| &cpu.system_calls),
+        Counter::SystemCalls => kernel.system.cpus().map(|cpu| cpu.backend.system_calls()).sum(),
         Counter::BadCalls => kernel.sum(|cpu| &cpu.bad_calls),
         Counter::RefusedEntries => kernel.sum(|cpu| &cpu.refused_entries),
         Counter::IretqReturns => kernel.sum(|cpu| &cpu.iretq_returns),
@@ -123,6 +114,10 @@ pub(super) fn counter(_: &mut MayFault, which: u32) -> Result {
         Counter::DeepestWalk => {
             census.walks().iter().rposition(|&walks| walks != 0).unwrap_or(0) as u64
         }
+        Counter::OpenFiles => kernel.files.open.counts().live,
+        Counter::Pipes => kernel.files.pipes.counts().live,
+        Counter::FilePages => Vm::current().budget.counts().1,
+        Counter::Names => name_space::names(may_fault)?.len() as u64,
         Counter::ObjectsTooMany => census.broken_lemma().map_or(0, |broken| broken.too_many()),
     })
 }

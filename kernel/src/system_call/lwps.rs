@@ -169,14 +169,7 @@ pub fn arch_prctl(may_fault: &mut MayFault, code: i32, address: u64) -> Result {
     }
 }
 
-pub fn prctl(
-    may_fault: &mut MayFault,
-    option: i32,
-    second: u64,
-    _: u64,
-    _: u64,
-    _: u64,
-) -> Result {
+pub fn prctl(may_fault: &mut MayFault, option: i32, second: u64, _: u64, _: u64, _: u64) -> Result {
     const SET_NAME: i32 = 15;
     const GET_NAME: i32 = 16;
     /// With its null byte.

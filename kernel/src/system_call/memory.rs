@@ -1,9 +1,9 @@
 //! Calls about memory: with Linux's numbers, flags and errors, `minherit` as on the BSDs; `stacks` is this kernel's own.
 
 use super::Result;
-use crate::kernel::Kernel;
+use crate::files::descriptors;
 use crate::process;
-use crate::virtual_memory::archive;
+use crate::virtual_memory::archive::ArchiveFile;
 use crate::virtual_memory::patience::patiently;
 use abi::calls::STACK_STRIDE_MAX;
 use abi::errno::Errno;
@@ -62,6 +62,15 @@ fn range(address: u64, length: u64) -> core::result::Result<core::ops::Range<u64
     Ok(address..address.checked_add(length).ok_or(Errno::ENOMEM)?)
 }
 
+/// The file that is mapped by a descriptor.
+fn mapped(fd: i32, may_fault: &mut MayFault) -> core::result::Result<&'static ArchiveFile, Errno> {
+    descriptors::with(fd, may_fault, |file, _| match file.kind().file().mapped() {
+        Some(_) if !file.is_readable() => Err(Errno::EACCES),
+        Some(mapped) => Ok(mapped),
+        None => Err(Errno::ENODEV),
+    })
+}
+
 pub fn mmap(
     may_fault: &mut MayFault,
     address: u64,
@@ -97,8 +106,7 @@ pub fn mmap(
     let (file, rights_max) = if flags & MAP_ANONYMOUS != 0 {
         (None, all)
     } else {
-        let archive = archive::get(Kernel::current()).map_err(|_| Errno::EBADF)?;
-        let file = process.file(fd).and_then(|file| archive.at(file)).ok_or(Errno::EBADF)?;
+        let file = mapped(fd, may_fault)?;
         // The archive cannot be written.
         let rights_max = if is_shared { Rights::READ | Rights::EXECUTE } else { all };
         if !rights_max.contains(rights) {

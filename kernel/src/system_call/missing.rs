@@ -14,7 +14,10 @@ pub struct Missing {
 impl Missing {
     /// None.
     pub const fn new() -> Missing {
-        Missing { named: [const { AtomicU64::new(0) }; REMEMBERED / 64], others: AtomicBool::new(false) }
+        Missing {
+            named: [const { AtomicU64::new(0) }; REMEMBERED / 64],
+            others: AtomicBool::new(false),
+        }
     }
 
     /// Names a number, if it is the first time.
@@ -28,7 +31,9 @@ impl Missing {
             None => !self.others.swap(true, Ordering::Relaxed),
         };
         if is_first {
-            log::info!("no system call has the number {number:#x} ({number}); the caller gets ENOSYS");
+            log::info!(
+                "no system call has the number {number:#x} ({number}); the caller gets ENOSYS"
+            );
         }
     }
 }

@@ -5,20 +5,31 @@
 //! choice of the way back. The tables are generated from the one definition in `abi::calls`.
 //! `docs/anatomy-of-a-system-call.md` goes through it instruction by instruction.
 
+mod alarms;
 pub mod calls;
 mod describe;
+mod descriptors;
 pub mod entry;
+mod files;
+mod folders;
 mod identity;
 mod indirect;
+mod information;
+mod limits;
 mod lwps;
 mod memory;
 pub mod missing;
 mod not_yet;
 mod observation;
+mod opening;
+mod paths;
+mod polling;
 mod processes;
 pub mod restart;
 mod signals;
+mod status;
 pub mod times;
+mod transfer;
 mod usage;
 
 pub use entry::{enter_user, enter_user_with, entry_address};
@@ -27,7 +38,6 @@ use crate::kernel::{Kernel, PerCpu, count};
 use crate::lwp;
 use abi::calls::OWN_BASE;
 use abi::errno::Errno;
-use core::sync::atomic::Ordering;
 use machine::tracing::emit;
 use machine::x86_64::descriptors::{USER_CODE, USER_DATA};
 use machine::x86_64::frame::TrapFrame;
@@ -40,7 +50,7 @@ use trace::{EventId, Kind};
 pub type Result = core::result::Result<u64, Errno>;
 
 /// A call's handler, arguments still in the frame; what it returns goes into `rax`.
-type Handler = fn(&mut TrapFrame, &mut MayFault) -> u64;
+type Handler = extern "C" fn(&mut TrapFrame, &mut MayFault) -> u64;
 
 /// A result as `rax` carries it.
 #[inline]
@@ -105,19 +115,19 @@ const fn end(numbers: &[u64], from: u64, to: u64) -> usize {
 /// A handler of the table: its arguments' registers are those of the call.
 macro_rules! handler {
     ([calls TWO_RESULTS] $name:ident()) => {
-        fn $name(frame: &mut TrapFrame, may_fault: &mut MayFault) -> u64 {
+        extern "C" fn $name(frame: &mut TrapFrame, may_fault: &mut MayFault) -> u64 {
             let (first, second) = calls::$name(may_fault);
             frame.rdx = second;
             first
         }
     };
     ([] indirect($($argument:ident: $type:ty),*)) => {
-        fn indirect(frame: &mut TrapFrame, may_fault: &mut MayFault) -> u64 {
+        extern "C" fn indirect(frame: &mut TrapFrame, may_fault: &mut MayFault) -> u64 {
             indirect::call(frame, may_fault)
         }
     };
     ([$($flag:ident)*] $name:ident($($argument:ident: $type:ty),*)) => {
-        fn $name(frame: &mut TrapFrame, may_fault: &mut MayFault) -> u64 {
+        extern "C" fn $name(frame: &mut TrapFrame, may_fault: &mut MayFault) -> u64 {
             let [$($argument,)* ..] = arguments(frame);
             register(calls::$name(may_fault, $(<$type>::from_register($argument)),*))
         }
@@ -181,7 +191,7 @@ fn entry_of(number: u64) -> Handler {
 }
 
 #[cold]
-fn no_such_call(frame: &mut TrapFrame, may_fault: &mut MayFault) -> u64 {
+extern "C" fn no_such_call(frame: &mut TrapFrame, may_fault: &mut MayFault) -> u64 {
     let guard = machine::preempt::disable(may_fault);
     count(&PerCpu::current(guard.atomic()).bad_calls);
     drop(guard);
@@ -189,12 +199,9 @@ fn no_such_call(frame: &mut TrapFrame, may_fault: &mut MayFault) -> u64 {
     register(Err(Errno::ENOSYS))
 }
 
-/// A system call: from the stub, on the thread's own stack, interrupts on. Returns, interrupts off,
-/// whether the way back may be `sysretq`.
-extern "C" fn system_call(frame: &mut TrapFrame) -> bool {
-    let lwp = lwp::current();
-    lwp.accounts.call_begins(time::now());
-    count(&lwp.counts.calls);
+/// A system call that somebody watches: with an event before and after it, and with what is to be done then for an
+/// observer. From the stub, on the thread's own stack, interrupts on. Returns the result.
+extern "C" fn watched_call(frame: &mut TrapFrame) -> u64 {
     // SAFETY: the entry of a system call, on the thread's own stack, nothing held.
     let mut may_fault = unsafe { MayFault::assume() };
     let number = frame.error;
@@ -202,16 +209,9 @@ extern "C" fn system_call(frame: &mut TrapFrame) -> bool {
     if !begin.is_none() {
         trace_arguments(frame, begin);
     }
-    frame.rax = if lwp.call_work.load(Ordering::Relaxed) == 0 {
-        entry_of(number)(frame, &mut may_fault)
-    } else {
-        observation::make_call(lwp, frame, &mut may_fault)
-    };
-    if lwp.call_work.load(Ordering::Relaxed) != 0 {
-        observation::after_call(lwp, frame, &mut may_fault);
-    }
-    emit(Kind::CallEnd, frame.rax, begin);
-    finish(frame, &mut may_fault)
+    let result = observation::call(frame, &mut may_fault);
+    emit(Kind::CallEnd, result, begin);
+    result
 }
 
 /// Notes the arguments of a call whose beginning has been noted.
@@ -222,31 +222,42 @@ fn trace_arguments(frame: &TrapFrame, begin: EventId) {
     }
 }
 
+/// The end of a call after which there is something to be done. From the stub; the result is in the frame. Returns,
+/// interrupts off, whether the way back may be `sysretq`.
+extern "C" fn finish_slowly(frame: &mut TrapFrame) -> bool {
+    // SAFETY: the end of a system call, on the thread's own stack, nothing held.
+    let mut may_fault = unsafe { MayFault::assume() };
+    observation::after_unwatched_call(frame, &mut may_fault);
+    finish(frame, &mut may_fault)
+}
+
+/// The stub found that `sysretq` would not do; for statistics. Interrupts are off.
+extern "C" fn count_iretq() {
+    // SAFETY: interrupts are off.
+    count(&PerCpu::current(unsafe { Atomic::assume() }).iretq_returns);
+}
+
 /// Goes to user mode at the start of a program, from a call of the one before.
 fn enter_user_anew(ready: &crate::process::execute::Ready, may_fault: &mut MayFault) -> ! {
+    lwp::current().begin_anew();
     machine::x86_64::user_state::reset();
-    let lwp = lwp::current();
-    if lwp.call_work.load(Ordering::Relaxed) != 0 {
-        observation::after_execve(lwp, may_fault);
-    }
+    observation::after_execve(may_fault);
     enter_user(ready.start, ready.stack_pointer, may_fault)
 }
 
-/// The common end: asynchronous work, then the choice of the way back. Interrupts are off when it
-/// returns.
-#[inline(always)]
+/// `sysretq` faults in the kernel, on the user's stack, if the address is not canonical (Intel), and restores neither
+/// other segments nor these flags: trap and resume.
+const NOT_BY_SYSRETQ: u64 = 1 << 8 | 1 << 16;
+
+/// The end of a call as the stub does not do it: asynchronous work, accounts, then the choice of the way back.
+/// Interrupts are off when it returns.
 fn finish(frame: &mut TrapFrame, may_fault: &mut MayFault) -> bool {
     prepare_return_to_user(frame, may_fault);
     lwp::current().accounts.call_ends(time::now());
     // SAFETY: interrupts are off.
     let per_cpu = PerCpu::current(unsafe { Atomic::assume() });
-    count(&per_cpu.system_calls);
-    // `sysretq` faults in the kernel, on the user's stack, if the address is not canonical (Intel),
-    // and restores neither these flags nor other segments.
-    const TRAP: u64 = 1 << 8;
-    const RESUME: u64 = 1 << 16;
     let safe = frame.rip < USER_END
-        && frame.rflags & (TRAP | RESUME) == 0
+        && frame.rflags & NOT_BY_SYSRETQ == 0
         && frame.cs == u64::from(USER_CODE)
         && frame.ss == u64::from(USER_DATA);
     if !safe {

@@ -1,28 +1,29 @@
 //! Calls about processes and the files that they map.
 
 use super::Result;
+use super::paths::copy_path;
 use super::usage::rusage;
 use crate::kernel::Kernel;
 use crate::lwp;
+use crate::name_space::{self, Content, working_folder};
 use crate::process::table::{Heard, Manner, NoProcess, Which};
 use crate::process::{self, CannotRun, Ended, execute, fork as child, table};
-use crate::signal::frame::copy_out;
-use crate::virtual_memory::archive;
+use crate::user_structure::copy_out;
 use crate::virtual_memory::patience::patiently;
+use abi::boot::PROGRAM_FOLDER;
 use abi::errno::Errno;
 use alloc::vec::Vec;
 use machine::MayFault;
-use machine::x86_64::frame::TrapFrame;
 use machine::x86_64::user_copy::{self, USER_END};
+use names::NodeId;
 
-/// Most bytes of a path, and of all arguments and the environment together.
-const PATH_MAX: usize = 256;
+/// Most bytes of all arguments and the environment together.
 const WORDS_MAX: usize = 12 << 10;
 /// Bytes that are looked at at a time for the end of a string; a string may end with its page.
 const PIECE: u64 = 64;
 
 /// Appends a string of the program's, with its null byte.
-fn copy_string(
+pub(super) fn copy_string(
     bytes: &mut Vec<u8>,
     address: u64,
     limit: usize,
@@ -70,48 +71,35 @@ fn copy_strings(
     }
 }
 
-/// The name of a program in the archive, by its path.
-fn name_of(path: &[u8]) -> core::result::Result<&str, Errno> {
-    let path = path.strip_suffix(&[0]).unwrap_or(path);
-    let path = core::str::from_utf8(path).map_err(|_| Errno::ENOENT)?;
-    let path = path.strip_prefix('/').unwrap_or(path);
-    Ok(path.strip_prefix(abi::boot::PROGRAM_FOLDER).unwrap_or(path))
-}
-
-pub fn open(may_fault: &mut MayFault, path: *const u8, flags: i32, _: u32) -> Result {
-    const ACCESS: i32 = 3;
-    let mut bytes = Vec::new();
-    copy_string(&mut bytes, path as u64, PATH_MAX, may_fault)?;
-    let archive = archive::get(Kernel::current()).map_err(|_| Errno::ENOENT)?;
-    let file = archive.position(name_of(&bytes)?).ok_or(Errno::ENOENT)?;
-    if flags & ACCESS != 0 {
-        return Err(Errno::EACCES);
+/// The name of the program that a path leads to. A name without a slash also means the program of that name.
+fn program(path: &[u8], may_fault: &mut MayFault) -> core::result::Result<&'static str, Errno> {
+    let names = name_space::names(may_fault)?;
+    let from = working_folder::get(process::current(), &names, may_fault);
+    let found = match names.find(from, path) {
+        Err(Errno::ENOENT) if !path.contains(&b'/') => {
+            let programs = names.find(NodeId::ROOT, PROGRAM_FOLDER.as_bytes())?;
+            names.find(programs, path)?
+        }
+        found => found?,
+    };
+    match names.content(found) {
+        Some(Content::Program(file)) => Ok(file.name),
+        _ => Err(Errno::EACCES),
     }
-    process::current().add_file(file).map(|fd| fd as u64).ok_or(Errno::EMFILE)
-}
-
-pub fn close(_: &mut MayFault, fd: i32) -> Result {
-    if process::current().remove_file(fd) { Ok(0) } else { Err(Errno::EBADF) }
 }
 
 /// A child. Only what it has to have at once cannot wait for memory as its pages can.
 pub fn fork(may_fault: &mut MayFault) -> Result {
-    fork_with(0, may_fault)
+    fork_with(child::Wishes::default(), may_fault)
 }
 
 /// A parent that waits until its child is another program cannot tell the difference.
 pub fn vfork(may_fault: &mut MayFault) -> Result {
-    fork_with(0, may_fault)
+    fork_with(child::Wishes::default(), may_fault)
 }
 
-/// A child on another stack, if one is given.
-fn fork_with(stack: u64, may_fault: &mut MayFault) -> Result {
-    let change = |frame: &mut TrapFrame| {
-        if stack != 0 {
-            frame.rsp = stack;
-        }
-    };
-    patiently(may_fault, |may_fault| child::fork(change, may_fault)).map_err(|error| match error {
+fn fork_with(wishes: child::Wishes, may_fault: &mut MayFault) -> Result {
+    patiently(may_fault, |may_fault| child::fork(wishes, may_fault)).map_err(|error| match error {
         NoProcess::TooMany => Errno::EAGAIN,
         NoProcess::OutOfMemory => Errno::ENOMEM,
     })
@@ -138,9 +126,13 @@ pub fn clone(
     if flags & !known != 0 || flags & (MEMORY | VFORK) == MEMORY || stack >= USER_END {
         return Err(Errno::EINVAL);
     }
-    // What a child writes to its own memory it writes to before it returns: here the parent does, before the copy.
-    let _ = child_id;
-    let number = fork_with(stack, may_fault)?;
+    let wanted = |flag: u64| if flags & flag == 0 { 0 } else { child_id as u64 };
+    let wishes = child::Wishes {
+        stack,
+        number_at: wanted(CHILD_SET_ID),
+        clear_at_end: wanted(CHILD_CLEAR_ID),
+    };
+    let number = fork_with(wishes, may_fault)?;
     if flags & PARENT_SET_ID != 0 {
         let bytes = (number as u32).to_le_bytes();
         user_copy::copy_out(parent_id as u64, &bytes, may_fault).map_err(|_| Errno::EFAULT)?;
@@ -154,11 +146,10 @@ pub fn execve(
     arguments: *const *const u8,
     environment: *const *const u8,
 ) -> Result {
-    let mut bytes = Vec::new();
-    copy_string(&mut bytes, path as u64, PATH_MAX, may_fault)?;
+    let path = copy_path(path, may_fault)?;
     let words = copy_strings(arguments, may_fault)?;
     let environment = copy_strings(environment, may_fault)?;
-    let name = name_of(&bytes)?;
+    let name = program(&path, may_fault)?;
     let process = lwp::current().process;
     // Whoever is not the first to become another program, or meets the end, leaves instead.
     execute::look(name, &words, &environment, may_fault).map_err(errno)?;
@@ -166,7 +157,7 @@ pub fn execve(
     let loaded = patiently(may_fault, |may_fault| {
         execute::load(process, name, &words, &environment, None, may_fault)
     });
-    drop((bytes, words, environment));
+    drop((path, words, environment));
     match loaded {
         Ok(ready) => super::enter_user_anew(&ready, may_fault),
         Err(error) => Err(errno(error)),

@@ -5,8 +5,9 @@ use super::{Result, entry, register};
 use crate::kernel::Kernel;
 use crate::lwp;
 use crate::process::{own_frame, table};
-use crate::signal::frame::{self, copy_in, copy_out, to_user};
-use crate::signal::{Information, SIGSEGV, UNSTOPPABLE, bit, code, deliver, redistribute, send, wait};
+use crate::signal::frame::{self, to_user};
+use crate::signal::{Information, SIGSEGV, UNSTOPPABLE, bit, code, deliver, send, wait};
+use crate::user_structure::{copy_in, copy_out};
 use abi::calls::TimeSpec;
 use abi::errno::Errno;
 use abi::signals::{MINSIGSTKSZ, SIGNALS, SS_DISABLE, SS_ONSTACK, SigAction, SigStack};
@@ -71,11 +72,7 @@ pub fn rt_sigprocmask(
             SET_MASK => set,
             _ => return Err(Errno::EINVAL),
         };
-        lwp.signals.set_mask(new);
-        if lwp.signals.pending.set() & !new != 0 {
-            lwp.notify();
-        }
-        redistribute(lwp.process);
+        lwp.hold_back(new);
     }
     if !old.is_null() {
         copy_out(old as u64, &before, may_fault)?;
@@ -88,7 +85,8 @@ pub fn rt_sigpending(may_fault: &mut MayFault, set: *mut u64, size: usize) -> Re
         return Err(Errno::EINVAL);
     }
     let lwp = lwp::current();
-    let pending = (lwp.signals.pending.set() | lwp.process.signals.pending.set()) & lwp.signals.mask();
+    let pending =
+        (lwp.signals.pending.set() | lwp.process.signals.pending.set()) & lwp.signals.mask();
     user_copy::copy_out(set as u64, &pending.to_le_bytes()[..size], may_fault)
         .map_err(|_| Errno::EFAULT)?;
     Ok(0)
@@ -123,9 +121,17 @@ pub fn rt_sigtimedwait(
         return Err(Errno::EINVAL);
     }
     let set = copy_in::<u64>(set as u64, may_fault)? & !UNSTOPPABLE;
-    let deadline =
-        if timeout.is_null() { None } else { Some(deadline_of(timeout, may_fault)?) };
-    let got = wait::wait_for(lwp::current(), set, deadline, may_fault)?;
+    let lwp = lwp::current();
+    let deadline = match lwp.take_deadline() {
+        Some(deadline) => Some(deadline),
+        None if timeout.is_null() => None,
+        None => Some(deadline_of(timeout, may_fault)?),
+    };
+    let got = wait::wait_for(lwp, set, deadline, may_fault).inspect_err(|error| {
+        if let (Errno::EINTR, Some(deadline)) = (error, deadline) {
+            lwp.keep_deadline(deadline);
+        }
+    })?;
     if !information.is_null() {
         copy_out(information as u64, &to_user(&got), may_fault)?;
     }
@@ -163,7 +169,8 @@ pub fn rt_sigreturn(may_fault: &mut MayFault) -> Result {
     match frame::leave(lwp, &at, may_fault) {
         Ok(restored) => entry::go_on_in_user_mode(restored, may_fault),
         Err(_) => {
-            let information = Information { signal: SIGSEGV, code: code::KERNEL, ..Information::default() };
+            let information =
+                Information { signal: SIGSEGV, code: code::KERNEL, ..Information::default() };
             at.rax = register(Err(Errno::EFAULT));
             at.vector = super::restart::NOT_A_CALL;
             deliver::force(lwp, &information, &mut at, None, may_fault);

@@ -3,8 +3,8 @@
 use super::Result;
 use crate::kernel::Kernel;
 use crate::lwp;
-use crate::signal::frame::{copy_in, copy_out};
 use crate::threads::ticks;
+use crate::user_structure::{copy_in, copy_out};
 use abi::calls::TimeSpec;
 use abi::errno::Errno;
 use dispatch::Woken;
@@ -21,7 +21,10 @@ const ABSOLUTE: i32 = 1;
 const SECOND: u64 = 1_000_000_000;
 
 /// A structure of the program's as nanoseconds, if it is a time.
-fn nanoseconds(time: *const TimeSpec, may_fault: &mut MayFault) -> core::result::Result<u64, Errno> {
+fn nanoseconds(
+    time: *const TimeSpec,
+    may_fault: &mut MayFault,
+) -> core::result::Result<u64, Errno> {
     let time: TimeSpec = copy_in(time as u64, may_fault)?;
     let seconds = u64::try_from(time.seconds).map_err(|_| Errno::EINVAL)?;
     let rest = u64::try_from(time.nanoseconds).ok().filter(|&rest| rest < SECOND);
@@ -37,15 +40,15 @@ pub fn deadline_after(nanoseconds: u64) -> u64 {
 }
 
 /// When the time in this structure is over, from now.
-pub fn deadline_of(time: *const TimeSpec, may_fault: &mut MayFault) -> core::result::Result<u64, Errno> {
+pub fn deadline_of(
+    time: *const TimeSpec,
+    may_fault: &mut MayFault,
+) -> core::result::Result<u64, Errno> {
     Ok(deadline_after(nanoseconds(time, may_fault)?))
 }
 
 fn to_time(nanoseconds: u64) -> TimeSpec {
-    TimeSpec {
-        seconds: (nanoseconds / SECOND) as i64,
-        nanoseconds: (nanoseconds % SECOND) as i64,
-    }
+    TimeSpec { seconds: (nanoseconds / SECOND) as i64, nanoseconds: (nanoseconds % SECOND) as i64 }
 }
 
 /// Ticks of the clock as nanoseconds.
@@ -129,11 +132,11 @@ pub fn clock_nanosleep(
     };
     match sleep_until_interruptible(deadline, may_fault) {
         Woken::BySignal => {
-            lwp.keep_deadline(deadline);
             if !left.is_null() && flags & ABSOLUTE == 0 {
                 let rest = to_nanoseconds(deadline.saturating_sub(clock::now()));
                 copy_out(left as u64, &to_time(rest), may_fault)?;
             }
+            lwp.keep_deadline(deadline);
             Err(Errno::EINTR)
         }
         _ => Ok(0),

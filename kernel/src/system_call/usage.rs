@@ -5,7 +5,7 @@ use super::times::to_nanoseconds;
 use crate::kernel::Kernel;
 use crate::lwp;
 use crate::process::{self, Ended};
-use crate::signal::frame::copy_out;
+use crate::user_structure::copy_out;
 use abi::errno::Errno;
 use accounting::Microstate;
 use machine::{MayFault, time as clock};
@@ -56,7 +56,8 @@ pub fn times(may_fault: &mut MayFault, buffer: *mut u8) -> Result {
     const TICK: u64 = 10_000_000;
     let process = process::current();
     let hundredths = |used: &Ended| {
-        [used.times.of(Microstate::User), used.times.system()].map(|ticks| to_nanoseconds(ticks) / TICK)
+        [used.times.of(Microstate::User), used.times.system()]
+            .map(|ticks| to_nanoseconds(ticks) / TICK)
     };
     if !buffer.is_null() {
         let [user, system] = hundredths(&process.used(may_fault));

@@ -76,7 +76,8 @@ impl ArchiveFile {
         file: File,
     ) -> Result<ArchiveFile, NoArchive> {
         // Kept for ever, as the archive is.
-        let file: &'static File = kernel.files.allocate(file).map_err(|(error, _)| error)?.leak();
+        let file: &'static File =
+            kernel.archive_files.allocate(file).map_err(|(error, _)| error)?.leak();
         let object = Object::make(Kind::File(file), file.pages())?;
         Ok(ArchiveFile { name, file, object })
     }
@@ -160,16 +161,6 @@ impl Archive {
     /// The program with this name.
     pub fn find(&self, name: &str) -> Option<&ArchiveFile> {
         self.programs.iter().find(|file| file.name == name)
-    }
-
-    /// The number of the program with this name.
-    pub fn position(&self, name: &str) -> Option<u16> {
-        self.programs.iter().position(|file| file.name == name).map(|place| place as u16)
-    }
-
-    /// The program with this number.
-    pub fn at(&self, place: u16) -> Option<&ArchiveFile> {
-        self.programs.get(usize::from(place))
     }
 
     /// All programs, in the order of the archive.

@@ -12,7 +12,8 @@
 //! | [`Index::insert`] where nothing is | the lock, in any mode: of several who try, one succeeds |
 //! | everything else | the lock for writing |
 //!
-//! Nodes are added when they are needed and stay until the object is over. A tree grows at its root: the word
+//! Nodes are added when they are needed and stay until the object is over, or until its end is cut off with the lock held
+//! for writing ([`Index::cut`]), so that nobody looks meanwhile. A tree grows at its root: the word
 //! that leads to the root says how high it is. So who looks, while others insert, sees an old tree or a new
 //! one, and what was in the old one is in both.
 //!
@@ -224,6 +225,33 @@ impl Index {
     pub(crate) fn next(&self, from: u64) -> Option<(u64, Content)> {
         let root = self.root();
         next_below(root.node()?, root.height().checked_sub(1)?, 0, from, root.end())
+    }
+}
+
+impl Index {
+    /// Frees the nodes that have places from `from` on only, where nothing is any more. The lock for writing.
+    pub(crate) fn cut(&self, from: u64) {
+        let root = self.root();
+        let Some(mut node) = root.node() else { return };
+        let mut base = 0;
+        for level in (1..root.height()).rev() {
+            let step = 1u64 << (FANOUT_SHIFT * level);
+            let mut below = None;
+            for position in 0..FANOUT as u64 {
+                let start = base + position * step;
+                // SAFETY: nodes live as long as the index, which is borrowed.
+                let word = &unsafe { node.as_ref() }.0[position as usize];
+                if start >= from {
+                    if let Some(cut) = node_at(word.swap(0, Ordering::AcqRel)) {
+                        free_below(cut, level - 1);
+                    }
+                } else if start + step > from {
+                    below = node_at(word.load(Ordering::Acquire)).map(|node| (node, start));
+                }
+            }
+            let Some(next) = below else { return };
+            (node, base) = next;
+        }
     }
 }
 

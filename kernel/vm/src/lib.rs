@@ -29,6 +29,7 @@
 //! | [`store`] | devices that keep pages; transfers |
 //! | `page_in.rs` | bringing a page in, and others along |
 //! | [`read`](mod@read) | reading files for the kernel itself |
+//! | [`contents`] | what is in a file that is nowhere but in memory and swap space |
 //! | `page_out.rs` | the laundry: writing pages to swap |
 //! | [`page_daemon`] | making memory free, and who goes when there is none |
 //! | [`swap`] | which slots of swap space are taken |
@@ -71,6 +72,7 @@ mod bulk_copy;
 pub mod busy;
 pub mod census;
 pub mod collapse;
+pub mod contents;
 pub mod describe;
 pub mod entry;
 pub mod entry_tree;
@@ -136,6 +138,9 @@ pub struct Vm {
     pub(crate) entries: Slab<entry_tree::Node>,
     pub(crate) pmaps: Slab<Pmap>,
     pub(crate) transfers: Slab<store::Transfer>,
+    pub(crate) contents: Slab<contents::Contents>,
+    /// How many pages files may have that are nowhere else.
+    pub budget: contents::Budget,
     /// How many objects there have ever been; core's atomics in every flavour: they are only numbered by it.
     pub(crate) objects_made: AtomicU64,
     hook: Option<Hook>,
@@ -170,6 +175,8 @@ impl Vm {
             entries: Slab::new(source),
             pmaps: Slab::new(source),
             transfers: Slab::new(source),
+            contents: Slab::new(source),
+            budget: contents::Budget::new(),
             objects_made: AtomicU64::new(0),
             hook,
             bug: history::Chosen::default(),
@@ -220,6 +227,7 @@ impl Vm {
         self.entries.reclaim();
         self.pmaps.reclaim();
         self.transfers.reclaim();
+        self.contents.reclaim();
     }
 
     /// How many pages each queue has.

@@ -292,6 +292,20 @@ impl Object {
         (resident, swapped)
     }
 
+    /// Whether it has nothing at a place, neither in memory nor in swap space.
+    pub(crate) fn is_empty_at(&self, place: u64, may_block: &mut impl MayBlock) -> bool {
+        let _shape = self.read(may_block);
+        self.index.get(place).is_nothing()
+    }
+
+    /// The only reference, of an object in which there has never been anything, is not wanted after all.
+    pub(crate) fn give_up(&self) {
+        self.references.store(0, Ordering::Relaxed);
+        if self.kind.is_anonymous() {
+            Vm::current().census.anonymous_objects.add(-1);
+        }
+    }
+
     /// The resident page at a place. Its identity may change as soon as the lock is free.
     pub fn resident(&self, place: u64, may_block: &mut impl MayBlock) -> Option<&'static Page> {
         let _shape = self.read(may_block);

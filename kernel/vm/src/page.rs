@@ -230,6 +230,12 @@ impl Exclusive {
         self.page.flags.fetch_and(!DIRTY, Ordering::Relaxed);
     }
 
+    /// It has been used by the kernel: it is in a queue, or gets into one.
+    pub(crate) fn note_use(&self) {
+        self.page.note_reference();
+        Vm::current().queues.note_use(self.page);
+    }
+
     /// Says which page of which object it is. The caller holds the object's lock in a way that lets it put
     /// pages there.
     #[inline]

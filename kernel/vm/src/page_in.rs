@@ -111,7 +111,11 @@ impl PageIn {
 }
 
 /// A new page at a place, exclusively busy, not valid. The index is prepared.
-fn claim(object: &ObjectRef, place: u64, content: Content) -> Result<Exclusive, Outcome> {
+pub(crate) fn claim(
+    object: &ObjectRef,
+    place: u64,
+    content: Content,
+) -> Result<Exclusive, Outcome> {
     let page = allocate()?;
     page.set_identity(&**object, place);
     object.index.set(place, content.with_page(Some(page.page())));

@@ -12,7 +12,7 @@ const PROMPT: &str = "Program (name or number), or off: ";
 const GREETING: &str = "Hello from user mode";
 
 /// The programs of the image in the order of the menu, which is that of their names.
-const MENU: [&str; 4] = ["bench", "fault", "hello", "registers"];
+const MENU: [&str; 5] = ["bench", "fault", "files", "hello", "registers"];
 
 pub fn scenarios() -> Vec<Scenario> {
     let number = MENU.iter().position(|name| *name == "hello").map_or(0, |place| place + 1);

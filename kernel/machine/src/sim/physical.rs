@@ -117,6 +117,16 @@ impl Memory {
         }
     }
 
+    /// Copies bytes into a frame.
+    pub(crate) fn write(&self, address: u64, from: &[u8]) {
+        for (address, byte) in (address..).zip(from) {
+            let word = self.word(address / WORD * WORD);
+            let mut bytes = word.load(Ordering::Acquire).to_le_bytes();
+            bytes[(address % WORD) as usize] = *byte;
+            word.store(u64::from_le_bytes(bytes), Ordering::Release);
+        }
+    }
+
     /// Copies a frame, word by word.
     pub(crate) fn copy(&self, from: u64, to: u64) {
         let (background, words) = self.with(from, |from| (from.background, from.words.clone()));

@@ -88,6 +88,15 @@ pub(crate) unsafe fn read_frame(system: &System, address: u64, to: &mut [u8]) {
     system.backend.memory.read(address, to);
 }
 
+/// Copies bytes into a frame, from this address on.
+///
+/// # Safety
+///
+/// None of its own.
+pub(crate) unsafe fn write_frame(system: &System, address: u64, from: &[u8]) {
+    system.backend.memory.write(address, from);
+}
+
 /// The root of a processor in no address space of a user's.
 const KERNELS_OWN: u64 = u64::MAX;
 

@@ -75,6 +75,17 @@ pub(crate) unsafe fn read_frame(system: &System, address: u64, to: &mut [u8]) {
     unsafe { core::ptr::copy_nonoverlapping(from, to.as_mut_ptr(), to.len()) };
 }
 
+/// Copies bytes into a frame, from this address on.
+///
+/// # Safety
+///
+/// They are in one frame of memory that nothing of the kernel's lives in.
+pub(crate) unsafe fn write_frame(system: &System, address: u64, from: &[u8]) {
+    let to = physical::<u8>(system, address);
+    // SAFETY: within a frame, says the caller; all physical memory is mapped, and `from` lies in the kernel's own.
+    unsafe { core::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) };
+}
+
 /// Whether the current processor runs on the kernel's own tables.
 pub(crate) fn is_kernels_own(cpu: &Cpu) -> bool {
     paging::current_root() == cpu.system().backend.kernel_root

@@ -71,7 +71,9 @@ pub struct CpuState {
     /// return to user mode has to call [`TrapHooks::asynchronous`]. Other processors set the word.
     pub(crate) asynchronous: AtomicPtr<AtomicU32>,
     /// The running thread, in whatever form the layer above gives it.
-    thread: AtomicPtr<()>,
+    pub(crate) thread: AtomicPtr<()>,
+    /// System calls, for statistics: counted by the entry stub.
+    pub(crate) system_calls: Private<AtomicU64>,
     /// How interrupts and pokes address this processor.
     pub apic_id: u32,
     /// Set by the processor itself when it takes interrupts.
@@ -97,6 +99,7 @@ impl CpuState {
             landing_below: Private::<AtomicU64>::new(0),
             asynchronous: AtomicPtr::new(core::ptr::null_mut()),
             thread: AtomicPtr::new(core::ptr::null_mut()),
+            system_calls: Private::<AtomicU64>::new(0),
             apic_id,
             online: AtomicBool::new(false),
             in_page_fault_entry: AtomicBool::new(false),
@@ -123,6 +126,11 @@ impl CpuState {
     /// The running thread, as [`CpuState::set_thread`] had it.
     pub fn thread(&self) -> *mut () {
         self.thread.load(Ordering::Relaxed)
+    }
+
+    /// System calls that have been made here.
+    pub fn system_calls(&self) -> u64 {
+        self.system_calls.get()
     }
 
     /// What [`CpuState::thread`] says on the caller's processor. One instruction: wherever the caller runs, it is its

@@ -163,8 +163,7 @@ pub fn prepare_return_to_user(frame: &mut TrapFrame, may_fault: &mut MayFault) {
         debug_assert!(cpu.preempt_off.get() == 0, "user mode would run with preemption off");
         if !is_work_pending(cpu) {
             if cfg!(debug_assertions) {
-                // SAFETY: interrupts are off.
-                cpu.system().backend.trap_hooks.returns_to_user(unsafe { Atomic::assume() });
+                assert_may_return_to_user();
             }
             return;
         }
@@ -178,6 +177,15 @@ pub fn prepare_return_to_user(frame: &mut TrapFrame, may_fault: &mut MayFault) {
             current_cpu().system().backend.trap_hooks.asynchronous(frame, may_fault);
         }
     }
+}
+
+/// What must hold when a thread returns to user mode, with interrupts off. For debug builds.
+pub extern "C" fn assert_may_return_to_user() {
+    let cpu = current_cpu();
+    debug_assert!(cpu.pil.get() == 0, "user mode would run at a raised interrupt level");
+    debug_assert!(cpu.preempt_off.get() == 0, "user mode would run with preemption off");
+    // SAFETY: interrupts are off.
+    cpu.system().backend.trap_hooks.returns_to_user(unsafe { Atomic::assume() });
 }
 
 #[inline]

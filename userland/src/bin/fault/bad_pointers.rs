@@ -4,6 +4,7 @@
 //! an earlier argument deserves comes first. Memory that a refused call was to fill may have been
 //! filled in part: the bytes at the edges are put back after each check.
 
+use super::{calls_on_files, calls_on_lwps, calls_on_paths};
 use abi::calls::{DescribeCursor, TimeSpec};
 use abi::errno::Errno;
 use core::ptr;
@@ -15,17 +16,17 @@ use userland::system::{SystemName, raw};
 use userland::{Arguments, fail};
 
 /// A call with everything chosen but its pointer and, if it takes one, its length.
-struct Call {
-    name: &'static str,
+pub struct Call {
+    pub name: &'static str,
     /// Bytes behind the pointer; fixed, if the call takes no length.
-    size: u64,
-    direction: Direction,
-    make: fn(address: u64, length: u64) -> Result<u64, Errno>,
+    pub size: u64,
+    pub direction: Direction,
+    pub make: fn(address: u64, length: u64) -> Result<u64, Errno>,
 }
 
 /// What the kernel does to the memory behind a pointer.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Direction {
+pub enum Direction {
     /// It reads as many bytes as it is told.
     Reads,
     /// It fills a structure.
@@ -35,7 +36,7 @@ enum Direction {
 const CLOCK_MONOTONIC: i32 = 1;
 
 /// What is behind the pointers of calls that take a length: less than the kernel copies at a time.
-const LENGTH: u64 = 33;
+pub const LENGTH: u64 = 33;
 
 /// The calls. In all of them memory that is filled is none of Rust's: addresses are bad, or lie at
 /// the edges that [`Edge`] looks after.
@@ -70,11 +71,13 @@ const CALLS: [Call; 4] = [
     },
 ];
 
-/// Calls with pointers of other kinds, tried one by one ([`try_strings`], [`try_wait`], [`try_describe`]).
-const BY_HAND: [&str; 4] = ["open", "execve", "wait4", "describe"];
+/// Calls with pointers of other kinds, tried one by one ([`try_strings`], [`try_wait`], [`try_describe`]); memory of an
+/// observed process in the program `observe`, because somebody has to be observed.
+const BY_HAND: [&str; 4] = ["execve", "wait4", "describe", "observe_read"];
 
 /// Addresses that lead nowhere, whatever lies behind them.
-const NOWHERE: [u64; 6] = [8, 0xf000, 0x7fff_ffff_f000, 1 << 47, 0xffff_8000_0000_0000, u64::MAX];
+pub const NOWHERE: [u64; 6] =
+    [8, 0xf000, 0x7fff_ffff_f000, 1 << 47, 0xffff_8000_0000_0000, u64::MAX];
 
 macro_rules! calls_with_pointers {
     ($($number:literal $name:ident($($argument:ident: $type:ty),*)
@@ -105,7 +108,7 @@ pub fn try_all(arguments: Arguments) -> i32 {
         });
         return checks.finish();
     };
-    for call in &CALLS {
+    for call in all_calls() {
         try_addresses(&mut checks, call);
         try_edges(&mut checks, call, &layout);
         if call.direction == Direction::Fills {
@@ -115,16 +118,30 @@ pub fn try_all(arguments: Arguments) -> i32 {
     try_lengths(&mut checks, &layout);
     try_order(&mut checks);
     try_strings(&mut checks);
+    checks.check(format_args!("paths-that-are-nowhere"), calls_on_paths::try_paths);
+    checks.check(format_args!("structures-that-are-nowhere"), || {
+        calls_on_lwps::try_structures(layout.data_end)
+    });
     checks.check(format_args!("wait4-bad-addresses"), try_wait);
     checks.check(format_args!("describe-bad-addresses"), || try_describe(layout.image));
     try_good_ones(&mut checks);
+    checks.check(format_args!("nothing-is-left-open"), calls_on_files::nothing_is_left);
     checks.finish()
+}
+
+/// The calls that are tried with addresses.
+fn all_calls() -> impl Iterator<Item = &'static Call> {
+    CALLS.iter().chain(&calls_on_files::CALLS).chain(&calls_on_paths::CALLS)
 }
 
 fn all_calls_are_tried() -> Result<(), Why> {
     for (name, types) in TABLE {
         let pointers = types.iter().any(|text| text.starts_with('*'));
-        let is_tried = CALLS.iter().any(|call| call.name == *name) || BY_HAND.contains(name);
+        let mut calls = all_calls();
+        let is_tried = calls.any(|call| call.name == *name)
+            || BY_HAND.contains(name)
+            || calls_on_lwps::tries(name)
+            || calls_on_paths::WITH_PATHS.contains(name);
         if pointers && !is_tried {
             fail!("nothing is tried with {name}");
         }
@@ -398,7 +415,7 @@ fn try_describe(read_only: u64) -> Result<(), Why> {
 fn try_good_ones(checks: &mut Checks) {
     checks.check(format_args!("good-ones-still-work"), || {
         let mut place = [0_u64; 64];
-        for call in &CALLS {
+        for call in all_calls() {
             if call.direction == Direction::Reads {
                 continue;
             }

@@ -9,6 +9,9 @@
 
 mod bad_numbers;
 mod bad_pointers;
+mod calls_on_files;
+mod calls_on_lwps;
+mod calls_on_paths;
 mod ways_to_die;
 
 use userland::{Arguments, eprintln, program};
