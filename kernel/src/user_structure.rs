@@ -5,6 +5,7 @@ use abi::errno::Errno;
 use abi::files::{IoVec, PollFd, Stat};
 use abi::observe::{ObserveChange, ObserveEvent};
 use abi::signals::{SigAction, SigFrame, SigInfo, SigStack, UserContext};
+use abi::statistics::{LwpInfo, ProcessInfo, Words};
 use abi::terminals::{Termios, WindowSize};
 use machine::MayFault;
 use machine::x86_64::user_copy;
@@ -119,4 +120,6 @@ plain! {
     WindowSize = WindowSize { rows: 0, columns: 0, pixels: [0; 2] };
     ObserveEvent = NO_EVENT;
     ObserveChange = ObserveChange { number: 0, arguments: [0; 6], result: 0 };
+    LwpInfo = <LwpInfo as Words>::ZEROS;
+    ProcessInfo = <ProcessInfo as Words>::ZEROS;
 }

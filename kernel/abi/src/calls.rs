@@ -271,8 +271,8 @@ macro_rules! system_calls {
                 "Set the private pointer (the base of fs) of the calling LWP.";
             0x100f lwp_name(lwp: u64, name: *const u8, length: usize) 0
                 "Name an LWP of the process.";
-            0x1010 lwp_info(process: u64, lwp: u64, buffer: *mut u8, length: usize) 0
-                "Describe an LWP: name, state, microstates, counts (0, 0: the caller; else the first whose number is not lower). Returns its number.";
+            0x1010 lwp_info(process: u64, lwp: u64, buffer: *mut $crate::statistics::LwpInfo, length: usize) 0
+                "Describe an LWP of a process (0: the caller's): name, state, microstates, counts; the first whose number is not lower (0, 0: the caller). Returns its number.";
             0x1011 observe(process: u64, what: u32) 0
                 "Observe a process: its LWPs stop before calls (1), after them (2) and at signals (4), its end (8) is heard of, and so are its children (16); 0 ends it.";
             0x1012 observe_wait(event: *mut $crate::observe::ObserveEvent, length: usize, timeout: *const $crate::calls::TimeSpec) $crate::calls::NO_RESTART
@@ -295,7 +295,7 @@ macro_rules! system_calls {
                 "Put a processor into a set (0: the default one); returns the set that it was in.";
             0x101b pset_bind(set: u32, lwp: u64) 0
                 "Let an LWP of the process (0: the caller) run on a set's processors only (0: the default set's); returns the set before.";
-            0x101c process_info(process: u64, buffer: *mut u8, length: usize) 0
+            0x101c process_info(process: u64, buffer: *mut $crate::statistics::ProcessInfo, length: usize) 0
                 "Describe a process, or the first whose number is not lower. Returns its number.";
             0x101d trap_trace(processor: u32, buffer: *mut u8, length: usize) 0
                 "Read the last traps of a processor; returns how many bytes.";

@@ -31,7 +31,6 @@ use abi::observe::{
 };
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use dispatch::thread::asynchronous;
 use dispatch::{Condvar, Mutex};
 use machine::MayFault;
 use memory::OutOfMemory;
@@ -135,6 +134,13 @@ impl All {
     ) -> Result<(), OutOfMemory> {
         self.watches.try_reserve(1).map_err(|_| OutOfMemory)?;
         self.watches.extend([Watch { id: process.id, observer, state: Watched::Process(process) }]);
+        // So the ends of calls that are going on are looked at.
+        process.lwps.lock_anywhere().iter().for_each(|lwp| {
+            lwp.observed.begin();
+            if let Some(thread) = lwp.thread() {
+                thread.ask(dispatch::thread::asynchronous::OWNER);
+            }
+        });
         set_work(process, what);
         Ok(())
     }
@@ -145,13 +151,7 @@ fn set_work(process: &Process, what: u32) {
     let lwps = process.lwps.lock_anywhere();
     process.observed.what.store(what, Ordering::Relaxed);
     let work = process.observed.call_work();
-    for lwp in lwps.iter() {
-        lwp.call_work.store(work, Ordering::Relaxed);
-        // A call that is going on looks at it on its way back only if there is something to be done then.
-        if let Some(thread) = lwp.thread() {
-            thread.ask(asynchronous::OWNER);
-        }
-    }
+    lwps.iter().for_each(|lwp| lwp.call_work.store(work, Ordering::Relaxed));
 }
 
 /// Nobody observes a process any longer: its LWPs go on.

@@ -27,8 +27,20 @@ pub struct OfLwp {
 struct State {
     stop: Option<Stop>,
     reading: Reading,
-    /// The call that its observer has put in place of another.
-    made: Option<(u64, [u64; 6])>,
+    call: Call,
+}
+
+/// What is known of the call that an LWP is in, or was in last.
+#[derive(Clone, Copy)]
+enum Call {
+    /// It began when nobody watched.
+    Unwatched,
+    /// It is watched.
+    Watched,
+    /// The observer has put this one in its place.
+    Made(u64, [u64; 6]),
+    /// It has been made, and the observer has heard of it.
+    Over,
 }
 
 /// A stop.
@@ -58,7 +70,7 @@ pub enum Decision {
 impl OfLwp {
     /// It does not stand.
     pub fn new() -> OfLwp {
-        let state = State { stop: None, reading: Reading::Nothing, made: None };
+        let state = State { stop: None, reading: Reading::Nothing, call: Call::Unwatched };
         OfLwp { state: SpinLock::new(state), standing: Condvar::new() }
     }
 
@@ -102,14 +114,32 @@ impl OfLwp {
         look(&self.state.lock_anywhere().reading)
     }
 
-    /// Notes which call is made in place of another.
-    pub fn set_made(&self, call: Option<(u64, [u64; 6])>) {
-        self.state.lock_anywhere().made = call;
+    /// A call begins that somebody watches.
+    pub fn begin_call(&self) {
+        self.state.lock_anywhere().call = Call::Watched;
     }
 
-    /// The call that was made in place of the last one, if one was.
-    pub fn made(&self) -> Option<(u64, [u64; 6])> {
-        self.state.lock_anywhere().made
+    /// Another call is made in its place.
+    pub fn set_made(&self, (number, arguments): (u64, [u64; 6])) {
+        self.state.lock_anywhere().call = Call::Made(number, arguments);
+    }
+
+    /// The call has been made. Returns the one that was made in its place, if one was.
+    pub fn end_call(&self) -> Option<(u64, [u64; 6])> {
+        match core::mem::replace(&mut self.state.lock_anywhere().call, Call::Over) {
+            Call::Made(number, arguments) => Some((number, arguments)),
+            Call::Unwatched | Call::Watched | Call::Over => None,
+        }
+    }
+
+    /// Whether the call began when nobody watched.
+    pub fn is_unwatched(&self) -> bool {
+        matches!(self.state.lock_anywhere().call, Call::Unwatched)
+    }
+
+    /// Somebody begins to watch.
+    pub(super) fn begin(&self) {
+        self.state.lock_anywhere().call = Call::Unwatched;
     }
 
     fn decision(&self) -> Option<Decision> {

@@ -27,12 +27,12 @@ pub fn finish(process: &'static Process, may_fault: &mut MayFault) {
         let mut name = [0; NAME_MAX];
         virtual_memory::maps::show(process, process.name_to(&mut name), format, may_fault);
     }
+    observe::note_end(kernel, process, may_fault);
     {
         let _control = process.control.lock(may_fault);
         alarm::set(process, 0, 0);
     }
     process.descriptors.close_all(may_fault);
-    observe::note_end(kernel, process, may_fault);
     process.space.clear(may_fault);
     working_folder::leave(process, may_fault);
     let lwp = crate::lwp::current();

@@ -88,6 +88,8 @@ pub struct Process {
     pub signals: SlabBox<OfProcess>,
     /// Whether somebody observes it.
     pub observed: observe::OfProcess,
+    /// When it was made, in ticks of the clock.
+    pub began: u64,
     /// Its group of processes, and its session.
     group: AtomicU64,
     session: AtomicU64,
@@ -284,6 +286,11 @@ impl Process {
         let is_untold = self.untold.load(Ordering::Acquire) != 0;
         let news = if is_untold { self.untold.swap(0, Ordering::AcqRel) } else { 0 };
         (news != 0).then_some(news)
+    }
+
+    /// The name of its program, with null bytes behind it.
+    pub fn name(&self) -> [u8; NAME_MAX] {
+        self.program.lock_anywhere().name
     }
 
     /// Its parent's number; 0, or a number that no process has, if it has none.

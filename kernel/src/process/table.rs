@@ -112,6 +112,7 @@ pub(super) fn add(
         working_folder: SpinLock::new(None),
         signals,
         observed: observe::OfProcess::new(),
+        began: time::now(),
         group: AtomicU64::new(0),
         session: AtomicU64::new(0),
         has_executed: AtomicBool::new(false),
@@ -184,6 +185,19 @@ pub(super) fn largest(kernel: &'static Kernel, may_fault: &mut MayFault) -> Opti
         }
     }
     largest
+}
+
+/// Acts on the first process whose number is not lower and that has not ended.
+pub fn with_from<R>(
+    kernel: &'static Kernel,
+    id: u64,
+    may_fault: &mut MayFault,
+    act: impl FnOnce(&'static Process, &mut MayFault) -> R,
+) -> Option<R> {
+    let processes = kernel.processes_table.processes.lock(may_fault);
+    let found = processes.iter().filter(|process| process.id >= id && !process.is_zombie());
+    let process = found.min_by_key(|process| process.id)?;
+    Some(act(process, may_fault))
 }
 
 /// How many processes have been asked to die and still have memory.
@@ -490,12 +504,9 @@ impl Process {
     pub fn used(&self, may_fault: &mut MayFault) -> Ended {
         let control = self.control.lock(may_fault);
         let mut used = control.ended;
-        let now = time::now();
         // Whoever ends holds the mutex while it adds its own.
         for lwp in self.lwps.lock_anywhere().iter().filter(|lwp| !lwp.has_ended()) {
-            if let Some((times, _)) = lwp.accounts.snapshot(now) {
-                used.add(&times, &lwp.counts, lwp.thread());
-            }
+            used.add(&lwp.times().0, &lwp.counts, lwp.thread());
         }
         used
     }

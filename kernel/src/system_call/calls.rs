@@ -15,6 +15,7 @@ pub(super) use super::folders::{
 pub(super) use super::identity::{
     getegid, geteuid, getgid, getpgid, getpgrp, getpid, getppid, getsid, getuid, setpgid, setsid,
 };
+pub(super) use super::information::{lwp_info, process_info};
 pub(super) use super::limits::{getrlimit, prlimit64, sched_getaffinity};
 pub(super) use super::lwps::{
     arch_prctl, gettid, lwp_continue, lwp_create, lwp_exit, lwp_name, lwp_park, lwp_private,

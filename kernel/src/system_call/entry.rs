@@ -12,7 +12,7 @@
 
 use super::{
     LINUX, LINUX_END, NOT_BY_SYSRETQ, OWN, OWN_END, count_iretq, enter_new, finish, finish_slowly,
-    finish_watched, no_such_call, watched_call,
+    no_such_call, watched_call,
 };
 use crate::lwp::Lwp;
 use crate::process::{Start, own_frame};
@@ -138,9 +138,7 @@ unsafe extern "C" fn system_call_entry() {
         "7: call {no_such_call}",
         "jmp 2b",
         "4: call {watched_call}",
-        "mov rdi, rsp",
-        "call {finish_watched}",
-        "jmp {leave}",
+        "jmp 2b",
         "5: call {count_iretq}",
         "jmp {leave_by_iretq}",
         "6: sti",
@@ -190,7 +188,6 @@ unsafe extern "C" fn system_call_entry() {
         not_by_sysretq = const NOT_BY_SYSRETQ,
         no_such_call = sym no_such_call,
         watched_call = sym watched_call,
-        finish_watched = sym finish_watched,
         count_iretq = sym count_iretq,
         finish_slowly = sym finish_slowly,
         leave = sym leave,

@@ -14,6 +14,7 @@ mod files;
 mod folders;
 mod identity;
 mod indirect;
+mod information;
 mod limits;
 mod lwps;
 mod memory;
@@ -38,7 +39,6 @@ use crate::kernel::{Kernel, PerCpu, count};
 use crate::lwp;
 use abi::calls::OWN_BASE;
 use abi::errno::Errno;
-use core::sync::atomic::Ordering;
 use machine::tracing::emit;
 use machine::x86_64::descriptors::{USER_CODE, USER_DATA};
 use machine::x86_64::frame::TrapFrame;
@@ -201,8 +201,8 @@ extern "C" fn no_such_call(frame: &mut TrapFrame, may_fault: &mut MayFault) -> u
 }
 
 /// A system call that somebody watches: with an event before and after it, and with what is to be done then for an
-/// observer. From the stub, on the thread's own stack, interrupts on.
-extern "C" fn watched_call(frame: &mut TrapFrame) {
+/// observer. From the stub, on the thread's own stack, interrupts on. Returns the result.
+extern "C" fn watched_call(frame: &mut TrapFrame) -> u64 {
     // SAFETY: the entry of a system call, on the thread's own stack, nothing held.
     let mut may_fault = unsafe { MayFault::assume() };
     let number = frame.error;
@@ -210,42 +210,9 @@ extern "C" fn watched_call(frame: &mut TrapFrame) {
     if !begin.is_none() {
         trace_arguments(frame, begin);
     }
-    let lwp = lwp::current();
-    frame.rax = if lwp.call_work.load(Ordering::Relaxed) == 0 {
-        entry_of(number)(frame, &mut may_fault)
-    } else {
-        observation::make_call(lwp, frame, &mut may_fault)
-    };
-    if lwp.call_work.load(Ordering::Relaxed) != 0 {
-        observation::after_call(lwp, frame, &mut may_fault);
-    }
-    emit(Kind::CallEnd, frame.rax, begin);
-}
-
-/// The end of a call after which there is something to be done. From the stub; the result is in the frame. Returns,
-/// interrupts off, whether the way back may be `sysretq`.
-extern "C" fn finish_slowly(frame: &mut TrapFrame) -> bool {
-    // SAFETY: the end of a system call, on the thread's own stack, nothing held.
-    let mut may_fault = unsafe { MayFault::assume() };
-    let lwp = lwp::current();
-    if lwp.call_work.load(Ordering::Relaxed) != 0 {
-        // Somebody watches since the call began.
-        observation::after_call(lwp, frame, &mut may_fault);
-    }
-    finish(frame, &mut may_fault)
-}
-
-/// The end of a call that was watched from its beginning. From the stub; otherwise as [`finish_slowly`].
-extern "C" fn finish_watched(frame: &mut TrapFrame) -> bool {
-    // SAFETY: the end of a system call, on the thread's own stack, nothing held.
-    let mut may_fault = unsafe { MayFault::assume() };
-    finish(frame, &mut may_fault)
-}
-
-/// The stub found that `sysretq` would not do; for statistics. Interrupts are off.
-extern "C" fn count_iretq() {
-    // SAFETY: interrupts are off.
-    count(&PerCpu::current(unsafe { Atomic::assume() }).iretq_returns);
+    let result = observation::call(frame, &mut may_fault);
+    emit(Kind::CallEnd, result, begin);
+    result
 }
 
 /// Notes the arguments of a call whose beginning has been noted.
@@ -256,14 +223,26 @@ fn trace_arguments(frame: &TrapFrame, begin: EventId) {
     }
 }
 
+/// The end of a call after which there is something to be done. From the stub; the result is in the frame. Returns,
+/// interrupts off, whether the way back may be `sysretq`.
+extern "C" fn finish_slowly(frame: &mut TrapFrame) -> bool {
+    // SAFETY: the end of a system call, on the thread's own stack, nothing held.
+    let mut may_fault = unsafe { MayFault::assume() };
+    observation::after_unwatched_call(frame, &mut may_fault);
+    finish(frame, &mut may_fault)
+}
+
+/// The stub found that `sysretq` would not do; for statistics. Interrupts are off.
+extern "C" fn count_iretq() {
+    // SAFETY: interrupts are off.
+    count(&PerCpu::current(unsafe { Atomic::assume() }).iretq_returns);
+}
+
 /// Goes to user mode at the start of a program, from a call of the one before.
 fn enter_user_anew(ready: &crate::process::execute::Ready, may_fault: &mut MayFault) -> ! {
     lwp::current().begin_anew();
     machine::x86_64::user_state::reset();
-    let lwp = lwp::current();
-    if lwp.call_work.load(Ordering::Relaxed) != 0 {
-        observation::after_execve(lwp, may_fault);
-    }
+    observation::after_execve(may_fault);
     enter_user(ready.start, ready.stack_pointer, may_fault)
 }
 

@@ -16,7 +16,6 @@ macro_rules! not_yet {
 }
 
 not_yet! {
-    lwp_info(A B C D);
     processor_bind(A B);
     p_online(A B);
     processor_info(A B C);
@@ -24,6 +23,5 @@ not_yet! {
     pset_destroy(A);
     pset_assign(A B);
     pset_bind(A B);
-    process_info(A B C);
     trap_trace(A B C);
 }

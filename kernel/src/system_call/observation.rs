@@ -4,7 +4,7 @@ use super::indirect::make;
 use super::times::deadline_of;
 use super::{Result, arguments, entry_of, register, restart};
 use crate::kernel::Kernel;
-use crate::lwp::Lwp;
+use crate::lwp::{self, Lwp};
 use crate::observe::standing::{Decision, stand};
 use crate::observe::{self as observing, hearing, reading};
 use crate::process::{self, own_frame};
@@ -33,13 +33,20 @@ fn wants(lwp: &Lwp, what: u32) -> bool {
     u32::from(lwp.call_work.load(Ordering::Relaxed)) & what != 0
 }
 
-/// Makes a call of an LWP that is observed, as its observer wants it. Returns what `rax` gets.
-#[cold]
-pub(super) fn make_call(lwp: &Lwp, frame: &mut TrapFrame, may_fault: &mut MayFault) -> u64 {
-    lwp.observed.set_made(None);
-    if !wants(lwp, OBSERVE_BEFORE) {
-        return entry_of(frame.error)(frame, may_fault);
-    }
+/// Makes a call for which the stub has found that somebody watches it. Returns what `rax` gets.
+pub(super) fn call(frame: &mut TrapFrame, may_fault: &mut MayFault) -> u64 {
+    let lwp = lwp::current();
+    lwp.observed.begin_call();
+    let result = if wants(lwp, OBSERVE_BEFORE) {
+        make_call(lwp, frame, may_fault)
+    } else {
+        entry_of(frame.error)(frame, may_fault)
+    };
+    if wants(lwp, OBSERVE_AFTER) { after_call(lwp, result, frame, may_fault) } else { result }
+}
+
+/// Makes a call as the observer wants it.
+fn make_call(lwp: &Lwp, frame: &mut TrapFrame, may_fault: &mut MayFault) -> u64 {
     let (number, arguments) = called(frame);
     let event = ObserveEvent { kind: BEFORE_CALL, number, arguments, ..ObserveEvent::default() };
     match stand(lwp, event, may_fault) {
@@ -47,7 +54,7 @@ pub(super) fn make_call(lwp: &Lwp, frame: &mut TrapFrame, may_fault: &mut MayFau
         Decision::Change(change) => {
             // The end of a sleep that is begun again is not another call's.
             lwp.take_deadline();
-            lwp.observed.set_made(Some((change.number, change.arguments)));
+            lwp.observed.set_made((change.number, change.arguments));
             make(change.number, change.arguments, frame, may_fault)
         }
         Decision::Abort => {
@@ -59,30 +66,39 @@ pub(super) fn make_call(lwp: &Lwp, frame: &mut TrapFrame, may_fault: &mut MayFau
     }
 }
 
-/// A call of an LWP that is observed has been made, and its result is in the frame.
-#[cold]
-pub(super) fn after_call(lwp: &Lwp, frame: &mut TrapFrame, may_fault: &mut MayFault) {
-    if !wants(lwp, OBSERVE_AFTER) {
-        return;
-    }
-    let (number, arguments) = lwp.observed.made().unwrap_or_else(|| called(frame));
-    let result = frame.rax;
+/// A call has been made, and came to this. Returns what `rax` gets.
+fn after_call(lwp: &Lwp, result: u64, frame: &mut TrapFrame, may_fault: &mut MayFault) -> u64 {
+    let (number, arguments) = lwp.observed.end_call().unwrap_or_else(|| called(frame));
     let event =
         ObserveEvent { kind: AFTER_CALL, number, arguments, result, ..ObserveEvent::default() };
-    if let Decision::Change(change) = stand(lwp, event, may_fault) {
-        frame.rax = change.result;
-        frame.vector = restart::NOT_A_CALL;
-        lwp.take_deadline();
+    match stand(lwp, event, may_fault) {
+        Decision::Change(change) => {
+            lwp.take_deadline();
+            frame.vector = restart::NOT_A_CALL;
+            change.result
+        }
+        _ => result,
     }
 }
 
-/// An LWP that is observed has become another program.
-#[cold]
-pub(super) fn after_execve(lwp: &Lwp, may_fault: &mut MayFault) {
+/// At the end of a call after which there is something to be done: one that was going on when its LWP began to be
+/// observed has been made.
+pub(super) fn after_unwatched_call(frame: &mut TrapFrame, may_fault: &mut MayFault) {
+    let lwp = lwp::current();
+    if wants(lwp, OBSERVE_AFTER) && lwp.observed.is_unwatched() {
+        frame.rax = after_call(lwp, frame.rax, frame, may_fault);
+    }
+}
+
+/// The running LWP has become another program.
+pub(super) fn after_execve(may_fault: &mut MayFault) {
+    let lwp = lwp::current();
+    if !wants(lwp, OBSERVE_AFTER) {
+        return;
+    }
     // SAFETY: the thread has come from user mode, and its stack is populated.
     let mut frame = unsafe { own_frame(may_fault).read() };
-    frame.rax = 0;
-    after_call(lwp, &mut frame, may_fault);
+    after_call(lwp, 0, &mut frame, may_fault);
 }
 
 pub fn observe(may_fault: &mut MayFault, process: u64, what: u32) -> Result {

@@ -71,8 +71,9 @@ const CALLS: [Call; 4] = [
     },
 ];
 
-/// Calls with pointers of other kinds, tried one by one ([`try_strings`], [`try_wait`], [`try_describe`]).
-const BY_HAND: [&str; 3] = ["execve", "wait4", "describe"];
+/// Calls with pointers of other kinds, tried one by one ([`try_strings`], [`try_wait`], [`try_describe`]); memory of an
+/// observed process in the program `observe`, because somebody has to be observed.
+const BY_HAND: [&str; 4] = ["execve", "wait4", "describe", "observe_read"];
 
 /// Addresses that lead nowhere, whatever lies behind them.
 pub const NOWHERE: [u64; 6] =

@@ -4,7 +4,9 @@
 use super::bad_pointers::NOWHERE;
 use abi::calls::TimeSpec;
 use abi::errno::Errno;
+use abi::observe::{CHANGE, ObserveEvent};
 use abi::signals::SIG_DFL;
+use abi::statistics::{LwpInfo, ProcessInfo};
 use core::ptr::{null, null_mut};
 use userland::fail;
 use userland::report::Why;
@@ -86,6 +88,17 @@ const TRIES: &[(&str, Try)] = &[
     ("getrusage", |at| unsafe { raw::getrusage(0, at as _) }),
     // SAFETY: as above.
     ("times", |at| unsafe { raw::times(at as _) }),
+    // SAFETY: as above.
+    ("lwp_info", |at| unsafe { raw::lwp_info(0, 0, at as _, size_of::<LwpInfo>()) }),
+    // SAFETY: as above.
+    ("process_info", |at| unsafe { raw::process_info(0, at as _, size_of::<ProcessInfo>()) }),
+    ("observe_wait", |at| {
+        let mut event = ObserveEvent::default();
+        // SAFETY: as above; there is nothing to hear of either.
+        unsafe { raw::observe_wait(&raw mut event, size_of::<ObserveEvent>(), at as _) }
+    }),
+    // SAFETY: as above.
+    ("observe_continue", |at| unsafe { raw::observe_continue(0, CHANGE, at as _) }),
     // SAFETY: as above.
     ("sched_getaffinity", |at| unsafe { raw::sched_getaffinity(0, 8, at as _) }),
     // SAFETY: as above.

@@ -1,4 +1,4 @@
-//! Checks of observing: stops at calls, signals and ends; changed calls and results; memory that is read; who dies when.
+//! Checks of observing: stops at calls, signals and ends; changed calls and results; memory that is read; who dies when; what is told of processes.
 
 #![no_std]
 #![no_main]
@@ -7,6 +7,7 @@ mod calls;
 mod child;
 mod errors;
 mod families;
+mod information;
 mod memory;
 mod signals;
 
@@ -22,5 +23,6 @@ fn main(_: Arguments) -> i32 {
     memory::run(&mut checks);
     families::run(&mut checks);
     errors::run(&mut checks);
+    information::run(&mut checks);
     checks.finish()
 }

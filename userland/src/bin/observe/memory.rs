@@ -105,6 +105,14 @@ fn ends() -> Result<(), Why> {
             fail!("{nowhere:#x}: {found:?}");
         }
     }
+    for nowhere in [8, 1 << 47, usize::MAX - 50, ends as *const () as usize] {
+        let place = ptr::with_exposed_provenance_mut(nowhere);
+        // SAFETY: nothing can be written there.
+        let found = unsafe { raw::observe_read(child, address, place, 100) };
+        if found != Err(Errno::EFAULT) {
+            fail!("to {nowhere:#x}: {found:?}");
+        }
+    }
     let nothing = read(child, end, &mut []);
     if nothing != Ok(0) {
         fail!("nothing: {nothing:?}");
