@@ -3,6 +3,7 @@
 mod boot_errors;
 mod console;
 mod faults;
+mod foreign;
 mod history;
 mod lwps;
 mod memory;
@@ -23,6 +24,7 @@ pub fn scenarios() -> Vec<Scenario> {
         programs::scenarios(),
         console::scenarios(),
         faults::scenarios(),
+        foreign::scenarios(),
         panics::scenarios(),
         boot_errors::scenarios(),
         trace::scenarios(),
