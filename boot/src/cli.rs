@@ -106,6 +106,9 @@ pub(crate) struct RunOptions {
     /// A boot option for the kernel; may be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = boot_option)]
     pub(crate) option: Vec<String>,
+    /// A further program for the archive, such as a static one that was built for Linux; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) add: Vec<PathBuf>,
     /// The program, and its own arguments.
     #[arg(trailing_var_arg = true, value_name = "PROGRAM")]
     pub(crate) program: Vec<String>,

@@ -65,10 +65,17 @@ fn run_program(options: RunOptions) -> Result<u8> {
     );
     let timeout = options.timeout.map(Duration::from_secs);
     let again = repeat::limited(&machine, options.profile, &line, timeout);
-    let (build, image) = image::prepare(options.profile)?;
+    let (build, mut image) = image::prepare(options.profile)?;
 
     let program = line.program.first().cloned();
     let folder = RunFolder::next(program.as_deref().unwrap_or("menu"))?;
+    if !options.add.is_empty() {
+        let mut entries = image::entries(&build)?;
+        for path in &options.add {
+            entries.push(image::foreign(path)?);
+        }
+        image = image.with_archive(&entries, folder.path())?;
+    }
     let gdb_port = options.gdb.then(|| gdb::free_port(&Host::look())).transpose()?;
     if let Some(port) = gdb_port {
         let script = gdb::write_script(&build, program.as_deref(), port)?;

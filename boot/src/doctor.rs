@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::packages::{self, Host};
 use crate::qemu;
-use crate::toolchain::{Tools, target_advice};
+use crate::toolchain::{Tools, host_compiler, target_advice};
 
 /// One thing that is needed, or useful.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +50,12 @@ pub fn findings(tools: &Tools, host: &Host) -> Vec<Finding> {
         what: "gdb".to_owned(),
         needed: false,
         state: gdb.ok_or_else(|| "your system's package gdb; only for `run --gdb`".to_owned()),
+    });
+    let compiler = host_compiler().map(|name| name.to_owned());
+    all.push(Finding {
+        what: "C compiler".to_owned(),
+        needed: false,
+        state: compiler.map_err(|_| "your system's package gcc; for one of the tests".to_owned()),
     });
     all
 }

@@ -34,6 +34,22 @@ pub struct Image {
     pub archive: Option<PathBuf>,
 }
 
+impl Image {
+    /// The same with an archive of these programs, written to a folder.
+    pub fn with_archive(self, entries: &[Entry], folder: &Path) -> Result<Image> {
+        let path = folder.join("archive.tar");
+        workspace::write_whole(&path, &archive(entries)?)?;
+        Ok(Image { archive: Some(path), ..self })
+    }
+}
+
+/// A program that is none of the build's, to be packed as it is.
+pub fn foreign(path: &Path) -> Result<Entry> {
+    let name = path.file_name().and_then(|name| name.to_str()).context("a program needs a name")?;
+    let content = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+    Ok(Entry { name: format!("{PROGRAM_FOLDER}{name}"), content })
+}
+
 /// Everything that a boot needs: gets what is missing, builds, and packs.
 pub fn prepare(profile: Profile) -> Result<(Build, Image)> {
     doctor::ensure_ready()?;

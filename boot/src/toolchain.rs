@@ -113,3 +113,12 @@ pub fn cargo() -> OsString {
 fn named(variable: &str, usual: &str) -> OsString {
     env::var_os(variable).filter(|name| !name.is_empty()).unwrap_or_else(|| usual.into())
 }
+/// The host's C compiler, for the test of a C program.
+pub fn host_compiler() -> Result<&'static str> {
+    let found = Command::new("cc").arg("--version").stdin(Stdio::null()).output();
+    ensure!(
+        found.is_ok_and(|output| output.status.success()),
+        "the host has no C compiler `cc`; to get it: your system's package gcc"
+    );
+    Ok("cc")
+}

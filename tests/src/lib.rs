@@ -5,7 +5,7 @@
 //! - [`checks`]: the kernel's own checks, many to a boot, each shown as a test of its own.
 //! - [`classify`]: from what was seen to what went wrong, and the text for a person.
 //! - [`perform`]: carrying a scenario out; [`damage`]: images with something wrong with them;
-//!   [`slots`]: not starting more at once than the host can carry.
+//!   [`foreign`]: programs of another system; [`slots`]: not starting more at once than the host can carry.
 //! - [`flavours`]: the model checkers' builds of the kernel's libraries, as sub-processes.
 //! - [`selection`]: which boots a filter on the command line asks for.
 //!
@@ -17,6 +17,7 @@ pub mod checks;
 pub mod classify;
 pub mod damage;
 pub mod flavours;
+pub mod foreign;
 pub mod perform;
 pub mod scenario;
 pub mod selection;

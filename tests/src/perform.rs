@@ -52,7 +52,12 @@ pub fn observe(scenario: &Scenario) -> Result<Run, String> {
     let boot = || {
         let folder = workspace::output_folder().join("tests").join(&scenario.name);
         let folder = RunFolder::at(folder)?;
-        let image = scenario.damage.image(&system.image, &system.entries, folder.path())?;
+        let mut image = scenario.damage.image(&system.image, &system.entries, folder.path())?;
+        if let Some(foreign) = scenario.foreign {
+            let mut entries = system.entries.clone();
+            entries.push(foreign.build(folder.path())?);
+            image = image.with_archive(&entries, folder.path())?;
+        }
         let mut boot = Boot::new(
             &system.build,
             &system.image,
@@ -101,7 +106,7 @@ pub fn failure(what: &str, scenario: &Scenario, run: &Run) -> String {
     text += &format!("log:     {}\n", run.folder.serial_log().display());
     text += &format!("again:   cargo test --test system -- --exact {}\n", scenario.name);
     // What a person cannot say on the tool's command line can only be had through the test.
-    if scenario.damage == Damage::None && machine.acpi {
+    if scenario.damage == Damage::None && machine.acpi && scenario.foreign.is_none() {
         text +=
             &format!("         {}\n", repeat::command(machine, scenario.profile, &scenario.line));
     }

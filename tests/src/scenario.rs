@@ -12,6 +12,7 @@ use boot::run::Step;
 use boot::workspace::Profile;
 
 use crate::damage::Damage;
+use crate::foreign::Foreign;
 
 /// One boot and what is expected of it.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub struct Scenario {
     pub machine: Machine,
     /// What is wrong with the image.
     pub damage: Damage,
+    /// A program of another system that the archive has besides.
+    pub foreign: Option<Foreign>,
     /// What the kernel is told.
     pub line: CommandLine,
     /// What is typed.
@@ -76,6 +79,7 @@ impl Scenario {
             profile: Profile::Checked,
             machine: Machine { cpus: 2, ..Machine::default() },
             damage: Damage::None,
+            foreign: None,
             line: CommandLine {
                 options: Vec::new(),
                 program: program.iter().map(|word| (*word).to_owned()).collect(),
@@ -138,6 +142,12 @@ impl Scenario {
     /// With a damaged image.
     pub fn damage(mut self, damage: Damage) -> Scenario {
         self.damage = damage;
+        self
+    }
+
+    /// With a program of another system in the archive.
+    pub fn foreign(mut self, foreign: Foreign) -> Scenario {
+        self.foreign = Some(foreign);
         self
     }
 

@@ -4,6 +4,7 @@ mod boot_errors;
 mod console;
 mod faults;
 mod files;
+mod foreign;
 mod history;
 mod lwps;
 mod memory;
@@ -26,6 +27,7 @@ pub fn scenarios() -> Vec<Scenario> {
         console::scenarios(),
         faults::scenarios(),
         files::scenarios(),
+        foreign::scenarios(),
         panics::scenarios(),
         boot_errors::scenarios(),
         trace::scenarios(),

@@ -142,3 +142,5 @@ pub const TIOCSPGRP: u32 = 0x5410;
 pub const TIOCGWINSZ: u32 = 0x5413;
 /// How many bytes can be read at once. Not only of terminals.
 pub const FIONREAD: u32 = 0x541b;
+/// Say whether reading and writing waits, as `O_NONBLOCK` does: an int at the argument.
+pub const FIONBIO: u32 = 0x5421;

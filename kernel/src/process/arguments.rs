@@ -28,8 +28,32 @@ mod key {
     pub const HEADER_SIZE: u64 = 4;
     pub const HEADER_COUNT: u64 = 5;
     pub const PAGE_SIZE: u64 = 6;
+    pub const INTERPRETER: u64 = 7;
+    pub const FLAGS: u64 = 8;
     pub const ENTRY: u64 = 9;
+    pub const USER: u64 = 11;
+    pub const EFFECTIVE_USER: u64 = 12;
+    pub const GROUP: u64 = 13;
+    pub const EFFECTIVE_GROUP: u64 = 14;
+    pub const PLATFORM: u64 = 15;
+    pub const CAPABILITIES: u64 = 16;
+    pub const CLOCK_TICKS: u64 = 17;
+    pub const SECURE: u64 = 23;
     pub const RANDOM: u64 = 25;
+    pub const EXECUTED: u64 = 31;
+    pub const SIGNAL_STACK_MIN: u64 = 51;
+}
+
+/// The name of the processor's kind, with its null byte.
+const PLATFORM: [u8; 8] = *b"x86_64\0\0";
+/// Ticks of `times` in a second.
+const CLOCK_TICKS: u64 = 100;
+/// What a handler's frame takes at most, and something for the handler.
+const SIGNAL_STACK_MIN: u64 = 4096;
+
+/// What the processor says of itself in `edx` for leaf 1 of `cpuid`, as Linux passes it on.
+fn capabilities() -> u64 {
+    u64::from(core::arch::x86_64::__cpuid(1).edx)
 }
 
 /// Whether arguments and environment are short enough.
@@ -55,6 +79,7 @@ pub fn make_stack(
     let random = [time::now(), time::now().wrapping_mul(0x9e37_79b9_7f4a_7c15)];
     let strings = top - ((words.len() + environment.len()) as u64).next_multiple_of(16);
     let random_at = strings - 16;
+    let platform_at = random_at - 16;
     let count = words.iter().filter(|&&byte| byte == 0).count();
     let environment_count = environment.iter().filter(|&&byte| byte == 0).count();
 
@@ -63,13 +88,25 @@ pub fn make_stack(
         (key::HEADER_SIZE, HEADER_SIZE),
         (key::HEADER_COUNT, image.header_count),
         (key::PAGE_SIZE, PAGE),
+        (key::INTERPRETER, 0),
+        (key::FLAGS, 0),
         (key::ENTRY, image.entry),
+        (key::USER, 0),
+        (key::EFFECTIVE_USER, 0),
+        (key::GROUP, 0),
+        (key::EFFECTIVE_GROUP, 0),
+        (key::PLATFORM, platform_at),
+        (key::CAPABILITIES, capabilities()),
+        (key::CLOCK_TICKS, CLOCK_TICKS),
+        (key::SECURE, 0),
         (key::RANDOM, random_at),
+        (key::EXECUTED, strings),
+        (key::SIGNAL_STACK_MIN, SIGNAL_STACK_MIN),
         (key::NULL, 0),
     ];
     // Number, arguments, null, environment, null, auxiliary vector.
     let length = 1 + count + 1 + environment_count + 1 + 2 * auxiliary.len();
-    let stack_pointer = (random_at - 8 * length as u64) & !15;
+    let stack_pointer = (platform_at - 8 * length as u64) & !15;
 
     let mut contents = Vec::<u8>::new();
     contents
@@ -89,6 +126,8 @@ pub fn make_stack(
         put(key);
         put(value);
     }
+    contents.resize((platform_at - stack_pointer) as usize, 0);
+    contents.extend(PLATFORM);
     contents.resize((random_at - stack_pointer) as usize, 0);
     contents.extend(random.iter().flat_map(|word| word.to_le_bytes()));
     contents.extend(words);

@@ -4,10 +4,12 @@ use super::Result;
 use super::transfer::{self, Ranges};
 use crate::files::descriptors::with;
 use crate::kernel::Kernel;
-use crate::user_structure::copy_out;
+use crate::user_structure::{copy_in, copy_out};
 use abi::errno::Errno;
-use abi::files::{GRND_NONBLOCK, GRND_RANDOM, IoVec, SEEK_CUR, SEEK_END, SEEK_SET, Stat};
-use abi::terminals::FIONREAD;
+use abi::files::{
+    GRND_NONBLOCK, GRND_RANDOM, IoVec, O_NONBLOCK, SEEK_CUR, SEEK_END, SEEK_SET, Stat,
+};
+use abi::terminals::{FIONBIO, FIONREAD};
 use dispatch::sleep_queue;
 use machine::MayFault;
 use machine::x86_64::user_copy;
@@ -99,6 +101,11 @@ pub fn ioctl(may_fault: &mut MayFault, fd: i32, request: u32, argument: u64) -> 
         Some(length) if request == FIONREAD => {
             let left = length.saturating_sub(file.offset()).min(i32::MAX as u64) as u32;
             copy_out(argument, &left, may_fault).map(|()| 0)
+        }
+        _ if request == FIONBIO => {
+            let waits_not = if copy_in::<i32>(argument, may_fault)? == 0 { 0 } else { O_NONBLOCK };
+            file.set_flags(file.flags() & !O_NONBLOCK | waits_not);
+            Ok(0)
         }
         _ => file.kind().file().control(request, argument, may_fault),
     })
