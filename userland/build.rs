@@ -1,5 +1,5 @@
 //! How programs are linked: what is executable, what is constant and what is writable lie in pages of
-//! their own. And what each program does, in a line: `help` shows it.
+//! their own. And what each program does, in a sentence: `help` shows it.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -20,7 +20,7 @@ fn main() {
     describe_programs();
 }
 
-/// Writes a table of the programs' names and of the first line of each one's documentation.
+/// Writes a table of the programs' names and of what each one does.
 fn describe_programs() {
     println!("cargo:rerun-if-changed=src/bin");
     let mut programs: Vec<(String, String)> = fs::read_dir("src/bin")
@@ -33,10 +33,14 @@ fn describe_programs() {
     fs::write(folder.join("programs.rs"), table).expect("the table can be written");
 }
 
-/// A program's name and first line.
+/// A program's name, and the first sentence of its documentation.
 fn describe(path: &Path) -> Option<(String, String)> {
     let source = if path.is_dir() { path.join("main.rs") } else { path.to_owned() };
     let text = fs::read_to_string(source).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("//! "))?;
-    Some((path.file_stem()?.to_str()?.to_owned(), line.trim_end_matches('.').to_owned()))
+    let lines = text.lines().map_while(|line| line.strip_prefix("//! "));
+    let paragraph = lines.collect::<Vec<_>>().join(" ") + " ";
+    // What follows a colon or a semicolon says more than `help` has room for.
+    let end = [". ", ": ", "; "].iter().filter_map(|sign| paragraph.find(sign)).min();
+    let text = paragraph[..end.unwrap_or(paragraph.len())].trim();
+    Some((path.file_stem()?.to_str()?.to_owned(), text.to_owned()))
 }

@@ -10,6 +10,7 @@ mod names;
 mod panics;
 mod programs;
 mod repeatability;
+mod shell;
 mod trace;
 
 use libtest_mimic::Trial;
@@ -29,6 +30,7 @@ pub fn scenarios() -> Vec<Scenario> {
         memory::scenarios(),
         names::scenarios(),
         history::scenarios(),
+        shell::scenarios(),
         lwps::scenarios(),
     ]
     .concat()

@@ -11,7 +11,8 @@
 //! - [`clock`]: the time-stamp counter, times.
 //! - [`lwp`], [`signal`], [`child`]: LWPs, signals, children.
 //! - [`files`]: calls about open files.
-//! - [`paths`], [`folder`], [`stream`], [`tool`]: names, what is in a folder, text read and written, what small tools share.
+//! - [`paths`], [`folder`], [`stream`], [`lines`], [`room`], [`tool`]: names, what is in a folder,
+//!   text read and written, room for it, what small tools share.
 //! - [`job_control`], [`signal_names`], [`programs`]: what the shell needs besides.
 //! - [`bench`]: what the program `bench` measures.
 
@@ -30,6 +31,7 @@ pub mod clock;
 pub mod files;
 pub mod folder;
 pub mod job_control;
+pub mod lines;
 pub mod lwp;
 mod memory;
 mod panic;

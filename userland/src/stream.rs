@@ -90,6 +90,11 @@ impl Writer {
         }
     }
 
+    /// The first error there was.
+    pub fn error(&self) -> Option<Errno> {
+        self.error
+    }
+
     fn send(&mut self) {
         let mut rest = &self.bytes[..self.length];
         while !rest.is_empty() && self.error.is_none() {

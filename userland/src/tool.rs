@@ -112,3 +112,16 @@ impl Tool {
 pub fn readable(bytes: &[u8]) -> &str {
     core::str::from_utf8(bytes).unwrap_or("\u{fffd}")
 }
+
+/// Takes a count off the beginning of the words: `-n N` or `-N`; `usual` if there is none. `None`: it is no number.
+pub fn counted<'a, W: Iterator<Item = &'a str> + Clone>(
+    words: W,
+    usual: usize,
+) -> Option<(usize, W)> {
+    let mut rest = words.clone();
+    match rest.next().and_then(|word| word.strip_prefix('-')) {
+        Some("n") => Some((rest.next()?.parse().ok()?, rest)),
+        Some("") | None => Some((usual, words)),
+        Some(count) => Some((count.parse().ok()?, rest)),
+    }
+}

@@ -17,7 +17,7 @@
 //! | `token.rs` | a line becomes words and operators |
 //! | `script.rs` | these become chains, pipelines, commands |
 //! | `expand.rs` | what a word says when quotes are taken away and variables put in |
-//! | `pattern.rs` | `*` and `?` |
+//! | `pattern.rs`, `expression.rs` | `*` and `?` of paths; the patterns of `grep` |
 //! | `quote.rs` | the way back: a word that says exactly this |
 //! | `variables.rs`, `words.rs` | named values; a list of words; both in a room of fixed size |
 
@@ -25,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 mod expand;
+mod expression;
 mod pattern;
 mod quote;
 mod script;
@@ -33,6 +34,7 @@ mod variables;
 mod words;
 
 pub use expand::{FIELD_MAX, Field, Values, expand};
+pub use expression::Expression;
 pub use pattern::matches;
 pub use quote::{is_plain, quote};
 pub use script::{Chain, Command, Join, Pipeline, Script};

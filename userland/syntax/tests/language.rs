@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use syntax::{
-    Direction, Field, Join, Script, Values, Variables, Words, Wrong, expand, matches, quote,
+    Direction, Expression, Field, Join, Script, Values, Variables, Words, Wrong, expand, matches,
+    quote,
 };
 
 /// Two variables.
@@ -242,4 +243,27 @@ fn what_does_not_fit_is_refused() {
     assert!(variables.set(b"A", &[b'x'; 9000], false).is_err() && variables.get(b"A").is_none());
     assert!(variables.set(b"1", b"", false).is_err());
     assert_eq!(expand(&[b'x'; 5000], &Known).err(), Some(Wrong::TooLong));
+}
+
+#[test]
+fn expressions_fit_what_they_should() {
+    let cases = [
+        ("b", "abc", true),
+        ("^b", "abc", false),
+        ("^a.c$", "abc", true),
+        ("a.c$", "abcd", false),
+        ("ab*c", "ac", true),
+        ("ab*c", "abbbc", true),
+        ("^.*$", "", true),
+        ("x*y", "zy", true),
+        ("a\\.b", "axb", false),
+        ("a\\.b", "a.b", true),
+        ("$", "a", true),
+    ];
+    for (pattern, line, expected) in cases {
+        let fits = Expression::new(pattern.as_bytes(), false, false).fits(line.as_bytes());
+        assert_eq!(fits, expected, "{pattern} {line}");
+    }
+    assert!(Expression::new(b"a.*", true, true).fits(b"xA.*"));
+    assert!(!Expression::new(b"a.*", true, false).fits(b"abc"));
 }

@@ -21,19 +21,61 @@ pub struct Builtin {
 }
 
 const BUILTINS: &[Builtin] = &[
-    Builtin { name: "bg", usage: "bg [%N]", text: "Lets a stopped job go on in the background", run: builtin_jobs::background },
-    Builtin { name: "cd", usage: "cd [FOLDER | -]", text: "Changes the working folder; - goes back", run: change_folder },
+    Builtin {
+        name: "bg",
+        usage: "bg [%N]",
+        text: "Lets a stopped job go on in the background",
+        run: builtin_jobs::background,
+    },
+    Builtin {
+        name: "cd",
+        usage: "cd [FOLDER | -]",
+        text: "Changes the working folder; - goes back",
+        run: change_folder,
+    },
     Builtin { name: "exit", usage: "exit [STATUS]", text: "Ends the shell", run: exit },
-    Builtin { name: "export", usage: "export [NAME[=VALUE]…]", text: "Gives variables to the programs that are started", run: export },
-    Builtin { name: "fg", usage: "fg [%N]", text: "Puts a job into the foreground", run: builtin_jobs::foreground },
-    Builtin { name: "help", usage: "help [WORD…]", text: "Says what each command does", run: help },
-    Builtin { name: "history", usage: "history", text: "Shows the lines that were typed", run: history },
-    Builtin { name: "jobs", usage: "jobs", text: "Lists the jobs in the background", run: builtin_jobs::list },
-    Builtin { name: "kill", usage: "kill [-SIGNAL] %N…", text: "Sends a signal to jobs or processes", run: builtin_jobs::kill },
+    Builtin {
+        name: "export",
+        usage: "export [NAME[=VALUE]…]",
+        text: "Gives variables to the programs that are started",
+        run: export,
+    },
+    Builtin {
+        name: "fg",
+        usage: "fg [%N]",
+        text: "Puts a job into the foreground",
+        run: builtin_jobs::foreground,
+    },
+    Builtin {
+        name: "help", usage: "help [WORD…]", text: "Says what each command does", run: help
+    },
+    Builtin {
+        name: "history",
+        usage: "history",
+        text: "Shows the lines that were typed",
+        run: history,
+    },
+    Builtin {
+        name: "jobs",
+        usage: "jobs",
+        text: "Lists the jobs in the background",
+        run: builtin_jobs::list,
+    },
+    Builtin {
+        name: "kill",
+        usage: "kill [-SIGNAL] %N…",
+        text: "Sends a signal to jobs or processes",
+        run: builtin_jobs::kill,
+    },
     Builtin { name: "pwd", usage: "pwd", text: "Shows the working folder", run: print_folder },
     Builtin { name: "set", usage: "set", text: "Shows all variables", run: set },
     Builtin { name: "unset", usage: "unset NAME…", text: "Forgets variables", run: unset },
-    Builtin { name: "wait", usage: "wait [%N…]", text: "Waits for jobs in the background", run: builtin_jobs::wait },
+    Builtin {
+        name: "wait",
+        usage: "wait [%N…]",
+        text: "Waits for jobs in the background",
+        run: builtin_jobs::wait,
+    },
 ];
 
 /// The builtin with a name.
@@ -164,7 +206,8 @@ fn history(shell: &mut Shell, _: &Words) -> i32 {
 }
 
 fn help(_: &mut Shell, words: &Words) -> i32 {
-    let is_wanted = |name: &str| words.count() == 1 || words.from(1).any(|word| word == name.as_bytes());
+    let is_wanted =
+        |name: &str| words.count() == 1 || words.from(1).any(|word| word == name.as_bytes());
     let mut found = 0;
     for builtin in BUILTINS.iter().filter(|builtin| is_wanted(builtin.name)) {
         found += 1;
@@ -184,8 +227,12 @@ fn help(_: &mut Shell, words: &Words) -> i32 {
         return FAILED;
     }
     if words.count() == 1 {
-        println!("Commands: a | b, a && b, a || b, a; b, a &. Files: < > >> 2> 2>&1. Patterns: * ?.");
-        println!("Keys: Tab completes, Up and Ctrl-R recall, Ctrl-C ends a command, Ctrl-Z stops it, Ctrl-A X leaves QEMU.");
+        println!(
+            "Commands: a | b, a && b, a || b, a; b, a &. Files: < > >> 2> 2>&1. Patterns: * ?."
+        );
+        println!(
+            "Keys: Tab completes, Up and Ctrl-R recall, Ctrl-C ends a command, Ctrl-Z stops it, Ctrl-A X leaves QEMU."
+        );
     }
     0
 }

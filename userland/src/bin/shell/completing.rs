@@ -16,13 +16,16 @@ pub struct Candidates<'a> {
 
 impl Complete for Candidates<'_> {
     fn candidates(&mut self, before: &str, each: &mut dyn FnMut(&str)) -> usize {
-        let start = before.rfind([' ', '\t', '|', '&', ';', '<', '>', '=']).map_or(0, |place| place + 1);
+        let start =
+            before.rfind([' ', '\t', '|', '&', ';', '<', '>', '=']).map_or(0, |place| place + 1);
         let word = &before[start..];
         let mut found = Words::new();
         let earlier = before[..start].trim_end();
         let is_first = earlier.is_empty() || earlier.ends_with(['|', '&', ';']);
         if let Some(name) = word.strip_prefix('$') {
-            for (variable, ..) in self.variables.all().filter(|(it, ..)| it.starts_with(name.as_bytes())) {
+            for (variable, ..) in
+                self.variables.all().filter(|(it, ..)| it.starts_with(name.as_bytes()))
+            {
                 let text = Text::<128>::new(format_args!("${}", readable(variable)));
                 // What does not fit cannot be offered.
                 let _ = found.add(text.as_str().as_bytes());
@@ -41,7 +44,9 @@ impl Complete for Candidates<'_> {
         let mut last: &[u8] = b"";
         for word in found.from(0) {
             // The shell and a folder may both know a name.
-            if word != last && let Ok(word) = core::str::from_utf8(word) {
+            if word != last
+                && let Ok(word) = core::str::from_utf8(word)
+            {
                 each(word);
             }
             last = word;

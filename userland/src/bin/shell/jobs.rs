@@ -156,7 +156,8 @@ impl Jobs {
         }
         if self.recent[0] == number {
             let newest = self.jobs.iter().flatten().map(|job| job.number).max();
-            self.recent = [if self.recent[1] > 0 { self.recent[1] } else { newest.unwrap_or(0) }, 0];
+            self.recent =
+                [if self.recent[1] > 0 { self.recent[1] } else { newest.unwrap_or(0) }, 0];
         }
         job
     }

@@ -31,12 +31,17 @@ fn descend(
     let end = pattern.iter().position(|&byte| byte == b'/').unwrap_or(pattern.len());
     let (part, rest) = pattern.split_at(end);
     let (part_active, rest_active) = active.split_at(end);
-    let is_pattern = part.iter().zip(part_active).any(|(byte, active)| *active && b"*?".contains(byte));
+    let is_pattern =
+        part.iter().zip(part_active).any(|(byte, active)| *active && b"*?".contains(byte));
     let mut result = Ok(());
     let found = |name: &[u8], words: &mut Words| {
         let Ok(path) = Path::join(folder, name) else { return Ok(()) };
         if rest.is_empty() {
-            return if paths::stat(path.bytes()).is_ok() { words.add(path.bytes()) } else { Ok(()) };
+            return if paths::stat(path.bytes()).is_ok() {
+                words.add(path.bytes())
+            } else {
+                Ok(())
+            };
         }
         if depth == 0 || !paths::is_folder(path.bytes()) {
             return Ok(());

@@ -177,10 +177,12 @@ pub fn start(
 fn in_child(shell: &mut Shell, command: Command<'_, '_>) -> i32 {
     let prepared = redirect::make(shell, command).and_then(|()| {
         let words = expansion::words(shell, command);
-        words.and_then(|words| expansion::assign(shell, command, true).map(|()| words)).map_err(|wrong| {
-            eprintln!("shell: {}", wrong.text());
-            Refused
-        })
+        words.and_then(|words| expansion::assign(shell, command, true).map(|()| words)).map_err(
+            |wrong| {
+                eprintln!("shell: {}", wrong.text());
+                Refused
+            },
+        )
     });
     let Ok(words) = prepared else { return FAILED };
     let Some(name) = words.get(0) else { return 0 };
