@@ -118,10 +118,10 @@ impl Editor {
             Next::Draw => self.draw(out).map(|()| None),
             Next::End(outcome) => {
                 self.search = None;
-                if outcome == Outcome::Complete {
+                if !self.line.after().is_empty() {
                     self.line.end();
+                    self.draw(out)?;
                 }
-                self.draw(out)?;
                 out.write_str(if outcome == Outcome::Abandoned { "^C\n" } else { "\n" })?;
                 Ok(Some(outcome))
             }

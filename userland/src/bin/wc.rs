@@ -20,10 +20,10 @@ fn main(arguments: Arguments) -> i32 {
     let mut show = |counts: [u64; 3], name: &str| {
         for (letter, count) in ['l', 'w', 'c'].into_iter().zip(counts) {
             if options.has(letter) || !has_any {
-                let _ = write!(out, "{count:7} ");
+                let _ = write!(out, "{count:7}");
             }
         }
-        let _ = writeln!(out, "{}", if name == "-" { "" } else { name });
+        let _ = if name == "-" { writeln!(out) } else { writeln!(out, " {name}") };
     };
     let (mut total, mut files_seen) = ([0; 3], 0);
     tool.inputs(files, |input, name| {
