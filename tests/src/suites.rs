@@ -3,6 +3,7 @@
 mod boot_errors;
 mod console;
 mod faults;
+mod files;
 mod history;
 mod lwps;
 mod memory;
@@ -24,6 +25,7 @@ pub fn scenarios() -> Vec<Scenario> {
         programs::scenarios(),
         console::scenarios(),
         faults::scenarios(),
+        files::scenarios(),
         panics::scenarios(),
         boot_errors::scenarios(),
         trace::scenarios(),

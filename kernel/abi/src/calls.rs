@@ -25,6 +25,9 @@ pub const NO_RESTART: u32 = 1 << 2;
 /// The number of the indirect call.
 pub const INDIRECT: u64 = OWN_BASE;
 
+/// `trace_groups`: the events of system calls.
+pub const TRACE_CALLS: u64 = 1 << 3;
+
 /// `lwp_create`: it begins suspended.
 pub const LWP_SUSPENDED: u32 = 1;
 /// `lwp_create`: nobody will wait for it.
@@ -260,7 +263,7 @@ macro_rules! system_calls {
                 "Stop an LWP of the process; returns when it is stopped.";
             0x100b lwp_continue(lwp: u64) 0
                 "Let a suspended LWP go on.";
-            0x100c lwp_park(timeout: *const $crate::calls::TimeSpec) 0
+            0x100c lwp_park(timeout: *const $crate::calls::TimeSpec) $crate::calls::NO_RESTART
                 "Wait until somebody unparks the calling LWP; at once if somebody has. A time to wait at most, or null.";
             0x100d lwp_unpark(lwp: u64) 0
                 "End an LWP's parking, or its next one.";
@@ -392,6 +395,10 @@ pub enum Counter {
     OpenFiles = 19,
     /// Pipes there are.
     Pipes = 20,
+    /// Pages of files that are in memory and swap space only.
+    FilePages = 21,
+    /// Files, folders and devices that have a name or are in use.
+    Names = 22,
 }
 
 impl Counter {
@@ -418,6 +425,8 @@ impl Counter {
         Counter::ObjectsTooMany,
         Counter::OpenFiles,
         Counter::Pipes,
+        Counter::FilePages,
+        Counter::Names,
     ];
 
     /// The counter with this number.

@@ -17,6 +17,7 @@ use dispatch::resources::StackKind;
 use dispatch::{Class, Priority, Thread};
 use machine::MayFault;
 use machine::x86_64::frame::TrapFrame;
+use machine::x86_64::user_copy;
 use memory::{OutOfMemory, SlabBox};
 
 /// The priority that LWPs begin with.
@@ -136,7 +137,15 @@ fn run(argument: usize, may_fault: &mut MayFault) -> usize {
     let beginning = core::mem::replace(&mut *lwp.beginning.lock(may_fault), Beginning::Begun);
     let process = lwp.process;
     let loaded = match beginning {
-        Beginning::Frame(frame) => system_call::enter_user_with(frame, may_fault),
+        Beginning::Frame(frame) => {
+            let number_at = lwp.number_at.load(Ordering::Relaxed);
+            if number_at != 0 {
+                // If it cannot be written there, the program has not asked for much.
+                let number = (lwp.number() as u32).to_le_bytes();
+                let _ = user_copy::copy_out(number_at, &number, may_fault);
+            }
+            system_call::enter_user_with(frame, may_fault)
+        }
         Beginning::Program(words, start) => {
             // Nobody has asked for anything that a page of the program could not be waited for: unless it is the end.
             if !process.is_ending() {

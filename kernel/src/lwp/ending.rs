@@ -162,6 +162,8 @@ pub fn become_only(may_fault: &mut MayFault) -> Result<(), Errno> {
         return Err(Errno::EINTR);
     }
     if control.live == 1 && process.lwps.lock_anywhere().len() == 1 {
+        // It may be a further one: the first may have ended, and been waited for.
+        own.number.store(process.id, Ordering::Relaxed);
         return Ok(());
     }
     control.only = Some(own.number());

@@ -87,6 +87,8 @@ pub struct Lwp {
     pub counts: Counts,
     /// Why the last page fault could not be helped, and where.
     last_fault: SpinLock<Option<(u64, FaultError)>, 13>,
+    /// Where it writes its number when it begins; 0 for nowhere.
+    pub number_at: AtomicU64,
     /// Where a 0 is to be written when it ends; 0 for nowhere.
     pub clear_at_end: AtomicU64,
     /// When the sleep that is begun again after an interruption was to end; 0 for none.
@@ -153,6 +155,7 @@ impl Lwp {
             call_work: AtomicU8::new(0),
             counts: Counts::default(),
             last_fault: SpinLock::new(None),
+            number_at: AtomicU64::new(0),
             clear_at_end: AtomicU64::new(0),
             sleeps_until: AtomicU64::new(0),
         }
@@ -211,6 +214,16 @@ impl Lwp {
             thread.ask(bits::OWNER);
             sleep_queue::interrupt(thread);
         }
+    }
+
+    /// Holds these signals back from now on. What it does not hold back any longer it acts on before it goes on in user
+    /// mode; what was pending for the process may be another's now. The running LWP's own.
+    pub fn hold_back(&self, mask: u64) {
+        self.signals.set_mask(mask);
+        if self.signals.pending.set() & !self.signals.mask() != 0 {
+            self.notify();
+        }
+        crate::signal::redistribute(self.process);
     }
 
     /// Where the interrupted sleep of a call that is begun again was to end. Taken once.

@@ -52,7 +52,7 @@ pub fn suspend(number: u64, may_fault: &mut MayFault) -> Result<(), Errno> {
     {
         let lwps = process.lwps.lock_anywhere();
         let lwp = lwps.find(number).filter(|lwp| !lwp.has_ended()).ok_or(Errno::ESRCH)?;
-        if is_own && !others_run(&lwps, lwp) {
+        if !others_run(&lwps, lwp) {
             return Err(Errno::EDEADLK);
         }
         lwp.is_suspended.store(true, Ordering::Release);

@@ -6,15 +6,22 @@ use crate::kernel::Kernel;
 use crate::kernel_space::TableFrames;
 use crate::lwp::{self, Beginning, Lwp, begin};
 use crate::name_space::working_folder;
+use core::sync::atomic::Ordering;
 use machine::MayFault;
-use machine::x86_64::frame::TrapFrame;
 
-/// Makes a child of the running process, which is in a system call; the child returns 0 from it, with `change` made to
-/// its registers. Returns its number.
-pub fn fork(
-    change: impl FnOnce(&mut TrapFrame),
-    may_fault: &mut MayFault,
-) -> Result<u64, NoProcess> {
+/// What is asked for beyond a child; 0 each for nothing.
+#[derive(Clone, Copy, Default)]
+pub struct Wishes {
+    /// The child's stack pointer.
+    pub stack: u64,
+    /// Where the child writes its number, in its own memory, before it goes on.
+    pub number_at: u64,
+    /// Where a 0 is to be written when its LWP ends.
+    pub clear_at_end: u64,
+}
+
+/// Makes a child of the running process, which is in a system call; the child returns 0 from it. Returns its number.
+pub fn fork(wishes: Wishes, may_fault: &mut MayFault) -> Result<u64, NoProcess> {
     let kernel = Kernel::current();
     let parent = lwp::current();
     let process = parent.process;
@@ -22,7 +29,9 @@ pub fn fork(
     // SAFETY: the thread has come from user mode, and its stack is populated.
     let mut frame = unsafe { own_frame(may_fault).read() };
     frame.rax = 0;
-    change(&mut frame);
+    if wishes.stack != 0 {
+        frame.rsp = wishes.stack;
+    }
     let child = match table::add(kernel, process.id, space, may_fault) {
         Ok(child) => child,
         Err((error, space)) => {
@@ -45,6 +54,8 @@ pub fn fork(
     let started = begin::add(kernel, child, id, registers, mask).and_then(|lwp| {
         lwp.set_name(&parent.name());
         lwp.signals.inherit(&parent.signals);
+        lwp.number_at.store(wishes.number_at, Ordering::Relaxed);
+        lwp.clear_at_end.store(wishes.clear_at_end, Ordering::Relaxed);
         begin::start(lwp, &mut Some(Beginning::Frame(frame)))
     });
     if started.is_err() {

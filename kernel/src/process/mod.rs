@@ -67,8 +67,8 @@ pub struct Process {
     pub standing: Condvar,
     /// In it only this LWP goes on, as it becomes another program; 0: all do.
     pub only: AtomicU64,
-    /// The signal that has stopped it; 0: it is not.
-    stopped_by: AtomicU8,
+    /// In the low byte the signal that has stopped it, 0 if it is not; above it, how often it was told to go on.
+    stopped_by: AtomicU64,
     /// What its parent may hear once: it has been stopped by this signal, or ([`CONTINUED`]) goes on.
     news: AtomicU8,
     /// The parent has not been told of it.
@@ -147,6 +147,9 @@ impl Ended {
 
 /// In [`Process::news`]: it goes on.
 const CONTINUED: u8 = u8::MAX;
+
+/// In [`Process::stopped_by`]: the signal.
+const STOPPED_BY: u64 = 0xff;
 
 /// What a process runs.
 #[derive(Clone, Copy)]
@@ -238,27 +241,39 @@ impl Process {
 
     /// Whether a signal has stopped it.
     pub fn is_stopped(&self) -> bool {
-        self.stopped_by.load(Ordering::Acquire) != 0
+        self.stopped_by.load(Ordering::Acquire) & STOPPED_BY != 0
     }
 
-    /// Stops it: its LWPs stand still on their way to user mode. Also in handlers.
-    pub fn stop(&self, signal: u8) {
-        if self.stopped_by.swap(signal, Ordering::AcqRel) == 0 {
+    /// How often it has been told to go on. Who takes a signal that stops reads it before that; see [`Process::stop`].
+    pub fn continuations(&self) -> u64 {
+        self.stopped_by.load(Ordering::Acquire) & !STOPPED_BY
+    }
+
+    /// Stops it: its LWPs stand still on their way to user mode. Not if it has been told to go on since the signal was
+    /// taken. Also in handlers.
+    pub fn stop(&self, signal: u8, continuations: u64) {
+        let first = self.stopped_by.compare_exchange(
+            continuations,
+            continuations | u64::from(signal),
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+        if first.is_ok() {
             self.news.store(signal, Ordering::Release);
             self.is_untold.store(true, Ordering::Release);
             self.notify_all();
         }
     }
 
-    /// Lets it go on; says whether it was stopped. Also in handlers.
-    pub fn go_on(&self) -> bool {
-        let was = self.stopped_by.swap(0, Ordering::AcqRel) != 0;
-        if was {
+    /// Lets it go on; the signals that stop are no longer pending. Also in handlers.
+    pub fn go_on(&self) {
+        let next = |before: u64| Some((before & !STOPPED_BY).wrapping_add(STOPPED_BY + 1));
+        let before = self.stopped_by.fetch_update(Ordering::AcqRel, Ordering::Relaxed, next);
+        if before.is_ok_and(|before| before & STOPPED_BY != 0) {
             self.news.store(CONTINUED, Ordering::Release);
             self.is_untold.store(true, Ordering::Release);
             self.notify_all();
         }
-        was
     }
 
     /// Whether its parent is to be told that it has been stopped, or goes on. Answered once with yes.

@@ -101,7 +101,7 @@ pub(super) fn add(
         changed: Condvar::new(),
         standing: Condvar::new(),
         only: AtomicU64::new(0),
-        stopped_by: AtomicU8::new(0),
+        stopped_by: AtomicU64::new(0),
         news: AtomicU8::new(0),
         is_untold: AtomicBool::new(false),
         outcome: AtomicU32::new(RUNNING),

@@ -20,12 +20,13 @@ pub enum Delivered {
 
 /// Acts on one signal of the running LWP, if there is one that it does not hold back.
 pub fn deliver(lwp: &Lwp, frame: &mut TrapFrame, may_fault: &mut MayFault) -> Delivered {
+    let continuations = lwp.process.continuations();
     let takes = !lwp.signals.mask();
     let taken = lwp.signals.pending.take(takes);
     let Some(information) = taken.or_else(|| lwp.process.signals.pending.take(takes)) else {
         return Delivered::Nothing;
     };
-    act(lwp, &information, frame, None, may_fault);
+    act(lwp, &information, frame, Cause::Sent { continuations }, may_fault);
     Delivered::Something
 }
 
@@ -43,15 +44,24 @@ pub fn force(
         signals.reset(signal);
         lwp.signals.set_mask(lwp.signals.mask() & !bit(signal));
     }
-    act(lwp, information, frame, Some(reason), may_fault);
+    act(lwp, information, frame, Cause::Exception(reason), may_fault);
 }
 
-/// Acts on a signal. `exception`: it comes from one, with the reason of a page fault.
+/// Where a signal comes from.
+#[derive(Clone, Copy)]
+enum Cause {
+    /// An exception, with the reason of a page fault.
+    Exception(Option<FaultError>),
+    /// Somebody has sent it; before it was taken, the process had been told to go on so often.
+    Sent { continuations: u64 },
+}
+
+/// Acts on a signal.
 fn act(
     lwp: &Lwp,
     information: &Information,
     frame: &mut TrapFrame,
-    exception: Option<Option<FaultError>>,
+    cause: Cause,
     may_fault: &mut MayFault,
 ) {
     let process = lwp.process;
@@ -61,26 +71,26 @@ fn act(
         Action::Handler(action) => {
             if handler_frame::enter(lwp, &action, information, frame, may_fault).is_err() {
                 // There is no place for the handler's frame.
-                end_by(lwp, super::SIGSEGV, frame, Some(None), may_fault);
+                end_by(lwp, super::SIGSEGV, frame, Cause::Exception(None), may_fault);
             }
         }
         Action::ByItself(ByItself::Ignore) => {}
         Action::ByItself(ByItself::Stop) => {
-            debug_assert!(exception.is_none(), "no exception stops");
-            process.stop(signal);
+            // No exception stops.
+            if let Cause::Sent { continuations } = cause {
+                process.stop(signal, continuations);
+            }
         }
-        Action::ByItself(ByItself::End) => end_by(lwp, signal, frame, exception, may_fault),
+        Action::ByItself(ByItself::End) => end_by(lwp, signal, frame, cause, may_fault),
     }
 }
 
-fn end_by(
-    lwp: &Lwp,
-    signal: u8,
-    frame: &TrapFrame,
-    exception: Option<Option<FaultError>>,
-    may_fault: &mut MayFault,
-) {
+fn end_by(lwp: &Lwp, signal: u8, frame: &TrapFrame, cause: Cause, may_fault: &mut MayFault) {
     debug_assert!(bit(signal) & UNSTOPPABLE == 0, "it is not acted on, but when it is sent");
-    ending::report(lwp, signal, frame, exception.is_some(), exception.flatten(), may_fault);
+    let (exception, reason) = match cause {
+        Cause::Exception(reason) => (true, reason),
+        Cause::Sent { .. } => (false, None),
+    };
+    ending::report(lwp, signal, frame, exception, reason, may_fault);
     ending::kill(lwp.process, signal);
 }

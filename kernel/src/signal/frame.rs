@@ -150,8 +150,7 @@ pub fn leave(lwp: &Lwp, frame: &TrapFrame, may_fault: &mut MayFault) -> Result<T
         user_copy::copy_in(&mut image, context.fpu, may_fault).map_err(|_| Errno::EFAULT)?;
         exchange_fpu(&FpuState::from_user(&image), may_fault);
     }
-    lwp.signals.set_mask(context.mask);
-    redistribute(lwp.process);
+    lwp.hold_back(context.mask);
     let [r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, rflags] =
         context.registers;
     Ok(TrapFrame {

@@ -37,10 +37,11 @@ pub(super) use super::status::{
 pub(super) use super::times::{
     clock_getres, clock_gettime, clock_nanosleep, gettimeofday, nanosleep, time,
 };
+pub(super) use super::tracing::trace_groups;
 pub(super) use super::usage::{getrusage, times};
 use crate::kernel::Kernel;
 use crate::process::Outcome;
-use crate::{lwp, panic_kinds, process, report_channel};
+use crate::{lwp, name_space, panic_kinds, process, report_channel};
 use abi::calls::Counter;
 use abi::errno::Errno;
 use core::sync::atomic::Ordering;
@@ -88,7 +89,7 @@ pub(super) fn uname(may_fault: &mut MayFault, buffer: *mut u8) -> Result {
     Ok(0)
 }
 
-pub(super) fn counter(_: &mut MayFault, which: u32) -> Result {
+pub(super) fn counter(may_fault: &mut MayFault, which: u32) -> Result {
     let kernel = Kernel::current();
     let census = &Vm::current().census;
     Ok(match Counter::from_number(which).ok_or(Errno::EINVAL)? {
@@ -114,6 +115,8 @@ pub(super) fn counter(_: &mut MayFault, which: u32) -> Result {
         }
         Counter::OpenFiles => kernel.files.open.counts().live,
         Counter::Pipes => kernel.files.pipes.counts().live,
+        Counter::FilePages => Vm::current().budget.counts().1,
+        Counter::Names => name_space::names(may_fault)?.len() as u64,
         Counter::ObjectsTooMany => census.broken_lemma().map_or(0, |broken| broken.too_many()),
     })
 }

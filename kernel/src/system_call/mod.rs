@@ -27,6 +27,7 @@ pub mod restart;
 mod signals;
 mod status;
 pub mod times;
+mod tracing;
 mod transfer;
 mod usage;
 

@@ -30,5 +30,4 @@ not_yet! {
     pset_bind(A B);
     process_info(A B C);
     trap_trace(A B C);
-    trace_groups(A);
 }

@@ -14,7 +14,6 @@ use abi::boot::PROGRAM_FOLDER;
 use abi::errno::Errno;
 use alloc::vec::Vec;
 use machine::MayFault;
-use machine::x86_64::frame::TrapFrame;
 use machine::x86_64::user_copy::{self, USER_END};
 use names::NodeId;
 
@@ -91,22 +90,16 @@ fn program(path: &[u8], may_fault: &mut MayFault) -> core::result::Result<&'stat
 
 /// A child. Only what it has to have at once cannot wait for memory as its pages can.
 pub fn fork(may_fault: &mut MayFault) -> Result {
-    fork_with(0, may_fault)
+    fork_with(child::Wishes::default(), may_fault)
 }
 
 /// A parent that waits until its child is another program cannot tell the difference.
 pub fn vfork(may_fault: &mut MayFault) -> Result {
-    fork_with(0, may_fault)
+    fork_with(child::Wishes::default(), may_fault)
 }
 
-/// A child on another stack, if one is given.
-fn fork_with(stack: u64, may_fault: &mut MayFault) -> Result {
-    let change = |frame: &mut TrapFrame| {
-        if stack != 0 {
-            frame.rsp = stack;
-        }
-    };
-    patiently(may_fault, |may_fault| child::fork(change, may_fault)).map_err(|error| match error {
+fn fork_with(wishes: child::Wishes, may_fault: &mut MayFault) -> Result {
+    patiently(may_fault, |may_fault| child::fork(wishes, may_fault)).map_err(|error| match error {
         NoProcess::TooMany => Errno::EAGAIN,
         NoProcess::OutOfMemory => Errno::ENOMEM,
     })
@@ -133,9 +126,13 @@ pub fn clone(
     if flags & !known != 0 || flags & (MEMORY | VFORK) == MEMORY || stack >= USER_END {
         return Err(Errno::EINVAL);
     }
-    // What a child writes to its own memory it writes to before it returns: here the parent does, before the copy.
-    let _ = child_id;
-    let number = fork_with(stack, may_fault)?;
+    let wanted = |flag: u64| if flags & flag == 0 { 0 } else { child_id as u64 };
+    let wishes = child::Wishes {
+        stack,
+        number_at: wanted(CHILD_SET_ID),
+        clear_at_end: wanted(CHILD_CLEAR_ID),
+    };
+    let number = fork_with(wishes, may_fault)?;
     if flags & PARENT_SET_ID != 0 {
         let bytes = (number as u32).to_le_bytes();
         user_copy::copy_out(parent_id as u64, &bytes, may_fault).map_err(|_| Errno::EFAULT)?;

@@ -34,10 +34,10 @@ fn again(frame: &mut TrapFrame) {
 /// A handler is about to interrupt what this frame holds.
 pub fn before_handler(lwp: &Lwp, action: &SigAction, frame: &mut TrapFrame) {
     if is_interrupted(frame) {
+        // The handler may sleep too, and may not come back: calls with a time to wait do not begin again after one.
+        lwp.take_deadline();
         if action.flags & SA_RESTART != 0 && flags_of(frame.error) & NO_RESTART == 0 {
             again(frame);
-        } else {
-            lwp.take_deadline();
         }
     }
     frame.vector = NOT_A_CALL;
@@ -50,7 +50,6 @@ pub fn without_handler(lwp: &Lwp, frame: &mut TrapFrame) {
         frame.vector = NOT_A_CALL;
     }
     if let Some(mask) = lwp.signals.take_saved_mask() {
-        lwp.signals.set_mask(mask);
-        crate::signal::redistribute(lwp.process);
+        lwp.hold_back(mask);
     }
 }

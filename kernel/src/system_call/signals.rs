@@ -6,9 +6,7 @@ use crate::kernel::Kernel;
 use crate::lwp;
 use crate::process::{own_frame, table};
 use crate::signal::frame::{self, to_user};
-use crate::signal::{
-    Information, SIGSEGV, UNSTOPPABLE, bit, code, deliver, redistribute, send, wait,
-};
+use crate::signal::{Information, SIGSEGV, UNSTOPPABLE, bit, code, deliver, send, wait};
 use crate::user_structure::{copy_in, copy_out};
 use abi::calls::TimeSpec;
 use abi::errno::Errno;
@@ -74,11 +72,7 @@ pub fn rt_sigprocmask(
             SET_MASK => set,
             _ => return Err(Errno::EINVAL),
         };
-        lwp.signals.set_mask(new);
-        if lwp.signals.pending.set() & !new != 0 {
-            lwp.notify();
-        }
-        redistribute(lwp.process);
+        lwp.hold_back(new);
     }
     if !old.is_null() {
         copy_out(old as u64, &before, may_fault)?;
@@ -127,8 +121,17 @@ pub fn rt_sigtimedwait(
         return Err(Errno::EINVAL);
     }
     let set = copy_in::<u64>(set as u64, may_fault)? & !UNSTOPPABLE;
-    let deadline = if timeout.is_null() { None } else { Some(deadline_of(timeout, may_fault)?) };
-    let got = wait::wait_for(lwp::current(), set, deadline, may_fault)?;
+    let lwp = lwp::current();
+    let deadline = match lwp.take_deadline() {
+        Some(deadline) => Some(deadline),
+        None if timeout.is_null() => None,
+        None => Some(deadline_of(timeout, may_fault)?),
+    };
+    let got = wait::wait_for(lwp, set, deadline, may_fault).inspect_err(|error| {
+        if let (Errno::EINTR, Some(deadline)) = (error, deadline) {
+            lwp.keep_deadline(deadline);
+        }
+    })?;
     if !information.is_null() {
         copy_out(information as u64, &to_user(&got), may_fault)?;
     }

@@ -132,11 +132,11 @@ pub fn clock_nanosleep(
     };
     match sleep_until_interruptible(deadline, may_fault) {
         Woken::BySignal => {
-            lwp.keep_deadline(deadline);
             if !left.is_null() && flags & ABSOLUTE == 0 {
                 let rest = to_nanoseconds(deadline.saturating_sub(clock::now()));
                 copy_out(left as u64, &to_time(rest), may_fault)?;
             }
+            lwp.keep_deadline(deadline);
             Err(Errno::EINTR)
         }
         _ => Ok(0),

@@ -29,9 +29,9 @@ extern "C" fn lies(_: i32, _: &SigInfo, context: &mut UserContext) {
         3 => context.registers[FLAGS] |= !0x0004_0500,
         // A control register for vectors with bits that do not exist.
         4 => {
-            let image = context.fpu as *mut u32;
+            let control = (context.fpu + 24) as *mut u32;
             // SAFETY: the image lies on this stack; the word at 24 is the control register.
-            unsafe { image.add(6).write(!0) };
+            unsafe { control.write(!0) };
         }
         // A stack and an address that are nowhere.
         5 => {
@@ -40,11 +40,9 @@ extern "C" fn lies(_: i32, _: &SigInfo, context: &mut UserContext) {
         }
         // Components that the processor does not have.
         6 => {
-            let image = context.fpu as *mut u64;
+            let header = (context.fpu + 512) as *mut [u64; 2];
             // SAFETY: likewise; the header begins at byte 512.
-            unsafe { image.add(64).write(!0) };
-            // SAFETY: likewise; bits that are reserved.
-            unsafe { image.add(65).write(!0) };
+            unsafe { header.write([!0; 2]) };
         }
         // An image that is not there.
         7 => context.fpu = 0x1234_5678,
