@@ -7,6 +7,9 @@ const PROMPT: &str = "/ $ ";
 /// The same in the folder that can be written to.
 const IN_TMP: &str = "/tmp $ ";
 
+/// What `hello` says when it runs: from then on the keys are for it.
+const GREETING: &str = "Hello from user mode";
+
 /// A session: each pair is what is waited for and what is then typed. It ends with the shell's status 0.
 fn session(name: &str, steps: &[(&str, &str)]) -> Scenario {
     let scenario = Scenario::new(format!("shell/{name}"), &["shell"]);
@@ -81,8 +84,8 @@ fn jobs() -> Vec<Scenario> {
         session(
             "interrupt",
             &[
-                (PROMPT, "echo begun; sleep 1000; echo not-this\r"),
-                ("begun\n", "\x03"),
+                (PROMPT, "hello --loop; echo not-this\r"),
+                (GREETING, "\x03"),
                 ("/ [130] $ ", "echo alive; exit 0\r"),
             ],
         )
@@ -95,12 +98,12 @@ fn jobs() -> Vec<Scenario> {
         session(
             "stop-and-go-on",
             &[
-                (PROMPT, "echo begun; sleep 1000\r"),
-                ("begun\n", "\x1a"),
+                (PROMPT, "hello --loop\r"),
+                (GREETING, "\x1a"),
                 ("stopped", "bg\r"),
                 ("&\n", "jobs\r"),
                 ("running", "fg %1\r"),
-                ("sleep 1000\n", "\x03"),
+                ("hello --loop\n", "\x03"),
                 ("/ [130] $ ", "jobs; echo none-left; exit 0\r"),
             ],
         )
@@ -125,8 +128,8 @@ fn jobs() -> Vec<Scenario> {
         session(
             "leave-with-stopped-jobs",
             &[
-                (PROMPT, "sleep 1000\r"),
-                ("sleep 1000\n", "\x1a"),
+                (PROMPT, "hello --loop\r"),
+                (GREETING, "\x1a"),
                 ("stopped", "exit 0\r"),
                 ("There are stopped jobs.", "exit 0\r"),
             ],

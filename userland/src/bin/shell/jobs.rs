@@ -106,7 +106,7 @@ impl Job {
         states()
             .find(|state| *state == State::Running)
             .or_else(|| states().find(is_stopped))
-            .or_else(|| states().last())
+            .or_else(|| states().next_back())
             .unwrap_or(State::Exited(0))
     }
 }
