@@ -13,6 +13,7 @@ mod observing;
 mod panics;
 mod programs;
 mod repeatability;
+mod shell;
 mod trace;
 
 use libtest_mimic::Trial;
@@ -35,6 +36,7 @@ pub fn scenarios() -> Vec<Scenario> {
         names::scenarios(),
         observing::scenarios(),
         history::scenarios(),
+        shell::scenarios(),
         lwps::scenarios(),
     ]
     .concat()

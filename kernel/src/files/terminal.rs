@@ -129,12 +129,6 @@ impl Line {
         Ok(done)
     }
 
-    /// Back to the settings that terminals begin with.
-    pub fn reset(&self, may_fault: &mut MayFault) {
-        self.terminal.lock(may_fault).set(Termios::INITIAL);
-        self.group.store(0, Ordering::Relaxed);
-    }
-
     fn control(&self, request: u32, argument: u64, may_fault: &mut MayFault) -> Result<u64> {
         match request {
             TCGETS => {
