@@ -42,7 +42,8 @@ impl Trace {
         }
         let earliest = || lanes.values().flatten().map(|event| event.stamp).min();
         let start = value("ticks", "trace.start").or_else(earliest).unwrap_or(0);
-        let mut given: Vec<&Event> = lanes.values().flatten().filter(|event| is_detail(event)).collect();
+        let mut given: Vec<&Event> =
+            lanes.values().flatten().filter(|event| is_detail(event)).collect();
         // An LWP may be on another processor by the next argument.
         given.sort_by_key(|event| event.stamp);
         let mut arguments = HashMap::<EventId, Vec<u64>>::new();
@@ -76,7 +77,9 @@ impl Trace {
 
     /// Causes and their effects, where both are there. What is shown with its cause is no effect.
     pub fn causes(&self) -> impl Iterator<Item = (&Event, &Event)> {
-        self.events().filter(|event| !is_detail(event)).filter_map(|effect| Some((self.find(effect.cause)?, effect)))
+        self.events()
+            .filter(|event| !is_detail(event))
+            .filter_map(|effect| Some((self.find(effect.cause)?, effect)))
     }
 
     /// The stamp of the latest event.

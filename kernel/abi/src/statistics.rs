@@ -53,7 +53,15 @@ pub const MICROSTATES: usize = 10;
 
 /// What an LWP spends its time on, in the order of [`LwpInfo::times`].
 pub const MICROSTATE_NAMES: [&str; MICROSTATES] = [
-    "user", "system", "trap", "text-fault", "data-fault", "kernel-fault", "user-lock", "sleep", "wait-cpu",
+    "user",
+    "system",
+    "trap",
+    "text-fault",
+    "data-fault",
+    "kernel-fault",
+    "user-lock",
+    "sleep",
+    "wait-cpu",
     "stopped",
 ];
 

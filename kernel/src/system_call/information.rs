@@ -95,7 +95,8 @@ pub fn lwp_info(
         let find = |process: &Process| process.lwps.lock_anywhere().find_from(number).map(describe);
         match process {
             0 => find(own.process),
-            _ => process::with(Kernel::current(), process, may_fault, |process, _| find(process)).flatten(),
+            _ => process::with(Kernel::current(), process, may_fault, |process, _| find(process))
+                .flatten(),
         }
     };
     let info = info.ok_or(Errno::ESRCH)?;

@@ -111,7 +111,11 @@ fn show_lwps(process: u64) {
         if info.processor != NO_PROCESSOR {
             print!(", processor {}", info.processor);
         }
-        print!(", {} calls; of {} ms", info.calls, milliseconds(info.lifetime, info.ticks_per_second));
+        print!(
+            ", {} calls; of {} ms",
+            info.calls,
+            milliseconds(info.lifetime, info.ticks_per_second)
+        );
         for (time, name) in info.times.iter().zip(MICROSTATE_NAMES) {
             // In tenths of a percent, where there is anything to say.
             let share = u128::from(*time) * 1000 / u128::from(info.lifetime.max(1));

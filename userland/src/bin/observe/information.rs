@@ -1,7 +1,7 @@
 //! What the kernel tells of processes and LWPs.
 
 use crate::child::{
-    GETPID, getpid, go_on, kill, next_is, observe, observed, sleep, start, wait_is, SIGKILL,
+    GETPID, SIGKILL, getpid, go_on, kill, next_is, observe, observed, sleep, start, wait_is,
 };
 use abi::errno::Errno;
 use abi::observe::{BEFORE_CALL, OBSERVE_BEFORE};
@@ -70,9 +70,11 @@ fn times_add_up() -> Result<(), Why> {
 }
 
 fn times_of_others() -> Result<(), Why> {
-    let child = start(|| loop {
-        let _ = getpid();
-        let _ = sleep(0);
+    let child = start(|| {
+        loop {
+            let _ = getpid();
+            let _ = sleep(0);
+        }
     })?;
     let mut last = 0;
     for _ in 0..2000 {
@@ -108,7 +110,10 @@ fn standing_counts() -> Result<(), Why> {
     let after = described(child, 0)?;
     let stood = stands.times[STOPPED] - before.times[STOPPED];
     let is_whole = stood * 1000 >= 50 * after.ticks_per_second;
-    if !is_whole || after.times[STOPPED] < stands.times[STOPPED] || stands.microstate != STOPPED as u64 {
+    if !is_whole
+        || after.times[STOPPED] < stands.times[STOPPED]
+        || stands.microstate != STOPPED as u64
+    {
         fail!("it stood {stood} ticks; state {}", stands.microstate);
     }
     go_on(&event)?;
@@ -118,16 +123,23 @@ fn standing_counts() -> Result<(), Why> {
 
 fn process() -> Result<(), Why> {
     let own = system::getpid();
-    let (Ok(info), Ok(lwp)) = (process_of(own), lwp(own, 0)) else { fail!("there is nothing to hear") };
+    let (Ok(info), Ok(lwp)) = (process_of(own), lwp(own, 0)) else {
+        fail!("there is nothing to hear")
+    };
     let all = (info.id, info.lwps, info.state, lwp.process, lwp.number, name(&info.name));
     if all != (own, 1, 0, own, own, "observe") {
         fail!("{all:?}");
     }
-    if info.resident == 0 || info.counts[0] == 0 || info.times.iter().sum::<u64>() < lwp.lifetime / 2 {
+    if info.resident == 0
+        || info.counts[0] == 0
+        || info.times.iter().sum::<u64>() < lwp.lifetime / 2
+    {
         fail!("{} pages, {} calls", info.resident, info.counts[0]);
     }
-    let child = start(|| loop {
-        core::hint::spin_loop();
+    let child = start(|| {
+        loop {
+            core::hint::spin_loop();
+        }
     })?;
     let Ok(found) = process_of(own + 1) else { fail!("the child is not found") };
     kill(child, SIGKILL)?;

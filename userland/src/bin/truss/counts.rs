@@ -66,7 +66,9 @@ impl Counts {
         let mut total = Row::default();
         loop {
             let rows = self.rows.iter_mut().enumerate().filter(|(_, row)| row.calls > 0);
-            let Some((place, row)) = rows.max_by_key(|(_, row)| (row.time, row.calls)) else { break };
+            let Some((place, row)) = rows.max_by_key(|(_, row)| (row.time, row.calls)) else {
+                break;
+            };
             let name = signature::ALL.get(place).map_or("others", |call| call.name);
             println!("{name:<22} {:>8} {:>8} {:>13}", row.calls, row.errors, row.time / 1000);
             total.calls += row.calls;

@@ -65,10 +65,38 @@ pub fn comes_back(number: u64) -> bool {
 /// The name of a signal.
 pub fn signal_name(signal: u32) -> &'static str {
     const NAMES: [&str; 32] = [
-        "0", "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGKILL",
-        "SIGUSR1", "SIGSEGV", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT", "SIGCHLD", "SIGCONT",
-        "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF",
-        "SIGWINCH", "SIGIO", "SIGPWR", "SIGSYS",
+        "0",
+        "SIGHUP",
+        "SIGINT",
+        "SIGQUIT",
+        "SIGILL",
+        "SIGTRAP",
+        "SIGABRT",
+        "SIGBUS",
+        "SIGFPE",
+        "SIGKILL",
+        "SIGUSR1",
+        "SIGSEGV",
+        "SIGUSR2",
+        "SIGPIPE",
+        "SIGALRM",
+        "SIGTERM",
+        "SIGSTKFLT",
+        "SIGCHLD",
+        "SIGCONT",
+        "SIGSTOP",
+        "SIGTSTP",
+        "SIGTTIN",
+        "SIGTTOU",
+        "SIGURG",
+        "SIGXCPU",
+        "SIGXFSZ",
+        "SIGVTALRM",
+        "SIGPROF",
+        "SIGWINCH",
+        "SIGIO",
+        "SIGPWR",
+        "SIGSYS",
     ];
     NAMES.get(signal as usize).copied().unwrap_or("a real-time signal")
 }
@@ -82,7 +110,9 @@ pub fn write_call(line: &mut Line, event: &ObserveEvent) {
             Class::String => quoted(to, event.process, address, u64::MAX),
             Class::Bytes => quoted(to, event.process, address, next),
             // What a call has written is there when it is over.
-            Class::Buffer if event.kind == abi::observe::AFTER_CALL && call.name.contains("read") => {
+            Class::Buffer
+                if event.kind == abi::observe::AFTER_CALL && call.name.contains("read") =>
+            {
                 let written = signature::error(event.result).is_none().then_some(event.result)?;
                 quoted(to, event.process, address, written.min(next))
             }
