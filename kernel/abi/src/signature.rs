@@ -55,13 +55,26 @@ pub struct Signature {
     pub flags: u32,
 }
 
+/// Whether two texts are the same but for spaces: of those the compiler puts as many into a type as it likes.
 const fn same(one: &str, other: &str) -> bool {
     let (one, other) = (one.as_bytes(), other.as_bytes());
-    let mut index = 0;
-    while index < one.len() && index < other.len() && one[index] == other[index] {
-        index += 1;
+    let (mut at, mut at_other) = (0, 0);
+    loop {
+        while at < one.len() && one[at] == b' ' {
+            at += 1;
+        }
+        while at_other < other.len() && other[at_other] == b' ' {
+            at_other += 1;
+        }
+        if at == one.len() || at_other == other.len() {
+            return at == one.len() && at_other == other.len();
+        }
+        if one[at] != other[at_other] {
+            return false;
+        }
+        at += 1;
+        at_other += 1;
     }
-    index == one.len() && index == other.len()
 }
 
 const fn is_one_of(name: &str, names: &[&str]) -> bool {

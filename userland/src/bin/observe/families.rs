@@ -173,8 +173,9 @@ fn observer_ends(by_force: bool) -> Result<(), Why> {
         word.store(1, Ordering::Release);
         let stands = next_is(BEFORE_CALL, GETPID).is_ok();
         word.store(2, Ordering::Release);
-        while by_force {
-            core::hint::spin_loop();
+        if by_force {
+            // Until it is killed.
+            wait_for_word(word, u64::MAX);
         }
         i32::from(!stands)
     })?;

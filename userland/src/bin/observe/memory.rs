@@ -73,11 +73,9 @@ fn with_memory() -> Result<(u64, u64), Why> {
 }
 
 fn pages() -> Result<(), Why> {
-    static mut BUFFER: [u8; 6 * 4096] = [0xff; 6 * 4096];
     let (child, address) = with_memory()?;
-    // SAFETY: the only use of it.
-    let buffer = unsafe { &mut *(&raw mut BUFFER) };
-    let length = read(child, address, buffer);
+    let mut buffer = [0xff; 6 * 4096];
+    let length = read(child, address, &mut buffer);
     if length != Ok(6 * 4096) {
         fail!("{length:?}");
     }
