@@ -4,6 +4,7 @@ mod boot_errors;
 mod console;
 mod faults;
 mod foreign;
+mod fuzz;
 mod history;
 mod lwps;
 mod memory;
@@ -25,6 +26,7 @@ pub fn scenarios() -> Vec<Scenario> {
         console::scenarios(),
         faults::scenarios(),
         foreign::scenarios(),
+        fuzz::scenarios(),
         panics::scenarios(),
         boot_errors::scenarios(),
         trace::scenarios(),

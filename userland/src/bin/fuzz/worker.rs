@@ -13,6 +13,9 @@ use userland::system::{self, raw};
 
 /// Further LWPs of a worker.
 const LWPS: usize = 2;
+/// Calls that a worker's first LWP makes before the worker ends: sooner or later everything in it is in a state in which
+/// calls only fail.
+const CALLS_OF_A_WORKER: u32 = 2000;
 /// Calls that a child of a worker makes before it ends.
 const CALLS_OF_A_CHILD: u32 = 40;
 
@@ -71,7 +74,7 @@ pub fn work(shared: &'static Shared, place: usize, seed: u64) -> i32 {
             unsafe { lwp::create(stack.top(), lwp_main, index as u64 + 1, Attributes::default()) };
         NUMBERS[index + 1].store(made.unwrap_or(0), SeqCst);
     }
-    make_calls(0, u32::MAX);
+    make_calls(0, CALLS_OF_A_WORKER);
     0
 }
 
