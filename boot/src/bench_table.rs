@@ -53,6 +53,7 @@ pub fn find(name: &str) -> Option<&'static Row> {
 pub const ROWS: &[Row] = &[
     row("boot.kernel_to_user", "kernel's first instruction to the first program's", 5_000_000),
     row("syscall.null", "system call that does nothing", 50).linux(212),
+    without_goal("syscall.traced", "the same, noted in the trace"),
     row("disp.lock", "dispatcher lock taken and released", 20),
     row("disp.thread_lock", "thread lock taken and released", 20),
     row("disp.enqueue_select", "thread put on a run queue and selected", 60),

@@ -21,7 +21,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Commands {
-    /// Boot and run a program; without one, a menu. Ctrl-A X leaves.
+    /// Boot and run a program; without one, the shell. Ctrl-A X leaves.
     Run(RunOptions),
     /// Boot and run the kernel's own checks, all of them or those named.
     Check(CheckOptions),

@@ -13,13 +13,13 @@ use anyhow::{Result, ensure};
 pub struct CommandLine {
     /// `name=value` each.
     pub options: Vec<String>,
-    /// The program and its arguments; empty for the boot menu or for what the options ask.
+    /// The program and its arguments; empty for the shell or for what the options ask.
     pub program: Vec<String>,
 }
 
 impl CommandLine {
-    /// Whether the system would show its menu: no program, and no option that takes its place.
-    pub fn asks_for_menu(&self) -> bool {
+    /// Whether the system would start the shell: no program, and no option that takes its place.
+    pub fn asks_for_shell(&self) -> bool {
         let instead =
             |option: &String| ["check=", "panic="].iter().any(|it| option.starts_with(it));
         self.program.is_empty() && !self.options.iter().any(instead)

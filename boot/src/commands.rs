@@ -58,17 +58,17 @@ fn run_program(options: RunOptions) -> Result<u8> {
     let line = CommandLine { options: options.option, program: options.program };
     // Said before anything is built, if it is too long.
     line.to_text()?;
-    // Nobody could choose, and the menu waits for ever.
+    // Nobody could type, and the shell waits for ever.
     ensure!(
-        !line.asks_for_menu() || options.timeout.is_some() || std::io::stdin().is_terminal(),
-        "the menu needs a terminal on standard input; name a program, or limit the run: --timeout"
+        !line.asks_for_shell() || options.timeout.is_some() || std::io::stdin().is_terminal(),
+        "the shell needs a terminal on standard input; name a program, or limit the run: --timeout"
     );
     let timeout = options.timeout.map(Duration::from_secs);
     let again = repeat::limited(&machine, options.profile, &line, timeout);
     let (build, mut image) = image::prepare(options.profile)?;
 
     let program = line.program.first().cloned();
-    let folder = RunFolder::next(program.as_deref().unwrap_or("menu"))?;
+    let folder = RunFolder::next(program.as_deref().unwrap_or("shell"))?;
     if !options.add.is_empty() {
         let mut entries = image::entries(&build)?;
         for path in &options.add {

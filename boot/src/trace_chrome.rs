@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::trace_log::{Event, EventId, Phase, Trace};
 use crate::trace_marks::{Mark, marks};
-use crate::trace_words::{argument, group_name, identity, title};
+use crate::trace_words::{argument, group_name, identity, said, title};
 
 /// The process that all processors belong to in the viewer.
 const PROCESS: u32 = 1;
@@ -72,7 +72,7 @@ fn name(thread: u16, what: &str, text: &str) -> Value {
 
 /// What all kinds of events have.
 fn common(trace: &Trace, phase: &str, event: &Event) -> Value {
-    let mut arguments = argument(event);
+    let mut arguments = said(trace, event);
     arguments.insert("event".to_owned(), json!(event.id.number()));
     if !event.cause.is_none() {
         arguments.insert("cause".to_owned(), json!(identity(event.cause)));

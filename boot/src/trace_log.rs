@@ -3,7 +3,7 @@
 //! At the end of a run the kernel sends what is left in its rings. A ring forgets its oldest events
 //! when it is full, so a processor's events may start anywhere; their numbers say how many are gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context, Result};
 use report::Line;
@@ -18,6 +18,8 @@ pub struct Trace {
     hertz: u64,
     start: u64,
     lanes: BTreeMap<u16, Vec<Event>>,
+    /// The arguments of calls, by their beginnings.
+    arguments: HashMap<EventId, Vec<u64>>,
 }
 
 impl Trace {
@@ -40,7 +42,15 @@ impl Trace {
         }
         let earliest = || lanes.values().flatten().map(|event| event.stamp).min();
         let start = value("ticks", "trace.start").or_else(earliest).unwrap_or(0);
-        Ok(Trace { hertz, start, lanes })
+        let mut given: Vec<&Event> =
+            lanes.values().flatten().filter(|event| is_detail(event)).collect();
+        // An LWP may be on another processor by the next argument.
+        given.sort_by_key(|event| event.stamp);
+        let mut arguments = HashMap::<EventId, Vec<u64>>::new();
+        for event in given {
+            arguments.entry(event.cause).or_default().push(event.argument);
+        }
+        Ok(Trace { hertz, start, lanes, arguments })
     }
 
     /// The processors with their events, in order.
@@ -60,9 +70,16 @@ impl Trace {
         Some(&lane[place])
     }
 
-    /// Causes and their effects, where both are there.
+    /// What is known of the arguments of the call that begins with this event.
+    pub fn arguments(&self, call: &Event) -> &[u64] {
+        self.arguments.get(&call.id).map_or(&[], |arguments| &arguments[..])
+    }
+
+    /// Causes and their effects, where both are there. What is shown with its cause is no effect.
     pub fn causes(&self) -> impl Iterator<Item = (&Event, &Event)> {
-        self.events().filter_map(|effect| Some((self.find(effect.cause)?, effect)))
+        self.events()
+            .filter(|event| !is_detail(event))
+            .filter_map(|effect| Some((self.find(effect.cause)?, effect)))
     }
 
     /// The stamp of the latest event.
@@ -76,6 +93,11 @@ impl Trace {
         let ticks = i128::from(stamp) - i128::from(self.start);
         (ticks as f64 * 1e10 / self.hertz as f64).round() / 1e4
     }
+}
+
+/// Whether an event only says more of its cause, and is shown with that.
+pub fn is_detail(event: &Event) -> bool {
+    event.kind == Kind::CallArgument
 }
 
 /// How many of a processor's events are missing: those overwritten, before the first that is left.

@@ -5,7 +5,7 @@
 //! ring may start or stop anywhere: an end without a beginning is left out, and a beginning without
 //! an end lasts until the end of the trace.
 
-use crate::trace_log::{Event, Phase};
+use crate::trace_log::{Event, Phase, is_detail};
 
 /// Something to draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub fn marks(lane: &[Event], last: u64) -> Vec<Mark<'_>> {
     let mut marks: Vec<Mark<'_>> = Vec::new();
     // Places in `marks` of the slices that are open, outermost first.
     let mut open: Vec<usize> = Vec::new();
-    for event in lane {
+    for event in lane.iter().filter(|event| !is_detail(event)) {
         let group = event.kind.group();
         let until = match event.kind.phase() {
             Phase::Moment => None,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::trace_log::{Event, Groups, Trace, missing};
 use crate::trace_marks::{Mark, marks};
-use crate::trace_words::{argument, group_name, title};
+use crate::trace_words::{group_name, said, title};
 
 /// The page without events.
 const PAGE: &str = include_str!("trace_page.html");
@@ -48,7 +48,7 @@ fn data(trace: &Trace, name: &str) -> Value {
 
 fn drawn(trace: &Trace, mark: &Mark<'_>) -> Value {
     let event = mark.event;
-    let said = [Some(event), mark.end].into_iter().flatten().flat_map(argument);
+    let said = [Some(event), mark.end].into_iter().flatten().flat_map(|event| said(trace, event));
     let text: Vec<String> = said
         .map(|(name, value)| {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);

@@ -2,10 +2,11 @@
 
 use std::sync::LazyLock;
 
+use abi::signature::write_call;
 use serde_json::{Map, Value, json};
 
 use crate::reference::{self, Call};
-use crate::trace_log::{Event, EventId, FaultEnd, Groups, Kind};
+use crate::trace_log::{Event, EventId, FaultEnd, Groups, Kind, Trace};
 
 static CALLS: LazyLock<Vec<Call>> = LazyLock::new(reference::calls);
 
@@ -69,12 +70,26 @@ pub fn argument(event: &Event) -> Map<String, Value> {
         | Kind::Unbind => json!({"thread": argument}),
         Kind::Block => json!({"waits for": address}),
         Kind::OffLine | Kind::OnLine => json!({"processor": argument}),
+        Kind::CallArgument => json!({"argument": address}),
         Kind::PokeReceived | Kind::IdleBegin | Kind::IdleEnd | Kind::ShootDownEnd => json!({}),
     };
     match named {
         Value::Object(map) => map,
         _ => unreachable!("every arm makes an object"),
     }
+}
+
+/// What an event says in its trace: the argument, and of a call how it was made.
+pub fn said(trace: &Trace, event: &Event) -> Map<String, Value> {
+    let mut all = argument(event);
+    let arguments = trace.arguments(event);
+    if event.kind == Kind::CallBegin && !arguments.is_empty() {
+        let mut text = String::new();
+        write_call(&mut text, event.argument, arguments, &mut |_, _, _, _| None)
+            .expect("writing to a string does not fail");
+        all.insert("made as".to_owned(), json!(text));
+    }
+    all
 }
 
 /// An event's name for a person.
@@ -95,7 +110,8 @@ fn call_name(number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{argument, group_name, title};
+    use super::{argument, group_name, said, title};
+    use crate::trace_log::tests::trace;
     use crate::trace_log::{Event, EventId, Kind};
     use serde_json::{Value, json};
 
@@ -114,6 +130,20 @@ mod tests {
         assert_eq!(said(Kind::ShootDownBegin, 5), json!({"processors": "0b101"}));
         assert_eq!(said(Kind::ProgramEnd, 3), json!({"status": 3}));
         assert_eq!(said(Kind::ProgramEnd, 256 + 11), json!({"signal": 11}));
+    }
+
+    /// In the order in which they were noted, whatever processor the LWP was on.
+    #[test]
+    fn arguments_are_said_with_their_call() {
+        let trace = trace(
+            "value trace.hertz hertz 1000000000\nevent 0 1 10 call 1 0 0\nevent 0 2 11 call-argument 2 0 1\n\
+             event 0 3 14 call 39 0 0\nevent 1 1 13 call-argument 22 0 1\nevent 1 2 12 call-argument 4096 0 1\n",
+        );
+        let [write, getpid] = [1, 3].map(|number| trace.find(EventId::new(0, number)).unwrap());
+        let expected = json!({"call": "write", "call number": 1, "made as": "write(fd=2, buffer=0x1000, length=22)"});
+        assert_eq!(Value::Object(said(&trace, write)), expected);
+        assert_eq!(said(&trace, getpid), argument(getpid), "it has none");
+        assert_eq!(trace.causes().count(), 0);
     }
 
     #[test]

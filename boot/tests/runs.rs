@@ -151,12 +151,12 @@ fn a_run_that_hangs_is_ended_in_time() {
 }
 
 #[test]
-fn a_menu_that_nobody_can_answer_is_refused() {
-    let stage = Stage::new("menu");
+fn a_shell_that_nobody_can_type_at_is_refused() {
+    let stage = Stage::new("shell");
     for arguments in [&["run"][..], &["run", "--option", "log=debug"]] {
         let (status, _, said) = stage.run(arguments);
         assert_eq!((status, said.lines().count()), (Some(1), 1), "{said}");
-        assert!(said.contains("the menu needs a terminal"), "{said}");
+        assert!(said.contains("the shell needs a terminal"), "{said}");
     }
     for arguments in [&["run", "--timeout", "9"][..], &["run", "--option", "panic=plain"]] {
         let (_, _, said) = stage.run(arguments);

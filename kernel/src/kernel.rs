@@ -9,6 +9,7 @@ use crate::files::terminal::Line;
 use crate::kernel_space::KernelSpace;
 use crate::lwp::Lwp;
 use crate::name_space::Content;
+use crate::observe::Observations;
 use crate::options::Options;
 use crate::process::Process;
 use crate::process::table::Table;
@@ -61,6 +62,8 @@ pub struct Kernel {
     pub signal_objects: Slab<OfProcess>,
     /// Which processes there are.
     pub processes_table: Table,
+    /// Who observes whom.
+    pub observations: Observations,
     /// The programs of the archive, or why there are none.
     pub archive: Once<Result<Archive, NoArchive>>,
     /// Where their files' descriptions come from.

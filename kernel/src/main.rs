@@ -16,7 +16,6 @@
 //! | [`files`] | open files, descriptors, pipes, the terminal |
 //! | [`console`], [`logger`], [`report_channel`] | the serial port, the log, the lines for the harness |
 //! | [`pci`], [`disk`] | devices and their interrupts; disks |
-//! | [`menu`] | the boot menu |
 //! | [`mod@panic`], [`backtrace`], [`symbols`] | the last report |
 //! | [`timeline`] | the rings of events: making them, showing them |
 //! | [`ending`] | how a run ends, as seen from outside |
@@ -41,8 +40,8 @@ mod kernel;
 mod kernel_space;
 mod logger;
 mod lwp;
-mod menu;
 mod name_space;
+mod observe;
 mod options;
 mod panic;
 mod panic_kinds;
@@ -162,6 +161,7 @@ fn start(info: &'static mut BootInfo) -> ! {
         lwp_objects: Slab::new(&SlabPages),
         signal_objects: Slab::new(&SlabPages),
         processes_table: process::table::Table::new(),
+        observations: observe::Observations::new(),
         archive: spin::Once::new(),
         archive_files: Slab::new(&SlabPages),
         files: files::Files::new(),
@@ -339,6 +339,9 @@ fn start_interrupts(kernel: &Kernel, firmware: &Firmware) {
     }
 }
 
+/// The program that runs if nobody says which.
+const SHELL: &str = "shell";
+
 /// Does what the command line asks for; says how that ended.
 fn serve(kernel: &'static Kernel, may_fault: &mut MayFault) -> Ending {
     let options = &kernel.options;
@@ -349,17 +352,15 @@ fn serve(kernel: &'static Kernel, may_fault: &mut MayFault) -> Ending {
         checks::run(kernel, names, may_fault);
         return Ending::ChecksEnded;
     }
-    if options.command.is_empty() {
-        match options.bench {
-            Some(group) => bench::run(group, may_fault),
-            None => match virtual_memory::archive::get(kernel) {
-                Ok(archive) => menu::run(kernel, archive, may_fault),
-                Err(why) => refuse(Ending::NoArchive, format_args!("{why}")),
-            },
+    let command = match (options.command, options.bench) {
+        ("", Some(group)) => {
+            bench::run(group, may_fault);
+            return Ending::PoweredOff;
         }
-        return Ending::PoweredOff;
-    }
-    match process::run(kernel, options.command, may_fault) {
+        ("", None) => SHELL,
+        (command, _) => command,
+    };
+    match process::run(kernel, command, may_fault) {
         Ok(_) => {
             if let Some(group) = options.bench {
                 bench::run(group, may_fault);
@@ -375,7 +376,7 @@ fn serve(kernel: &'static Kernel, may_fault: &mut MayFault) -> Ending {
                 }
                 CannotRun::OutOfMemory => Ending::TooLittleMemory,
             };
-            refuse(ending, format_args!("{}: {error}", options.command))
+            refuse(ending, format_args!("{command}: {error}"))
         }
     }
 }

@@ -37,7 +37,7 @@ pub struct Options {
     pub panic: Option<PanicKind>,
     /// `cpus=N`: start no more processors than this.
     pub cpus: usize,
-    /// The program and its arguments, as written after `--`; empty for the boot menu.
+    /// The program and its arguments, as written after `--`; empty for the shell.
     pub command: &'static str,
 }
 

@@ -102,6 +102,10 @@ impl TrapHooks for KernelHooks {
         dispatch::hooks::assert_may_return_to_user(atomic);
     }
 
+    fn kernel_step(&self, cpu: &Cpu, frame: &mut TrapFrame) -> bool {
+        Kernel::find().is_some_and(|kernel| kernel.shared.sweep.debug_exception(cpu, frame))
+    }
+
     fn fatal(&self, frame: &TrapFrame, cause: Fatal) -> ! {
         panic::fatal_trap(frame, cause)
     }

@@ -3,7 +3,9 @@
 use abi::calls::TimeSpec;
 use abi::errno::Errno;
 use abi::files::{IoVec, PollFd, Stat};
+use abi::observe::{ObserveChange, ObserveEvent};
 use abi::signals::{SigAction, SigFrame, SigInfo, SigStack, UserContext};
+use abi::statistics::{LwpInfo, ProcessInfo, Words};
 use abi::terminals::{Termios, WindowSize};
 use machine::MayFault;
 use machine::x86_64::user_copy;
@@ -85,6 +87,17 @@ const NO_STATUS: Stat = Stat {
     changed: [0; 2],
     reserved: [0; 3],
 };
+const NO_EVENT: ObserveEvent = ObserveEvent {
+    kind: 0,
+    signal: 0,
+    process: 0,
+    lwp: 0,
+    number: 0,
+    arguments: [0; 6],
+    result: 0,
+    time: 0,
+    in_calls: 0,
+};
 plain! {
     u32 = 0;
     i32 = 0;
@@ -105,4 +118,8 @@ plain! {
     Stat = NO_STATUS;
     Termios = Termios { input: 0, output: 0, control: 0, local: 0, line: 0, characters: [0; 19] };
     WindowSize = WindowSize { rows: 0, columns: 0, pixels: [0; 2] };
+    ObserveEvent = NO_EVENT;
+    ObserveChange = ObserveChange { number: 0, arguments: [0; 6], result: 0 };
+    LwpInfo = <LwpInfo as Words>::ZEROS;
+    ProcessInfo = <ProcessInfo as Words>::ZEROS;
 }

@@ -3,15 +3,18 @@
 mod boot_errors;
 mod console;
 mod faults;
+mod files;
 mod foreign;
 mod fuzz;
 mod history;
 mod lwps;
 mod memory;
 mod names;
+mod observing;
 mod panics;
 mod programs;
 mod repeatability;
+mod shell;
 mod trace;
 
 use libtest_mimic::Trial;
@@ -25,6 +28,7 @@ pub fn scenarios() -> Vec<Scenario> {
         programs::scenarios(),
         console::scenarios(),
         faults::scenarios(),
+        files::scenarios(),
         foreign::scenarios(),
         fuzz::scenarios(),
         panics::scenarios(),
@@ -32,7 +36,9 @@ pub fn scenarios() -> Vec<Scenario> {
         trace::scenarios(),
         memory::scenarios(),
         names::scenarios(),
+        observing::scenarios(),
         history::scenarios(),
+        shell::scenarios(),
         lwps::scenarios(),
     ]
     .concat()

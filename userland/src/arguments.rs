@@ -53,6 +53,16 @@ impl Arguments {
         words.map(|word| word.to_str().unwrap_or("\u{fffd}"))
     }
 
+    /// The addresses of the arguments from this place on, with null behind them, as `execve` takes them.
+    pub fn addresses(self, place: usize) -> *const *const u8 {
+        self.stack.wrapping_add(1 + place.min(self.count())).cast()
+    }
+
+    /// The addresses of the environment's strings, likewise.
+    pub fn environment_addresses(self) -> *const *const u8 {
+        self.stack.wrapping_add(1 + self.count() + 1).cast()
+    }
+
     /// The environment: `NAME=value` each.
     pub fn environment(self) -> impl Iterator<Item = &'static CStr> + Clone {
         let addresses = (1 + self.count() + 1..).map(move |place| self.word(place));

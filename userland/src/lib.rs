@@ -11,6 +11,9 @@
 //! - [`clock`]: the time-stamp counter, times.
 //! - [`lwp`], [`signal`], [`child`]: LWPs, signals, children.
 //! - [`files`]: calls about open files.
+//! - [`paths`], [`folder`], [`stream`], [`lines`], [`room`], [`tool`]: names, what is in a folder,
+//!   text read and written, room for it, what small tools share.
+//! - [`job_control`], [`signal_names`], [`programs`]: what the shell needs besides.
 //! - [`bench`]: what the program `bench` measures.
 
 #![no_std]
@@ -26,14 +29,23 @@ pub mod bench;
 pub mod child;
 pub mod clock;
 pub mod files;
+pub mod folder;
+pub mod job_control;
+pub mod lines;
 pub mod lwp;
 mod memory;
 mod panic;
+pub mod paths;
 pub mod print;
+pub mod programs;
 pub mod report;
+pub mod room;
 pub mod signal;
+pub mod signal_names;
 pub mod start;
+pub mod stream;
 pub mod system;
 pub mod text;
+pub mod tool;
 
 pub use arguments::Arguments;

@@ -25,6 +25,9 @@ pub const NO_RESTART: u32 = 1 << 2;
 /// The number of the indirect call.
 pub const INDIRECT: u64 = OWN_BASE;
 
+/// `trace_groups`: the events of system calls.
+pub const TRACE_CALLS: u64 = 1 << 3;
+
 /// `lwp_create`: it begins suspended.
 pub const LWP_SUSPENDED: u32 = 1;
 /// `lwp_create`: nobody will wait for it.
@@ -268,16 +271,16 @@ macro_rules! system_calls {
                 "Set the private pointer (the base of fs) of the calling LWP.";
             0x100f lwp_name(lwp: u64, name: *const u8, length: usize) 0
                 "Name an LWP of the process.";
-            0x1010 lwp_info(process: u64, lwp: u64, buffer: *mut u8, length: usize) 0
-                "Describe an LWP: name, state, microstates, counts (0, 0: the caller; else the first whose number is not lower). Returns its number.";
+            0x1010 lwp_info(process: u64, lwp: u64, buffer: *mut $crate::statistics::LwpInfo, length: usize) 0
+                "Describe an LWP of a process (0: the caller's): name, state, microstates, counts; the first whose number is not lower (0, 0: the caller). Returns its number.";
             0x1011 observe(process: u64, what: u32) 0
-                "Observe a process: its LWPs stop before and after calls and at signals, and wait for the caller; 0 ends it.";
-            0x1012 observe_wait(event: *mut u8, length: usize, timeout: *const $crate::calls::TimeSpec) $crate::calls::NO_RESTART
-                "Wait for the next stop of a process that the caller observes.";
-            0x1013 observe_continue(lwp: u64, action: u32, change: *const u8) 0
-                "Let a stopped LWP go on, perhaps with other arguments or another result.";
+                "Observe a process: its LWPs stop before calls (1), after them (2) and at signals (4), its end (8) is heard of, and so are its children (16); 0 ends it.";
+            0x1012 observe_wait(event: *mut $crate::observe::ObserveEvent, length: usize, timeout: *const $crate::calls::TimeSpec) $crate::calls::NO_RESTART
+                "Wait for the next stop of a process that the caller observes. A time to wait at most, or null.";
+            0x1013 observe_continue(lwp: u64, action: u32, change: *const $crate::observe::ObserveChange) 0
+                "Let a stopped LWP go on (0), with another call or result (1), without the call (2), without the signal (3).";
             0x1014 observe_read(process: u64, address: u64, buffer: *mut u8, length: usize) 0
-                "Read memory of a stopped LWP's process.";
+                "Read memory of an observed process of which an LWP stands still; returns how many bytes can be read.";
             0x1015 processor_bind(lwp: u64, processor: i64) 0
                 "Bind an LWP of the process (0: the caller) to a processor; -1 unbinds, -2 asks. Returns what was, as processor plus 1.";
             0x1016 p_online(processor: u32, what: u32) 0
@@ -292,7 +295,7 @@ macro_rules! system_calls {
                 "Put a processor into a set (0: the default one); returns the set that it was in.";
             0x101b pset_bind(set: u32, lwp: u64) 0
                 "Let an LWP of the process (0: the caller) run on a set's processors only (0: the default set's); returns the set before.";
-            0x101c process_info(process: u64, buffer: *mut u8, length: usize) 0
+            0x101c process_info(process: u64, buffer: *mut $crate::statistics::ProcessInfo, length: usize) 0
                 "Describe a process, or the first whose number is not lower. Returns its number.";
             0x101d trap_trace(processor: u32, buffer: *mut u8, length: usize) 0
                 "Read the last traps of a processor; returns how many bytes.";
@@ -392,6 +395,10 @@ pub enum Counter {
     OpenFiles = 19,
     /// Pipes there are.
     Pipes = 20,
+    /// Pages of files that are in memory and swap space only.
+    FilePages = 21,
+    /// Files, folders and devices that have a name or are in use.
+    Names = 22,
 }
 
 impl Counter {
@@ -418,6 +425,8 @@ impl Counter {
         Counter::ObjectsTooMany,
         Counter::OpenFiles,
         Counter::Pipes,
+        Counter::FilePages,
+        Counter::Names,
     ];
 
     /// The counter with this number.

@@ -18,6 +18,13 @@ macro_rules! errnos {
                 }
             }
 
+            /// Its name.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Errno::$name => stringify!($name),)*
+                }
+            }
+
             /// What went wrong, in words.
             pub const fn text(self) -> &'static str {
                 match self {

@@ -2,8 +2,11 @@
 //!
 //! - [`calls`]: the one table of system calls, from which the kernel's dispatch, the stubs of user
 //!   programs, the names in traces and `docs/syscalls.md` are made.
+//! - [`signature`]: names and classes of the calls' arguments, and how calls are written.
+//! - [`statistics`]: what processes and LWPs are described with.
 //! - [`errno`]: error values, with Linux's numbers.
 //! - [`boot`]: what the loader hands to the kernel beyond `bootloader_api::BootInfo`.
+//! - [`observe`]: how one process observes another.
 //! - [`ending`]: how the machine ends a run, as seen from outside.
 //! - [`files`], [`terminals`]: structures and numbers of the calls about them.
 //!
@@ -18,5 +21,8 @@ pub mod ending;
 pub mod errno;
 pub mod files;
 pub mod folders;
+pub mod observe;
 pub mod signals;
+pub mod signature;
+pub mod statistics;
 pub mod terminals;

@@ -85,6 +85,11 @@ pub fn give_ring(cpu: &Cpu, ring: &'static Ring<'static>) {
     cpu.tracing.ring.store(core::ptr::from_ref(ring).cast_mut(), Ordering::Release);
 }
 
+/// The groups that are on, on the current processor; on the others too, unless somebody is changing them.
+pub fn groups() -> Groups {
+    Groups::from_bits(backend::trace_groups())
+}
+
 /// Switches groups on, and all others off, on every processor.
 pub fn set_groups(system: &System, groups: Groups) {
     for cpu in system.cpus() {

@@ -23,6 +23,7 @@ mod turns;
 mod user_memory;
 mod user_registers;
 mod virtual_memory;
+mod way_back;
 
 use crate::kernel::Kernel;
 use crate::kernel_space::SlabPages;
@@ -107,6 +108,8 @@ pub struct Shared {
     pub objects: Slab<memory::Object>,
     /// Whose threads stop at schedule points.
     pub stage: virtual_memory::CurrentStage,
+    /// Who is stepped on its way back to user mode.
+    pub sweep: way_back::Sweep,
 }
 
 impl Shared {
@@ -121,6 +124,7 @@ impl Shared {
             set_aside: AtomicPtr::new(core::ptr::null_mut()),
             objects: Slab::new(&SlabPages),
             stage: virtual_memory::CurrentStage::none(),
+            sweep: way_back::Sweep::new(),
         }
     }
 
@@ -218,6 +222,10 @@ const CHECKS: &[(&str, Check)] = &[
     ("history-cow-d23155", virtual_memory::history_cow_d23155),
     ("history-cow-restart", virtual_memory::history_cow_restart),
     ("history-cow-tlb", virtual_memory::history_cow_tlb),
+    (
+        "requests-are-seen-at-every-instruction",
+        way_back::requests_are_seen_at_every_instruction,
+    ),
     ("non-canonical-return-takes-iretq", programs::non_canonical_return_takes_iretq),
     ("a-bad-frame-is-the-programs-fault", programs::a_bad_frame_is_the_programs_fault),
     ("refused-entries-are-counted", programs::refused_entries_are_counted),

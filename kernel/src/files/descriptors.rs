@@ -19,13 +19,18 @@ pub struct Descriptors(SpinLock<Entries, 13>);
 
 struct Entries {
     files: [Option<Shared<OpenFile>>; OPEN_MAX],
+    /// A bit for each that there is.
+    used: [u64; OPEN_MAX / 64],
     /// A bit for each that `execve` closes.
     closing: [u64; OPEN_MAX / 64],
 }
 
 impl Entries {
-    const NONE: Entries =
-        Entries { files: [const { None }; OPEN_MAX], closing: [0; OPEN_MAX / 64] };
+    const NONE: Entries = Entries {
+        files: [const { None }; OPEN_MAX],
+        used: [0; OPEN_MAX / 64],
+        closing: [0; OPEN_MAX / 64],
+    };
 
     fn mark(&mut self, place: usize, closes: bool) {
         let (word, bit) = (place / 64, 1 << (place % 64));
@@ -47,7 +52,22 @@ impl Entries {
         closes: bool,
     ) -> Option<Shared<OpenFile>> {
         self.mark(place, closes);
+        self.used[place / 64] |= 1 << (place % 64);
         self.files[place].replace(file)
+    }
+
+    fn take(&mut self, place: usize) -> Option<Shared<OpenFile>> {
+        self.used[place / 64] &= !(1 << (place % 64));
+        self.files[place].take()
+    }
+
+    /// Takes the first file away; of those that `execve` closes, if only they are meant.
+    fn take_first(&mut self, only_marked: bool) -> Option<Shared<OpenFile>> {
+        let place = (0..OPEN_MAX / 64).find_map(|word| {
+            let meant = self.used[word] & if only_marked { self.closing[word] } else { u64::MAX };
+            (meant != 0).then(|| word * 64 + meant.trailing_zeros() as usize)
+        });
+        self.take(place?)
     }
 
     fn copy(&self) -> Entries {
@@ -116,7 +136,7 @@ impl Descriptors {
     /// Takes a descriptor away; its file is the caller's.
     pub fn take(&self, fd: i32) -> Result<Shared<OpenFile>> {
         let place = place_of(fd)?;
-        self.0.lock_anywhere().files[place].take().ok_or(Errno::EBADF)
+        self.0.lock_anywhere().take(place).ok_or(Errno::EBADF)
     }
 
     /// Whether `execve` closes a descriptor.
@@ -143,23 +163,19 @@ impl Descriptors {
 
     /// Closes those that are marked for `execve`.
     pub fn close_marked(&self, may_fault: &mut MayFault) {
-        self.close_if(|entries, place| entries.is_marked(place), may_fault);
+        self.close_each(true, may_fault);
     }
 
     /// Closes all.
     pub fn close_all(&self, may_fault: &mut MayFault) {
-        self.close_if(|_, _| true, may_fault);
+        self.close_each(false, may_fault);
     }
 
-    fn close_if(&self, goes: impl Fn(&Entries, usize) -> bool, may_fault: &mut MayFault) {
-        for place in 0..OPEN_MAX {
-            let file = {
-                let mut entries = self.0.lock(may_fault);
-                if goes(&entries, place) { entries.files[place].take() } else { None }
-            };
-            if let Some(file) = file {
-                close(file, may_fault);
-            }
+    fn close_each(&self, only_marked: bool, may_fault: &mut MayFault) {
+        loop {
+            let file = self.0.lock(may_fault).take_first(only_marked);
+            let Some(file) = file else { return };
+            close(file, may_fault);
         }
     }
 }

@@ -11,12 +11,14 @@
 //! | [`open_file`] | an open file: its offset and flags |
 //! | [`descriptors`] | a process's descriptors |
 //! | [`archive_file`], [`devices`], [`pipe`], [`terminal`] | the kinds |
+//! | [`crate::name_space`] | what is opened by a path: one kind, whatever it is |
 //! | [`watch`] | waiting until one of several files is ready |
 //! | [`shared`], [`buffer`] | counted references; pages for bytes on their way |
 //!
 //! A call takes a reference to the open file with the descriptor, so that another thread may close that meanwhile. What
 //! is read and written passes through kernel memory: user memory is not touched with a lock of a file held, because
-//! who waits for memory must not keep others from going, whose memory it may be waiting for.
+//! who waits for memory must not keep others from going, whose memory it may be waiting for. What is held then (the
+//! offset, and what [`File::begin`] takes) is waited for in a way that can be interrupted.
 
 pub mod archive_file;
 pub mod buffer;

@@ -245,7 +245,7 @@ impl File for End {
             return Err(Errno::ENOTTY);
         }
         let length = self.pipe.ring.lock(may_fault).length() as u32;
-        crate::signal::frame::copy_out(argument, &length, may_fault)?;
+        crate::user_structure::copy_out(argument, &length, may_fault)?;
         Ok(0)
     }
 

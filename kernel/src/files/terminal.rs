@@ -9,9 +9,9 @@ use super::{File, How, Kind, OpenFile, Result, devices};
 use crate::console;
 use crate::kernel::Kernel;
 use crate::process::{self, Process, table};
-use crate::signal::frame::{copy_in, copy_out};
 use crate::signal::{Information, SIGINT, SIGQUIT, SIGTSTP, jobs};
 use crate::threads::ticks;
+use crate::user_structure::{copy_in, copy_out};
 use abi::errno::Errno;
 use abi::files::{O_RDWR, POLLIN, POLLOUT, Stat};
 use abi::terminals::{
@@ -20,7 +20,7 @@ use abi::terminals::{
 };
 use core::sync::atomic::{AtomicU64, Ordering};
 use dispatch::interrupt_thread::InterruptContext;
-use dispatch::{Condvar, Mutex, Woken};
+use dispatch::{Condvar, Mutex, Woken, sleep_queue};
 use machine::{MayFault, time};
 use terminal::{Signal, Terminal};
 
@@ -116,17 +116,17 @@ impl Line {
         }
     }
 
-    /// Shows what a program writes.
-    pub fn write(&self, from: &[u8], may_fault: &mut MayFault) {
+    /// Shows what a program writes; says how much. The line is slow: a signal ends it.
+    pub fn write(&self, from: &[u8], may_fault: &mut MayFault) -> Result<usize> {
+        let mut done = 0;
         for piece in from.chunks(PIECE) {
+            if sleep_queue::is_interrupted() {
+                return if done > 0 { Ok(done) } else { Err(Errno::EINTR) };
+            }
             self.terminal.lock(may_fault).output(piece, &mut console::write);
+            done += piece.len();
         }
-    }
-
-    /// Back to the settings that terminals begin with.
-    pub fn reset(&self, may_fault: &mut MayFault) {
-        self.terminal.lock(may_fault).set(Termios::INITIAL);
-        self.group.store(0, Ordering::Relaxed);
+        Ok(done)
     }
 
     fn control(&self, request: u32, argument: u64, may_fault: &mut MayFault) -> Result<u64> {
@@ -201,8 +201,7 @@ impl File for Opened {
     }
 
     fn write(&self, _: &mut u64, from: &[u8], _: How, may_fault: &mut MayFault) -> Result<usize> {
-        Kernel::current().terminal.write(from, may_fault);
-        Ok(from.len())
+        Kernel::current().terminal.write(from, may_fault)
     }
 
     fn status(&self, _: &mut MayFault) -> Stat {

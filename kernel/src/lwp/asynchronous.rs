@@ -11,11 +11,11 @@ use crate::signal::deliver::{self, Delivered};
 use crate::system_call::restart;
 use accounting::Microstate;
 use dispatch::sleep_queue;
-use machine::{MayFault, time};
+use machine::MayFault;
 
 /// Does what the running LWP was asked to do.
 pub fn work(lwp: &Lwp, may_fault: &mut MayFault) {
-    let before = lwp.accounts.enter(Microstate::System, time::now());
+    let before = lwp.enter_microstate(Microstate::System, may_fault);
     let frame = own_frame(may_fault);
     // SAFETY: the thread has come from user mode, so its frame is there; nobody else uses it while the thread is here.
     let frame = unsafe { &mut *frame };
@@ -38,5 +38,5 @@ pub fn work(lwp: &Lwp, may_fault: &mut MayFault) {
         }
     }
     restart::without_handler(lwp, frame);
-    lwp.accounts.enter(before, time::now());
+    lwp.enter_microstate(before, may_fault);
 }

@@ -44,6 +44,8 @@ pub fn add(
         return Err(OutOfMemory);
     }
     lwps.add(lwp);
+    // With the lock held: so it is seen here, or the LWP by who begins to observe the process.
+    lwp.call_work.store(process.observed.call_work(), Ordering::Relaxed);
     Ok(lwp)
 }
 

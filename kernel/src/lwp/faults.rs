@@ -5,9 +5,9 @@ use crate::signal::{Information, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP, code,
 use accounting::Microstate;
 use core::sync::atomic::Ordering;
 use dispatch::sleep_queue;
+use machine::MayFault;
 use machine::pmap::Rights;
 use machine::x86_64::frame::TrapFrame;
-use machine::{MayFault, time};
 use vm::FaultError;
 
 const WRITE: u64 = 1 << 1;
@@ -24,9 +24,9 @@ pub fn page_fault(frame: &TrapFrame, may_fault: &mut MayFault) -> bool {
     } else {
         Microstate::DataFault
     };
-    let before = lwp.accounts.enter(state, time::now());
+    let before = lwp.enter_microstate(state, may_fault);
     let helped = bring(lwp, frame, may_fault);
-    lwp.accounts.enter(before, time::now());
+    lwp.enter_microstate(before, may_fault);
     helped
 }
 
@@ -78,11 +78,11 @@ impl Lwp {
 /// An exception of user mode that nothing could be done about: the program's to handle, or its end.
 pub fn user_exception(frame: &mut TrapFrame, may_fault: &mut MayFault) {
     let lwp = super::current();
-    let before = lwp.accounts.enter(Microstate::Trap, time::now());
+    let before = lwp.enter_microstate(Microstate::Trap, may_fault);
     let reason = if frame.vector == 14 { lwp.take_reason(frame) } else { None };
     let information = information(frame, reason);
     deliver::force(lwp, &information, frame, reason, may_fault);
-    lwp.accounts.enter(before, time::now());
+    lwp.enter_microstate(before, may_fault);
 }
 
 /// The signal of an exception, with Linux's codes.

@@ -31,9 +31,10 @@ pub mod faults;
 pub mod parking;
 pub mod stopping;
 
+use crate::observe;
 use crate::process::{Process, Start};
 use crate::signal::OfLwp;
-use accounting::{Accounts, Leaves};
+use accounting::{Accounts, Leaves, Microstate, Times};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use dispatch::kernel_thread::JoinHandle;
@@ -83,6 +84,8 @@ pub struct Lwp {
     name: SpinLock<[u8; NAME_MAX], 13>,
     /// Work before and after its system calls; 0 for none.
     pub call_work: AtomicU8,
+    /// Its stops for an observer.
+    pub observed: observe::OfLwp,
     /// What it has done.
     pub counts: Counts,
     /// Why the last page fault could not be helped, and where.
@@ -153,6 +156,7 @@ impl Lwp {
             status: AtomicU64::new(0),
             name: SpinLock::new([0; NAME_MAX]),
             call_work: AtomicU8::new(0),
+            observed: observe::OfLwp::new(),
             counts: Counts::default(),
             last_fault: SpinLock::new(None),
             number_at: AtomicU64::new(0),
@@ -192,6 +196,24 @@ impl Lwp {
         let length = name.len().min(NAME_MAX - 1);
         kept[..length].copy_from_slice(&name[..length]);
         *self.name.lock_anywhere() = kept;
+    }
+
+    /// Goes to another microstate; returns the one before. The running LWP's own.
+    pub fn enter_microstate(&self, state: Microstate, may_fault: &mut MayFault) -> Microstate {
+        // A change that the LWP loses its processor in would be made twice.
+        let _guard = machine::preempt::disable(may_fault);
+        self.accounts.enter(state, time::now())
+    }
+
+    /// Its times up to now, to the tick, and its state.
+    pub fn times(&self) -> (Times, Microstate, u64) {
+        loop {
+            let now = time::now();
+            // Changes are short, and are not interrupted for long.
+            if let Some((times, state)) = self.accounts.snapshot(now) {
+                return (times, state, now);
+            }
+        }
     }
 
     /// Forgets what belongs to the program before: it is the only LWP of a new one.

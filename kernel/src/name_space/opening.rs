@@ -3,11 +3,13 @@
 use super::{Content, Names, errno};
 use crate::files::File;
 use crate::kernel::Kernel;
+use crate::virtual_memory::patience::patiently;
 use abi::errno::Errno;
 use abi::files::{O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_TRUNC};
 use machine::MayFault;
+use memory::OutOfMemory;
 use names::{FileToOpen, NodeId};
-use vm::contents::Contents;
+use vm::contents::{Contents, ContentsRef};
 
 /// A node that somebody has open: it is held until it is closed.
 pub struct OpenNode {
@@ -17,12 +19,24 @@ pub struct OpenNode {
     pub content: Option<Content>,
 }
 
-/// Opens what a path leads to from a folder, as flags say; a file that is not there is made if they say so.
+/// Contents for a file that may have to be made, if flags say that it may: got before the mutex of the names, because who
+/// wants memory may have to be patient.
+pub fn prepare(flags: i32, may_fault: &mut MayFault) -> Result<Option<ContentsRef>, Errno> {
+    if flags & O_CREAT == 0 {
+        return Ok(None);
+    }
+    let made = patiently(may_fault, |_| Contents::make());
+    made.map(Some).map_err(|OutOfMemory| Errno::ENOMEM)
+}
+
+/// Opens what a path leads to from a folder, as flags say; a file that is not there is made if they say so, of what
+/// [`prepare`] gave.
 pub fn open(
     mut names: Names,
     from: NodeId,
     path: &[u8],
     flags: i32,
+    prepared: &mut Option<ContentsRef>,
     may_fault: &mut MayFault,
 ) -> Result<OpenNode, Errno> {
     let makes = flags & O_CREAT != 0;
@@ -33,7 +47,7 @@ pub fn open(
         let exclusive = flags & O_EXCL != 0;
         let now = Kernel::current().uptime_nanoseconds();
         let content = || {
-            let contents = Contents::make().map_err(|_| Errno::ENOMEM)?;
+            let contents = prepared.take().ok_or(Errno::ENOMEM)?;
             contents.note_change(now);
             Ok(Content::File(contents))
         };

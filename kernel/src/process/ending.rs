@@ -6,6 +6,7 @@ use crate::console::print;
 use crate::kernel::Kernel;
 use crate::lwp::Lwp;
 use crate::name_space::working_folder;
+use crate::observe;
 use crate::panic::{access, exception_name};
 use crate::signal::{self, SIGINT, alarm};
 use crate::virtual_memory::archive::Reader;
@@ -26,6 +27,7 @@ pub fn finish(process: &'static Process, may_fault: &mut MayFault) {
         let mut name = [0; NAME_MAX];
         virtual_memory::maps::show(process, process.name_to(&mut name), format, may_fault);
     }
+    observe::note_end(kernel, process, may_fault);
     {
         let _control = process.control.lock(may_fault);
         alarm::set(process, 0, 0);
@@ -41,6 +43,13 @@ pub fn finish(process: &'static Process, may_fault: &mut MayFault) {
         lwp.thread(),
     );
     table::note_end(kernel, process, may_fault);
+}
+
+impl Process {
+    /// How it ends, if that has been said, as `wait4` says it.
+    pub fn outcome(&self) -> Option<Outcome> {
+        Outcome::find(self.outcome.load(Ordering::Acquire))
+    }
 }
 
 /// Says on the console that a signal ends the running process: always if it comes from an exception (`exception`, with

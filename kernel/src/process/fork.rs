@@ -6,6 +6,7 @@ use crate::kernel::Kernel;
 use crate::kernel_space::TableFrames;
 use crate::lwp::{self, Beginning, Lwp, begin};
 use crate::name_space::working_folder;
+use crate::observe;
 use core::sync::atomic::Ordering;
 use machine::MayFault;
 
@@ -39,6 +40,11 @@ pub fn fork(wishes: Wishes, may_fault: &mut MayFault) -> Result<u64, NoProcess> 
             return Err(error);
         }
     };
+    if observe::inherit(kernel, process, child, may_fault).is_err() {
+        child.space().clear(may_fault);
+        table::remove(kernel, child, may_fault);
+        return Err(NoProcess::OutOfMemory);
+    }
     let ProgramName { name, file } = *process.program.lock(may_fault);
     *child.program.lock(may_fault) = ProgramName { name, file };
     process.descriptors.copy_to(&child.descriptors);

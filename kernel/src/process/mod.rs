@@ -33,6 +33,7 @@ use crate::files::Descriptors;
 use crate::kernel::Kernel;
 use crate::lwp::{self, Lwp, Lwps};
 use crate::name_space::working_folder::WorkingFolder;
+use crate::observe;
 use crate::signal::alarm::Alarm;
 use crate::signal::{self, OfProcess};
 use crate::virtual_memory::archive::{ArchiveFile, Peeker};
@@ -85,6 +86,10 @@ pub struct Process {
     pub working_folder: WorkingFolder,
     /// What signals do, and which are pending.
     pub signals: SlabBox<OfProcess>,
+    /// Whether somebody observes it.
+    pub observed: observe::OfProcess,
+    /// When it was made, in ticks of the clock.
+    pub began: u64,
     /// Its group of processes, and its session.
     group: AtomicU64,
     session: AtomicU64,
@@ -283,6 +288,11 @@ impl Process {
         (news != 0).then_some(news)
     }
 
+    /// The name of its program, with null bytes behind it.
+    pub fn name(&self) -> [u8; NAME_MAX] {
+        self.program.lock_anywhere().name
+    }
+
     /// Its parent's number; 0, or a number that no process has, if it has none.
     pub fn parent(&self) -> u64 {
         self.parent.load(Ordering::Relaxed)
@@ -337,7 +347,7 @@ pub fn with<R>(
     kernel: &'static Kernel,
     id: u64,
     may_fault: &mut MayFault,
-    act: impl FnOnce(&Process, &mut MayFault) -> R,
+    act: impl FnOnce(&'static Process, &mut MayFault) -> R,
 ) -> Option<R> {
     table::with(kernel, id, may_fault, act)
 }

@@ -14,6 +14,7 @@ use super::{CONTINUED, Control, Ended, Largest, NAME_MAX, Outcome, Process, Prog
 use crate::files::Descriptors;
 use crate::kernel::Kernel;
 use crate::lwp::{Lwps, ending};
+use crate::observe;
 use crate::signal::alarm::Alarm;
 use crate::signal::{self, Information, OfProcess, SIGCHLD, SIGKILL, code};
 use abi::errno::Errno;
@@ -110,6 +111,8 @@ pub(super) fn add(
         descriptors,
         working_folder: SpinLock::new(None),
         signals,
+        observed: observe::OfProcess::new(),
+        began: time::now(),
         group: AtomicU64::new(0),
         session: AtomicU64::new(0),
         has_executed: AtomicBool::new(false),
@@ -145,6 +148,7 @@ pub(super) fn note_begin(
 
 /// Takes a process out that has got no thread. For who has made it.
 pub(super) fn remove(kernel: &'static Kernel, process: &'static Process, may_fault: &mut MayFault) {
+    observe::forget(kernel, process, may_fault);
     let processes = kernel.processes_table.processes.lock(may_fault);
     // Somebody may wait for it to be over.
     kernel.processes_table.ended.broadcast();
@@ -158,7 +162,7 @@ pub(super) fn with<R>(
     kernel: &'static Kernel,
     id: u64,
     may_fault: &mut MayFault,
-    act: impl FnOnce(&Process, &mut MayFault) -> R,
+    act: impl FnOnce(&'static Process, &mut MayFault) -> R,
 ) -> Option<R> {
     let processes = kernel.processes_table.processes.lock(may_fault);
     let process = processes.iter().find(|process| process.id == id)?;
@@ -181,6 +185,19 @@ pub(super) fn largest(kernel: &'static Kernel, may_fault: &mut MayFault) -> Opti
         }
     }
     largest
+}
+
+/// Acts on the first process whose number is not lower and that has not ended.
+pub fn with_from<R>(
+    kernel: &'static Kernel,
+    id: u64,
+    may_fault: &mut MayFault,
+    act: impl FnOnce(&'static Process, &mut MayFault) -> R,
+) -> Option<R> {
+    let processes = kernel.processes_table.processes.lock(may_fault);
+    let found = processes.iter().filter(|process| process.id >= id && !process.is_zombie());
+    let process = found.min_by_key(|process| process.id)?;
+    Some(act(process, may_fault))
 }
 
 /// How many processes have been asked to die and still have memory.
@@ -487,12 +504,9 @@ impl Process {
     pub fn used(&self, may_fault: &mut MayFault) -> Ended {
         let control = self.control.lock(may_fault);
         let mut used = control.ended;
-        let now = time::now();
         // Whoever ends holds the mutex while it adds its own.
         for lwp in self.lwps.lock_anywhere().iter().filter(|lwp| !lwp.has_ended()) {
-            if let Some((times, _)) = lwp.accounts.snapshot(now) {
-                used.add(&times, &lwp.counts, lwp.thread());
-            }
+            used.add(&lwp.times().0, &lwp.counts, lwp.thread());
         }
         used
     }

@@ -3,6 +3,7 @@
 use super::actions::Action;
 use super::{ByItself, Information, UNSTOPPABLE, bit, frame as handler_frame};
 use crate::lwp::Lwp;
+use crate::observe::{self, AtSignal};
 use crate::process::ending;
 use core::sync::atomic::Ordering;
 use machine::MayFault;
@@ -26,6 +27,9 @@ pub fn deliver(lwp: &Lwp, frame: &mut TrapFrame, may_fault: &mut MayFault) -> De
     let Some(information) = taken.or_else(|| lwp.process.signals.pending.take(takes)) else {
         return Delivered::Nothing;
     };
+    if observe::at_signal(lwp, &information, may_fault) == AtSignal::Swallow {
+        return Delivered::Something;
+    }
     act(lwp, &information, frame, Cause::Sent { continuations }, may_fault);
     Delivered::Something
 }
@@ -38,6 +42,9 @@ pub fn force(
     reason: Option<FaultError>,
     may_fault: &mut MayFault,
 ) {
+    if observe::at_signal(lwp, information, may_fault) == AtSignal::Swallow {
+        return;
+    }
     let signals = &lwp.process.signals;
     let signal = information.signal;
     if lwp.signals.mask() & bit(signal) != 0 || signals.is_ignored(signal) {

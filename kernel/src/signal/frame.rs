@@ -14,8 +14,7 @@
 use super::{Information, bit, redistribute};
 use crate::lwp::Lwp;
 use crate::system_call::restart;
-use crate::user_structure::bytes_of;
-pub use crate::user_structure::{copy_in, copy_out};
+use crate::user_structure::{bytes_of, copy_in};
 use abi::errno::Errno;
 use abi::signals::{
     SA_NODEFER, SA_ONSTACK, SS_DISABLE, SS_ONSTACK, SigAction, SigFrame, SigInfo, UserContext,

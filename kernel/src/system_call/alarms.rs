@@ -2,19 +2,26 @@
 //! EINVAL.
 
 use super::Result;
-use super::times::{deadline_after, to_nanoseconds};
+use super::times::to_nanoseconds;
+use crate::kernel::Kernel;
 use crate::process;
 use crate::signal::alarm;
-use crate::signal::frame::{copy_in, copy_out};
+use crate::threads;
+use crate::user_structure::{copy_in, copy_out};
 use abi::errno::Errno;
-use machine::{MayFault, time as clock};
+use machine::MayFault;
 
 const REAL: i32 = 0;
 const SECOND: u64 = 1_000_000_000;
 const MICROSECOND: u64 = 1000;
 
 fn ticks(nanoseconds: u64) -> u64 {
-    if nanoseconds == 0 { 0 } else { (deadline_after(nanoseconds) - clock::now()).max(1) }
+    // Longer than any machine runs, and not too long to count with.
+    const LONGEST: u64 = 1 << 60;
+    match nanoseconds.min(LONGEST) {
+        0 => 0,
+        nanoseconds => threads::ticks(Kernel::current(), nanoseconds).max(1),
+    }
 }
 
 fn set(nanoseconds: u64, interval: u64, may_fault: &mut MayFault) -> (u64, u64) {
@@ -33,8 +40,9 @@ pub fn alarm(may_fault: &mut MayFault, seconds: u32) -> Result {
 /// `struct itimerval`: interval and value, each in seconds and microseconds.
 fn to_words((left, interval): (u64, u64)) -> [u64; 4] {
     let pair = |ticks| {
-        let nanoseconds = to_nanoseconds(ticks);
-        [nanoseconds / SECOND, nanoseconds % SECOND / MICROSECOND]
+        // Rounded up: what has been set is read again, and what is left is not nothing.
+        let microseconds = to_nanoseconds(ticks).div_ceil(MICROSECOND);
+        [microseconds / (SECOND / MICROSECOND), microseconds % (SECOND / MICROSECOND)]
     };
     let [a, b] = pair(interval);
     let [c, d] = pair(left);

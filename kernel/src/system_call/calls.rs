@@ -15,6 +15,7 @@ pub(super) use super::folders::{
 pub(super) use super::identity::{
     getegid, geteuid, getgid, getpgid, getpgrp, getpid, getppid, getsid, getuid, setpgid, setsid,
 };
+pub(super) use super::information::{lwp_info, process_info};
 pub(super) use super::limits::{getrlimit, prlimit64, sched_getaffinity};
 pub(super) use super::lwps::{
     arch_prctl, gettid, lwp_continue, lwp_create, lwp_exit, lwp_name, lwp_park, lwp_private,
@@ -24,6 +25,7 @@ pub(super) use super::memory::{
     brk, madvise, minherit, mlock, mmap, mprotect, munlock, munmap, stacks,
 };
 pub(super) use super::not_yet::*;
+pub(super) use super::observation::{observe, observe_continue, observe_read, observe_wait};
 pub(super) use super::opening::{creat, open, openat};
 pub(super) use super::polling::{poll, ppoll};
 pub(super) use super::processes::{clone, execve, fork, vfork, wait4};
@@ -37,10 +39,11 @@ pub(super) use super::status::{
 pub(super) use super::times::{
     clock_getres, clock_gettime, clock_nanosleep, gettimeofday, nanosleep, time,
 };
+pub(super) use super::tracing::trace_groups;
 pub(super) use super::usage::{getrusage, times};
 use crate::kernel::Kernel;
 use crate::process::Outcome;
-use crate::{lwp, panic_kinds, process, report_channel};
+use crate::{lwp, name_space, panic_kinds, process, report_channel};
 use abi::calls::Counter;
 use abi::errno::Errno;
 use core::sync::atomic::Ordering;
@@ -88,7 +91,7 @@ pub(super) fn uname(may_fault: &mut MayFault, buffer: *mut u8) -> Result {
     Ok(0)
 }
 
-pub(super) fn counter(_: &mut MayFault, which: u32) -> Result {
+pub(super) fn counter(may_fault: &mut MayFault, which: u32) -> Result {
     let kernel = Kernel::current();
     let census = &Vm::current().census;
     Ok(match Counter::from_number(which).ok_or(Errno::EINVAL)? {
@@ -114,6 +117,8 @@ pub(super) fn counter(_: &mut MayFault, which: u32) -> Result {
         }
         Counter::OpenFiles => kernel.files.open.counts().live,
         Counter::Pipes => kernel.files.pipes.counts().live,
+        Counter::FilePages => Vm::current().budget.counts().1,
+        Counter::Names => name_space::names(may_fault)?.len() as u64,
         Counter::ObjectsTooMany => census.broken_lemma().map_or(0, |broken| broken.too_many()),
     })
 }

@@ -6,7 +6,7 @@ use crate::files::open_file::close as let_go;
 use crate::files::pipe::Pipe;
 use crate::files::{Kind, OpenFile};
 use crate::process;
-use crate::signal::frame::copy_out;
+use crate::user_structure::copy_out;
 use abi::errno::Errno;
 use abi::files::{
     F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL, FD_CLOEXEC, O_CLOEXEC,

@@ -4,38 +4,39 @@ use super::Result;
 use super::transfer::{self, Ranges};
 use crate::files::descriptors::with;
 use crate::kernel::Kernel;
-use crate::signal::frame::{copy_in, copy_out};
+use crate::user_structure::{copy_in, copy_out};
 use abi::errno::Errno;
 use abi::files::{
     GRND_NONBLOCK, GRND_RANDOM, IoVec, O_NONBLOCK, SEEK_CUR, SEEK_END, SEEK_SET, Stat,
 };
 use abi::terminals::{FIONBIO, FIONREAD};
+use dispatch::sleep_queue;
 use machine::MayFault;
 use machine::x86_64::user_copy;
 
 pub fn read(may_fault: &mut MayFault, fd: i32, buffer: *mut u8, length: usize) -> Result {
     with(fd, may_fault, |file, may_fault| {
-        transfer::read(file, None, Ranges::one(buffer as u64, length)?, may_fault)
+        transfer::read(file, None, may_fault, |_| Ranges::one(buffer as u64, length))
     })
 }
 
 pub fn write(may_fault: &mut MayFault, fd: i32, buffer: *const u8, length: usize) -> Result {
     with(fd, may_fault, |file, may_fault| {
-        transfer::write(file, None, Ranges::one(buffer as u64, length)?, may_fault)
+        transfer::write(file, None, may_fault, |_| Ranges::one(buffer as u64, length))
     })
 }
 
 pub fn readv(may_fault: &mut MayFault, fd: i32, vector: *const IoVec, count: i32) -> Result {
     with(fd, may_fault, |file, may_fault| {
-        let ranges = Ranges::several(vector, count, may_fault)?;
-        transfer::read(file, None, ranges, may_fault)
+        transfer::read(file, None, may_fault, |may_fault| Ranges::several(vector, count, may_fault))
     })
 }
 
 pub fn writev(may_fault: &mut MayFault, fd: i32, vector: *const IoVec, count: i32) -> Result {
     with(fd, may_fault, |file, may_fault| {
-        let ranges = Ranges::several(vector, count, may_fault)?;
-        transfer::write(file, None, ranges, may_fault)
+        transfer::write(file, None, may_fault, |may_fault| {
+            Ranges::several(vector, count, may_fault)
+        })
     })
 }
 
@@ -53,7 +54,7 @@ pub fn pread64(
 ) -> Result {
     let place = place(offset)?;
     with(fd, may_fault, |file, may_fault| {
-        transfer::read(file, place, Ranges::one(buffer as u64, length)?, may_fault)
+        transfer::read(file, place, may_fault, |_| Ranges::one(buffer as u64, length))
     })
 }
 
@@ -66,7 +67,7 @@ pub fn pwrite64(
 ) -> Result {
     let place = place(offset)?;
     with(fd, may_fault, |file, may_fault| {
-        transfer::write(file, place, Ranges::one(buffer as u64, length)?, may_fault)
+        transfer::write(file, place, may_fault, |_| Ranges::one(buffer as u64, length))
     })
 }
 
@@ -125,6 +126,9 @@ pub fn getrandom(may_fault: &mut MayFault, buffer: *mut u8, length: usize, flags
             return if done > 0 { Ok(done as u64) } else { Err(Errno::EFAULT) };
         }
         done += part.len();
+        if sleep_queue::is_interrupted() {
+            break;
+        }
     }
     Ok(done as u64)
 }

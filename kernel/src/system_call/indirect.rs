@@ -19,10 +19,20 @@ pub(super) fn call(frame: &mut TrapFrame, may_fault: &mut MayFault) -> u64 {
     if number == INDIRECT {
         return register(Err(Errno::EINVAL));
     }
+    let arguments = [frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9, 0];
+    make(number, arguments, frame, may_fault)
+}
+
+/// Makes a call with other arguments than the frame's.
+pub(super) fn make(
+    number: u64,
+    arguments: [u64; 6],
+    frame: &mut TrapFrame,
+    may_fault: &mut MayFault,
+) -> u64 {
     let mut moved = *frame;
     moved.error = number;
-    [moved.rdi, moved.rsi, moved.rdx, moved.r10, moved.r8, moved.r9] =
-        [frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9, 0];
+    [moved.rdi, moved.rsi, moved.rdx, moved.r10, moved.r8, moved.r9] = arguments;
     let result = entry_of(number)(&mut moved, may_fault);
     if flags_of(number) & TWO_RESULTS != 0 {
         frame.rdx = moved.rdx;

@@ -5,7 +5,7 @@ use super::Result;
 use crate::kernel::Kernel;
 use crate::lwp::LWPS_MAX;
 use crate::process::{self, STACK_SIZE};
-use crate::signal::frame::{copy_in, copy_out};
+use crate::user_structure::{copy_in, copy_out};
 use abi::errno::Errno;
 use dispatch::CpuDispatch;
 use machine::MayFault;

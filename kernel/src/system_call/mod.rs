@@ -14,11 +14,13 @@ mod files;
 mod folders;
 mod identity;
 mod indirect;
+mod information;
 mod limits;
 mod lwps;
 mod memory;
 pub mod missing;
 mod not_yet;
+mod observation;
 mod opening;
 mod paths;
 mod polling;
@@ -27,6 +29,7 @@ pub mod restart;
 mod signals;
 mod status;
 pub mod times;
+mod tracing;
 mod transfer;
 mod usage;
 
@@ -204,9 +207,20 @@ extern "C" fn watched_call(frame: &mut TrapFrame) -> u64 {
     let mut may_fault = unsafe { MayFault::assume() };
     let number = frame.error;
     let begin = emit(Kind::CallBegin, number, EventId::NONE);
-    let result = entry_of(number)(frame, &mut may_fault);
+    if !begin.is_none() {
+        trace_arguments(frame, begin);
+    }
+    let result = observation::call(frame, &mut may_fault);
     emit(Kind::CallEnd, result, begin);
     result
+}
+
+/// Notes the arguments of a call whose beginning has been noted.
+#[cold]
+fn trace_arguments(frame: &TrapFrame, begin: EventId) {
+    for argument in arguments(frame).into_iter().take(abi::signature::count_of(frame.error)) {
+        emit(Kind::CallArgument, argument, begin);
+    }
 }
 
 /// The end of a call after which there is something to be done. From the stub; the result is in the frame. Returns,
@@ -214,6 +228,7 @@ extern "C" fn watched_call(frame: &mut TrapFrame) -> u64 {
 extern "C" fn finish_slowly(frame: &mut TrapFrame) -> bool {
     // SAFETY: the end of a system call, on the thread's own stack, nothing held.
     let mut may_fault = unsafe { MayFault::assume() };
+    observation::after_unwatched_call(frame, &mut may_fault);
     finish(frame, &mut may_fault)
 }
 
@@ -227,6 +242,7 @@ extern "C" fn count_iretq() {
 fn enter_user_anew(ready: &crate::process::execute::Ready, may_fault: &mut MayFault) -> ! {
     lwp::current().begin_anew();
     machine::x86_64::user_state::reset();
+    observation::after_execve(may_fault);
     enter_user(ready.start, ready.stack_pointer, may_fault)
 }
 

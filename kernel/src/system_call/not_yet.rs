@@ -16,11 +16,6 @@ macro_rules! not_yet {
 }
 
 not_yet! {
-    lwp_info(A B C D);
-    observe(A B);
-    observe_wait(A B C);
-    observe_continue(A B C);
-    observe_read(A B C D);
     processor_bind(A B);
     p_online(A B);
     processor_info(A B C);
@@ -28,7 +23,5 @@ not_yet! {
     pset_destroy(A);
     pset_assign(A B);
     pset_bind(A B);
-    process_info(A B C);
     trap_trace(A B C);
-    trace_groups(A);
 }

@@ -9,6 +9,7 @@ use abi::errno::Errno;
 use abi::files::{O_ACCMODE, O_CLOEXEC, O_CREAT, O_TRUNC, O_WRONLY};
 use abi::folders::AT_FDCWD;
 use machine::MayFault;
+use vm::contents;
 
 pub fn open(may_fault: &mut MayFault, path: *const u8, flags: i32, mode: u32) -> Result {
     openat(may_fault, AT_FDCWD, path, flags, mode)
@@ -30,8 +31,14 @@ pub fn openat(
         return Err(Errno::EINVAL);
     }
     let node = with_path(folder, path, may_fault, |place, may_fault| {
-        let (names, from) = place.begin(may_fault)?;
-        opening::open(names, from, place.path(), flags, may_fault)
+        let mut prepared = opening::prepare(flags, may_fault)?;
+        let opened = place.begin(may_fault).and_then(|(names, from)| {
+            opening::open(names, from, place.path(), flags, &mut prepared, may_fault)
+        });
+        if let Some(unused) = prepared {
+            contents::release(unused, may_fault);
+        }
+        opened
     })?;
     let file = OpenFile::open(Kind::Named(node), flags, may_fault)?;
     let descriptors = &process::current().descriptors;

@@ -8,7 +8,7 @@ use super::times::{deadline_after, deadline_of};
 use crate::files::descriptors::with;
 use crate::kernel::Kernel;
 use crate::lwp;
-use crate::signal::frame::{copy_in, copy_out};
+use crate::user_structure::{copy_in, copy_out};
 use abi::calls::TimeSpec;
 use abi::errno::Errno;
 use abi::files::{OPEN_MAX, POLLERR, POLLHUP, POLLNVAL, PollFd};

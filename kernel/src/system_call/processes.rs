@@ -8,7 +8,7 @@ use crate::lwp;
 use crate::name_space::{self, Content, working_folder};
 use crate::process::table::{Heard, Manner, NoProcess, Which};
 use crate::process::{self, CannotRun, Ended, execute, fork as child, table};
-use crate::signal::frame::copy_out;
+use crate::user_structure::copy_out;
 use crate::virtual_memory::patience::patiently;
 use abi::boot::PROGRAM_FOLDER;
 use abi::errno::Errno;

@@ -3,8 +3,8 @@
 use super::Result;
 use crate::kernel::Kernel;
 use crate::lwp;
-use crate::signal::frame::{copy_in, copy_out};
 use crate::threads::ticks;
+use crate::user_structure::{copy_in, copy_out};
 use abi::calls::TimeSpec;
 use abi::errno::Errno;
 use dispatch::Woken;

@@ -9,7 +9,8 @@
 use super::Result;
 use crate::files::buffer::Page;
 use crate::files::{How, OpenFile};
-use crate::signal::frame::copy_in;
+use crate::process;
+use crate::user_structure::copy_in;
 use crate::virtual_memory::patience::patiently;
 use abi::errno::Errno;
 use abi::files::{IOV_MAX, IoVec, O_APPEND, O_NONBLOCK, PIPE_BUF, TRANSFER_MAX};
@@ -158,27 +159,33 @@ fn alone(
     })
 }
 
+/// Whether nobody waits for the rest any longer: there may be much of it.
+fn is_over() -> bool {
+    process::current().is_ending()
+}
+
 /// What a call comes to that has moved so many bytes when something went wrong.
 fn after(done: usize, error: Errno) -> Result {
     if done > 0 { Ok(done as u64) } else { Err(error) }
 }
 
-/// Reads from an open file, at a place or at its offset.
+/// Reads from an open file, at a place or at its offset. Where to is asked when it is clear that it may be read.
 pub fn read(
     file: &OpenFile,
     place: Option<u64>,
-    mut to: Ranges,
     may_fault: &mut MayFault,
+    to: impl FnOnce(&mut MayFault) -> core::result::Result<Ranges, Errno>,
 ) -> Result {
     if !file.is_readable() {
         return Err(Errno::EBADF);
     }
+    let mut to = to(may_fault)?;
     let mut how = how(file, to.total);
     let total = to.total;
     alone(file, place, may_fault, |at, may_fault| {
         with_buffer(total, may_fault, |buffer, may_fault| {
             let mut done = 0;
-            while done < total {
+            while done < total && !(done > 0 && is_over()) {
                 let wanted = buffer.len().min(total - done);
                 let before = *at;
                 let part = &mut buffer[..wanted];
@@ -202,25 +209,25 @@ pub fn read(
     })
 }
 
-/// Writes to an open file, at a place or at its offset.
+/// The same for writing.
 pub fn write(
     file: &OpenFile,
     place: Option<u64>,
-    mut from: Ranges,
     may_fault: &mut MayFault,
+    from: impl FnOnce(&mut MayFault) -> core::result::Result<Ranges, Errno>,
 ) -> Result {
     if !file.is_writable() {
         return Err(Errno::EBADF);
     }
+    let mut from = from(may_fault)?;
     let how = how(file, from.total);
     let total = from.total;
     alone(file, place, may_fault, |at, may_fault| {
         with_buffer(total, may_fault, |buffer, may_fault| {
             let mut done = 0;
-            while done < total {
-                let part = &mut buffer[..];
-                let length = part.len().min(total - done);
-                let mut part = &mut part[..length];
+            while done < total && !(done > 0 && is_over()) {
+                let length = buffer.len().min(total - done);
+                let mut part = &mut buffer[..length];
                 if let Err(error) = from.gather(part, may_fault) {
                     return after(done, error);
                 }

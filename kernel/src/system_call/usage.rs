@@ -5,7 +5,7 @@ use super::times::to_nanoseconds;
 use crate::kernel::Kernel;
 use crate::lwp;
 use crate::process::{self, Ended};
-use crate::signal::frame::copy_out;
+use crate::user_structure::copy_out;
 use abi::errno::Errno;
 use accounting::Microstate;
 use machine::{MayFault, time as clock};

@@ -248,6 +248,7 @@ kinds! {
     ShootDownBegin = 34, MEMORY, Begin, "shoot-down", "the processors that are asked: a bit for each";
     ShootDownEnd = 35, MEMORY, End, "shoot-down-end", "nothing";
     ShootDownDone = 36, MEMORY, Moment, "shoot-down-done", "the processor that has asked";
+    CallArgument = 37, CALL, Moment, "call-argument", "an argument of the call that is its cause; the first one comes first";
 }
 
 impl Kind {

@@ -1,42 +1,24 @@
-//! The console: the boot menu, and Ctrl-C.
+//! The console: what runs if nobody says what, Ctrl-C, and leaving.
 
-use abi::ending::Ending;
 use boot::outcome::Outcome;
 
 use crate::scenario::Scenario;
 
-/// What the boot menu shows when it waits for an answer.
-const PROMPT: &str = "Program (name or number), or off: ";
+/// What the shell shows when it waits.
+const PROMPT: &str = "/ $ ";
 
 /// What `hello` says.
 const GREETING: &str = "Hello from user mode";
 
-/// The programs of the image in the order of the menu, which is that of their names.
-const MENU: [&str; 4] = ["bench", "fault", "hello", "registers"];
-
 pub fn scenarios() -> Vec<Scenario> {
-    let number = MENU.iter().position(|name| *name == "hello").map_or(0, |place| place + 1);
-    let choose = |name: &str, answer: &str| {
-        Scenario::new(format!("console/{name}"), &[])
-            .types(PROMPT, answer)
-            .types(GREETING, "")
-            .types(PROMPT, "off\r")
-            .ends(Ending::PoweredOff)
-            .shows(&[GREETING])
-    };
-    let listed = MENU.iter().fold(
-        Scenario::new("console/menu-lists-programs", &[])
-            .types(PROMPT, "off\r")
-            .ends(Ending::PoweredOff),
-        |scenario, program| scenario.shows(&[program]),
-    );
     vec![
-        listed,
-        choose("menu-by-name", "hello\r"),
-        choose("menu-by-number", &format!("{number}\r")),
-        choose("menu-corrected-answer", "hellp\x7fo\r"),
-        // A wrong answer is met with the menu once more.
-        choose("menu-wrong-answer", "nonsense\rhello\r"),
+        // The machine switches off with the shell's status.
+        Scenario::new("console/shell", &[])
+            .types(PROMPT, "hello\r")
+            .types(GREETING, "")
+            .types(PROMPT, "exit 5\r")
+            .exits(5)
+            .shows(&[GREETING]),
         // Ctrl-A X leaves QEMU.
         Scenario::new("console/leave", &["hello", "--loop"])
             .types(GREETING, "\x01x")

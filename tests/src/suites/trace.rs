@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use abi::ending::Ending;
+use abi::signature::count_of;
 use boot::report_log::ReportLog;
 use boot::trace_log::{Event, FaultEnd, Kind, Phase, Trace, missing};
 
@@ -233,6 +234,13 @@ fn calls_are_in_order(report: &ReportLog) -> Result<(), String> {
                 program == Some(Phase::Begin) && open.replace(event.argument).is_none()
             }
             Kind::CallEnd => open.take().is_some(),
+            // Of the call that has begun.
+            Kind::CallArgument => {
+                let begin = trace.find(event.cause);
+                begin.is_some_and(|begin| {
+                    Some(begin.argument) == open && begin.kind == Kind::CallBegin
+                })
+            }
             _ => return Err(format!("this was not to be traced: {event:?}")),
         };
         if !ordered {
@@ -241,6 +249,17 @@ fn calls_are_in_order(report: &ReportLog) -> Result<(), String> {
     }
     if program != Some(Phase::End) || open.is_some() {
         return Err(format!("program or call did not end; calls: {calls:?}"));
+    }
+    for call in trace.events().filter(|event| event.kind == Kind::CallBegin) {
+        let (expected, found) = (count_of(call.argument), trace.arguments(call));
+        if found.len() != expected {
+            return Err(format!(
+                "{call:?} has {expected} arguments, and these are noted: {found:?}"
+            ));
+        }
+        if call.argument == WRITE && !matches!(found, [1, _, 1..=256]) {
+            return Err(format!("this is no line on standard output: {found:?}"));
+        }
     }
     match [WRITE, EXIT_GROUP].iter().find(|call| !calls.contains(call)) {
         Some(call) => Err(format!("call {call} is not in the trace; there are {calls:?}")),
@@ -383,16 +402,25 @@ mod tests {
             calls_are_in_order(&report(&events))
         };
         let [begin, write, back] = ["program 1 0 0", "call 1 0 0", "call-end 1 0 0"];
-        let [exit, end] = ["call 231 0 0", "program-end 0 0 0"];
-        assert_eq!(judge(&[begin, write, back, exit, end]), Ok(()));
-        assert_eq!(judge(&[begin, write, back, exit, back, end]), Ok(()));
+        let [exit, status, end] = ["call 231 0 0", "call-argument 0 0 7", "program-end 0 0 0"];
+        let [fd, buffer, length] =
+            ["call-argument 1 0 2", "call-argument 64 0 2", "call-argument 9 0 2"];
+        let good = [begin, write, fd, buffer, length, back, exit, "call-argument 0 0 7", end];
+        // The exit is the seventh event.
+        assert_eq!(judge(&good), Ok(()));
+        let returned = [begin, write, fd, buffer, length, back, exit, status, back, end];
+        assert_eq!(judge(&returned), Ok(()));
         for wrong in [
-            &[begin, write, exit, end] as &[_],
-            &[begin, write, back, end],
-            &[begin, write, back, exit],
+            &[begin, write, fd, buffer, length, exit, end] as &[_],
+            &[begin, write, fd, buffer, length, back, end],
+            &[begin, write, fd, buffer, length, back, exit, status],
             &[begin, back, write, back, exit, end],
             &[write, back, begin, exit, end],
             &[begin, write, end],
+            &[begin, write, fd, buffer, back, exit, "call-argument 0 0 6", end],
+            &[begin, write, buffer, fd, length, back, exit, status, end],
+            &[begin, write, fd, buffer, length, back, exit, "call-argument 0 0 2", end],
+            &[begin, write, fd, buffer, length, back, exit, end],
             &[],
         ] {
             assert!(judge(wrong).is_err(), "{wrong:?}");

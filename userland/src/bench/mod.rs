@@ -8,6 +8,8 @@
 //! [`GROUPS`]. Names of values begin with the group's; they never change.
 
 mod boot;
+mod lwp;
+mod process;
 mod syscall;
 mod vm;
 
@@ -29,6 +31,8 @@ pub const GROUPS: &[Group] = &[
     Group { name: "boot", measure: boot::measure },
     Group { name: "syscall", measure: syscall::measure },
     Group { name: "vm", measure: vm::measure },
+    Group { name: "proc", measure: process::measure },
+    Group { name: "lwp", measure: lwp::measure },
 ];
 
 /// Where the values go.
@@ -72,6 +76,19 @@ fn per_operation(with: fn(u64), without: fn(u64)) -> u64 {
     };
     let difference = shortest(with).saturating_sub(shortest(without));
     (difference + OPERATIONS / 2) / OPERATIONS
+}
+
+/// What one operation takes in the shortest round, rounded to nearest, where an operation takes so long that the loop
+/// around it does not count. Once before it counts, so that everything is there.
+fn per_long_operation(operations: u64, mut operation: impl FnMut()) -> u64 {
+    operation();
+    let round = |_| {
+        let start = ticks();
+        (0..operations).for_each(|_| operation());
+        ticks() - start
+    };
+    let shortest = (0..ROUNDS).map(round).min().unwrap_or(0);
+    (shortest + operations / 2) / operations
 }
 
 /// Whether a tick is an instruction: a thousand turns more of a loop of two take two thousand ticks

@@ -1,10 +1,19 @@
 //! System calls.
 
 use super::{Bench, per_operation};
+use crate::system::raw;
+use abi::calls::TRACE_CALLS;
 use core::arch::asm;
 
 pub(super) fn measure(bench: &Bench) {
     bench.value("syscall.null", per_operation(null_calls, no_calls));
+    // SAFETY: the call writes to no memory of the program's.
+    if let Ok(before) = unsafe { raw::trace_groups(TRACE_CALLS) } {
+        let value = per_operation(null_calls, no_calls);
+        // SAFETY: as above.
+        let _ = unsafe { raw::trace_groups(before) };
+        bench.value("syscall.traced", value);
+    }
 }
 
 /// `getpid` so many times: the way into the kernel and back, and next to nothing in between.

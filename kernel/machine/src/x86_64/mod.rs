@@ -18,12 +18,14 @@
 //! | [`firmware`] | processors and interrupt routing, from the ACPI tables |
 //! | [`clock`] | the time-stamp counter, its calibration, the one-shot timer |
 //! | [`start`] | starting the other processors |
+//! | [`breakpoint`] | a breakpoint and single steps, for checks |
 //! | [`debug_exit`] | leaving QEMU |
 //!
 //! **How traps enter.** Every vector enters on an IST stack, interrupts off, because a kernel stack
 //! may have holes: an interrupt delivered onto an absent page would be lost. Nothing that may sleep
 //! runs there; what may is first moved to the thread's own stack ([`trap`]).
 
+pub mod breakpoint;
 pub mod clock;
 pub mod debug_exit;
 pub mod descriptors;

@@ -17,6 +17,7 @@
 //! One test of all pending asynchronous work stands before every return to user mode
 //! ([`prepare_return_to_user`]), with interrupts off, repeated until there is none.
 
+use super::breakpoint::TRAP_FLAG;
 use super::features::Features;
 use super::frame::TrapFrame;
 use super::private::{current_cpu, interrupts_off, interrupts_on, stop};
@@ -47,6 +48,10 @@ pub trait TrapHooks: Sync {
     /// must hold then can be checked.
     fn returns_to_user(&self, atomic: &Atomic);
 
+    /// A debug exception, in the kernel or in user mode. Says whether it was one that a check has asked for
+    /// ([`super::breakpoint`]), and has changed the frame's flags accordingly. On the entry stack, interrupts off.
+    fn kernel_step(&self, cpu: &Cpu, frame: &mut TrapFrame) -> bool;
+
     /// A bug of the kernel's, or a broken machine. On the entry stack, interrupts off.
     fn fatal(&self, frame: &TrapFrame, cause: Fatal) -> !;
 }
@@ -68,6 +73,7 @@ pub enum Fatal {
     NoLanding,
 }
 
+const DEBUG: u64 = 1;
 const PAGE_FAULT: u64 = 14;
 const ERROR_PRESENT: u64 = 1 << 0;
 const INTERRUPT_FLAG: u64 = 1 << 9;
@@ -93,7 +99,7 @@ pub(crate) extern "C" fn trap_on_entry_stack(frame: &mut TrapFrame) -> *mut Trap
         2 => non_maskable(cpu, frame),
         PAGE_FAULT => page_fault(cpu, frame),
         8 | 18 => fatal(cpu, frame, Fatal::Exception),
-        1 if !frame.is_user() => ignore_debug(frame),
+        DEBUG => debug(cpu, frame),
         0..32 => exception(cpu, frame),
         // What is left of the legacy controller's: spurious, as every line is masked.
         32..48 => frame,
@@ -287,10 +293,15 @@ fn exception(cpu: &Cpu, frame: &mut TrapFrame) -> *mut TrapFrame {
     move_user(cpu, frame)
 }
 
-/// A debug exception in the kernel: what user mode left pending when it entered. Nothing of the
-/// kernel's uses the debug registers.
-fn ignore_debug(frame: &mut TrapFrame) -> *mut TrapFrame {
-    const TRAP_FLAG: u64 = 1 << 8;
+/// A debug exception: one that a check has asked for; or user mode's; or, in the kernel, what user mode left pending
+/// when it entered.
+fn debug(cpu: &Cpu, frame: &mut TrapFrame) -> *mut TrapFrame {
+    if cpu.system().backend.trap_hooks.kernel_step(cpu, frame) {
+        return frame;
+    }
+    if frame.is_user() {
+        return exception(cpu, frame);
+    }
     frame.rflags &= !TRAP_FLAG;
     frame
 }

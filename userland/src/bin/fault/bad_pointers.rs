@@ -4,7 +4,7 @@
 //! an earlier argument deserves comes first. Memory that a refused call was to fill may have been
 //! filled in part: the bytes at the edges are put back after each check.
 
-use super::{calls_on_files, calls_on_paths};
+use super::{calls_on_files, calls_on_lwps, calls_on_paths};
 use abi::calls::{DescribeCursor, TimeSpec};
 use abi::errno::Errno;
 use core::ptr;
@@ -71,8 +71,9 @@ const CALLS: [Call; 4] = [
     },
 ];
 
-/// Calls with pointers of other kinds, tried one by one ([`try_strings`], [`try_wait`], [`try_describe`]).
-const BY_HAND: [&str; 3] = ["execve", "wait4", "describe"];
+/// Calls with pointers of other kinds, tried one by one ([`try_strings`], [`try_wait`], [`try_describe`]); memory of an
+/// observed process in the program `observe`, because somebody has to be observed.
+const BY_HAND: [&str; 4] = ["execve", "wait4", "describe", "observe_read"];
 
 /// Addresses that lead nowhere, whatever lies behind them.
 pub const NOWHERE: [u64; 6] =
@@ -118,6 +119,9 @@ pub fn try_all(arguments: Arguments) -> i32 {
     try_order(&mut checks);
     try_strings(&mut checks);
     checks.check(format_args!("paths-that-are-nowhere"), calls_on_paths::try_paths);
+    checks.check(format_args!("structures-that-are-nowhere"), || {
+        calls_on_lwps::try_structures(layout.data_end)
+    });
     checks.check(format_args!("wait4-bad-addresses"), try_wait);
     checks.check(format_args!("describe-bad-addresses"), || try_describe(layout.image));
     try_good_ones(&mut checks);
@@ -136,6 +140,7 @@ fn all_calls_are_tried() -> Result<(), Why> {
         let mut calls = all_calls();
         let is_tried = calls.any(|call| call.name == *name)
             || BY_HAND.contains(name)
+            || calls_on_lwps::tries(name)
             || calls_on_paths::WITH_PATHS.contains(name);
         if pointers && !is_tried {
             fail!("nothing is tried with {name}");

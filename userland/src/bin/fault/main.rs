@@ -10,6 +10,7 @@
 mod bad_numbers;
 mod bad_pointers;
 mod calls_on_files;
+mod calls_on_lwps;
 mod calls_on_paths;
 mod ways_to_die;
 

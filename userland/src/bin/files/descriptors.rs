@@ -8,7 +8,7 @@ use abi::files::{
 };
 use core::ptr;
 use userland::fail;
-use userland::files::{close, dup, dup2, dup3, fcntl, open, pipe, read, seek, write};
+use userland::files::{close, dup, dup2, dup3, fcntl, open, pipe, read, read_at, seek, write};
 use userland::report::Checks;
 use userland::system::raw;
 
@@ -118,6 +118,41 @@ pub fn run(checks: &mut Checks) {
         let found = [fd, other, alone].map(|fd| seek(fd, 0, SEEK_CUR));
         same("offsets", found, [Ok(150), Ok(150), Ok(0)])?;
         [fd, other, alone].into_iter().try_for_each(|fd| done("close", close(fd)))
+    });
+    checks.check(format_args!("those-who-share-an-offset-get-different-bytes"), || {
+        let fd = done("open", open(c"/bin/files", O_RDONLY))?;
+        let [from, to] = done("pipe", pipe(0))?;
+        let mut children = [0; 3];
+        for child in &mut children {
+            *child = begin(|| {
+                let mut bytes = [0; 61];
+                let (mut count, mut sum) = (0, 0);
+                while let Ok(length @ 1..) = read(fd, &mut bytes) {
+                    count += length as u64;
+                    sum += bytes[..length].iter().map(|&byte| u64::from(byte)).sum::<u64>();
+                }
+                let mut found = [0; 16];
+                found[..8].copy_from_slice(&count.to_le_bytes());
+                found[8..].copy_from_slice(&sum.to_le_bytes());
+                i32::from(write(to, &found) != Ok(16))
+            })?;
+        }
+        let (mut count, mut sum) = (0, 0);
+        for _ in 0..children.len() {
+            let mut found = [[0; 8]; 2];
+            same("a child's sums", read(from, found.as_flattened_mut()), Ok(16))?;
+            count += u64::from_le_bytes(found[0]);
+            sum += u64::from_le_bytes(found[1]);
+        }
+        children.into_iter().try_for_each(end)?;
+        let (mut length, mut expected) = (0, 0);
+        let mut bytes = [0; 4096];
+        while let Ok(part @ 1..) = read_at(fd, &mut bytes, length) {
+            length += part as i64;
+            expected += bytes[..part].iter().map(|&byte| u64::from(byte)).sum::<u64>();
+        }
+        same("all bytes, each once", (count as i64, sum), (length, expected))?;
+        [fd, from, to].into_iter().try_for_each(|fd| done("close", close(fd)))
     });
     checks.check(format_args!("execve-closes-what-is-marked"), || {
         let [from, to] = done("pipe", pipe(O_CLOEXEC))?;

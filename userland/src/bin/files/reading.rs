@@ -62,6 +62,9 @@ pub fn run(checks: &mut Checks) {
         same("far behind the end", read_at(fd, &mut bytes, i64::MAX), Ok(0))?;
         same("writing", write(fd, b"x"), Err(Errno::EBADF))?;
         same("writing at a place", write_at(fd, b"x", 0), Err(Errno::EBADF))?;
+        // SAFETY: nothing is read.
+        let nowhere = unsafe { raw::write(fd, 8 as *const u8, usize::MAX) };
+        same("writing from nowhere", nowhere, Err(Errno::EBADF))?;
         let length = done("seek", seek(fd, -3, SEEK_END))? + 3;
         let mut left = 0_u32;
         // SAFETY: the call fills the number.
