@@ -5,6 +5,7 @@ mod console;
 mod faults;
 mod files;
 mod foreign;
+mod fuzz;
 mod history;
 mod lwps;
 mod memory;
@@ -29,6 +30,7 @@ pub fn scenarios() -> Vec<Scenario> {
         faults::scenarios(),
         files::scenarios(),
         foreign::scenarios(),
+        fuzz::scenarios(),
         panics::scenarios(),
         boot_errors::scenarios(),
         trace::scenarios(),
