@@ -7,8 +7,8 @@ const PROMPT: &str = "/ $ ";
 /// The same in the folder that can be written to.
 const IN_TMP: &str = "/tmp $ ";
 
-/// What `hello` says when it runs: from then on the keys are for it.
-const GREETING: &str = "Hello from user mode";
+/// What `hello` says last before it computes: from then on the keys are for it.
+const COMPUTES: &str = "arguments: --loop\n";
 
 /// A session: each pair is what is waited for and what is then typed. It ends with the shell's status 0.
 fn session(name: &str, steps: &[(&str, &str)]) -> Scenario {
@@ -36,9 +36,9 @@ fn sessions() -> Vec<Scenario> {
             "editing",
             &[
                 (PROMPT, "echo oe-\x1b[D\x1b[D\x1b[DX\x05Y\x7fZ\r"),
-                ("Xoe-Z\n", "cho two three\x17four\x1b[He\r"),
-                ("two four\n", "echo k1 k2\x1bb\x0b\x19\x19\r"),
-                ("k1 k2k2\n", "nothing\x03"),
+                ("Xoe-Z\n/ $ ", "cho two three\x17four\x1b[He\r"),
+                ("two four\n/ $ ", "echo k1 k2\x1bb\x0b\x19\x19\r"),
+                ("k1 k2k2\n/ $ ", "nothing\x03"),
                 ("^C", "\x15exit 0\r"),
             ],
         )
@@ -49,11 +49,11 @@ fn sessions() -> Vec<Scenario> {
             "history",
             &[
                 (PROMPT, "echo a-$PWD\r"),
-                ("a-/\n", "echo b-$PWD\r"),
-                ("b-/\n", "\x1b[A\x1b[A-again\r"),
-                ("a-/-again\n", "\x12b-\x05-found\r"),
-                ("b-/-found\n", "history | wc -l\r"),
-                ("      5\n", "exit 0\r"),
+                ("a-/\n/ $ ", "echo b-$PWD\r"),
+                ("b-/\n/ $ ", "\x1b[A\x1b[A-again\r"),
+                ("a-/-again\n/ $ ", "\x12b-\x05-found\r"),
+                ("b-/-found\n/ $ ", "history | wc -l\r"),
+                ("      5\n/ $ ", "exit 0\r"),
             ],
         )
         .shows(&["a-/-again"])
@@ -85,7 +85,7 @@ fn jobs() -> Vec<Scenario> {
             "interrupt",
             &[
                 (PROMPT, "hello --loop; echo not-this\r"),
-                (GREETING, "\x03"),
+                (COMPUTES, "\x03"),
                 ("/ [130] $ ", "echo alive; exit 0\r"),
             ],
         )
@@ -99,10 +99,10 @@ fn jobs() -> Vec<Scenario> {
             "stop-and-go-on",
             &[
                 (PROMPT, "hello --loop\r"),
-                (GREETING, "\x1a"),
-                ("stopped", "bg\r"),
-                ("&\n", "jobs\r"),
-                ("running", "fg %1\r"),
+                (COMPUTES, "\x1a"),
+                ("/ [148] $ ", "bg\r"),
+                ("&\n/ $ ", "jobs\r"),
+                ("running   hello --loop\n/ $ ", "fg %1\r"),
                 ("hello --loop\n", "\x03"),
                 ("/ [130] $ ", "jobs; echo none-left; exit 0\r"),
             ],
@@ -113,8 +113,8 @@ fn jobs() -> Vec<Scenario> {
             &[
                 (PROMPT, "sleep 0.3 && echo from-behind &\r"),
                 ("[1] ", "wait; echo waited\r"),
-                ("waited\n", "\r"),
-                ("done", "sleep 1000 &\r"),
+                ("waited\n", ""),
+                ("done      sleep 0.3 && echo from-behind\n/ $ ", "sleep 1000 &\r"),
                 ("[1] ", "kill %1; wait %1; echo status-$?; exit 0\r"),
             ],
         )
@@ -123,13 +123,17 @@ fn jobs() -> Vec<Scenario> {
         // A program of the background does not get what is typed.
         session(
             "read-in-the-background",
-            &[(PROMPT, "cat &\r"), ("[1] ", "wait %1\r"), ("[149] $ ", "kill -KILL %1; exit 0\r")],
+            &[
+                (PROMPT, "cat &\r"),
+                ("[1] ", "wait %1\r"),
+                ("[149] $ ", "kill -KILL %1; sleep 0.5; exit 0\r"),
+            ],
         ),
         session(
             "leave-with-stopped-jobs",
             &[
                 (PROMPT, "hello --loop\r"),
-                (GREETING, "\x1a"),
+                (COMPUTES, "\x1a"),
                 ("stopped", "exit 0\r"),
                 ("There are stopped jobs.", "exit 0\r"),
             ],
@@ -143,17 +147,17 @@ fn commands() -> Vec<Scenario> {
         command("quoting", r#"V='x y'; echo "<$V>" '$V' \$V "a"b'c'"#, "<x y> $V $V abc"),
         command("lists", "false && echo no || echo yes-$?; true || echo never", "yes-1"),
         command("wrong-line", "echo first; echo | | cat", "a command is missing at |").exits(2),
-        command("not-found", "nothing 2>/dev/null; echo found-$?", "found-127"),
+        command("not-found", "no-such 2>/dev/null; echo found-$?", "found-127"),
         command("killed", "shell -c 'kill -TERM $$'; echo killed-$?", "killed-143"),
         command("exit-status", "shell -c 'exit 9'; echo was-$?; exit 4", "was-9").exits(4),
         command(
             "redirection",
-            "cd /tmp; echo one >f; echo two >>f; nothing 2>>f; cat <f | tail -n 2 | tee g >/dev/null; wc -l f; cat g",
+            "cd /tmp; echo one >f; echo two >>f; no-such 2>>f; cat <f | tail -n 2 | tee g >/dev/null; wc -l f; cat g",
             "3 f",
         )
         .shows(&["two"])
-        .shows(&["nothing: no such command"]),
-        command("both-outputs", "nothing >/tmp/o 2>&1; wc -l </tmp/o", "      1"),
+        .shows(&["no-such: no such command"]),
+        command("both-outputs", "no-such >/tmp/o 2>&1; wc -l </tmp/o", "      1"),
         command(
             "patterns",
             "cd /tmp; mkdir d; touch d/b1 d/a1 d/a2 d/.a; echo d/a* d/?1 'd/*' /t*p/d/.*; echo none*",

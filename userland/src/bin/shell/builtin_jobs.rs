@@ -31,8 +31,9 @@ pub fn foreground(shell: &mut Shell, words: &Words) -> i32 {
     let Some(mut job) = named(shell, words).and_then(|number| shell.jobs.take(number)) else {
         return FAILED;
     };
-    eprintln!("{}", job.text.as_str());
+    // Whoever sees the line may type for the job.
     let _ = set_foreground(0, job.group);
+    eprintln!("{}", job.text.as_str());
     job.go_on();
     // If nobody is left, waiting finds out.
     let _ = signal::kill(-(job.group as i64), SIGCONT);
