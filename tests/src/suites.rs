@@ -8,6 +8,7 @@ mod lwps;
 mod memory;
 mod names;
 mod panics;
+mod processors;
 mod programs;
 mod repeatability;
 mod trace;
@@ -30,6 +31,7 @@ pub fn scenarios() -> Vec<Scenario> {
         names::scenarios(),
         history::scenarios(),
         lwps::scenarios(),
+        processors::scenarios(),
     ]
     .concat()
 }

@@ -30,6 +30,8 @@ pub mod lwp;
 mod memory;
 mod panic;
 pub mod print;
+pub mod processor;
+pub mod replace;
 pub mod report;
 pub mod signal;
 pub mod start;

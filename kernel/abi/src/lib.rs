@@ -5,7 +5,7 @@
 //! - [`errno`]: error values, with Linux's numbers.
 //! - [`boot`]: what the loader hands to the kernel beyond `bootloader_api::BootInfo`.
 //! - [`ending`]: how the machine ends a run, as seen from outside.
-//! - [`files`], [`terminals`]: structures and numbers of the calls about them.
+//! - [`files`], [`terminals`], [`statistics`]: structures and numbers of the calls about them.
 //!
 //! Whoever changes a number here changes a contract: old programs, traces and test logs read it.
 
@@ -19,4 +19,5 @@ pub mod errno;
 pub mod files;
 pub mod folders;
 pub mod signals;
+pub mod statistics;
 pub mod terminals;

@@ -23,6 +23,7 @@ mod opening;
 mod paths;
 mod polling;
 mod processes;
+mod processors;
 pub mod restart;
 mod signals;
 mod status;

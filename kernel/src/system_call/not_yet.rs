@@ -21,13 +21,6 @@ not_yet! {
     observe_wait(A B C);
     observe_continue(A B C);
     observe_read(A B C D);
-    processor_bind(A B);
-    p_online(A B);
-    processor_info(A B C);
-    pset_create();
-    pset_destroy(A);
-    pset_assign(A B);
-    pset_bind(A B);
     process_info(A B C);
     trap_trace(A B C);
     trace_groups(A);
