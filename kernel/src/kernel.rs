@@ -8,6 +8,7 @@ use crate::files::Files;
 use crate::files::terminal::Line;
 use crate::kernel_space::KernelSpace;
 use crate::lwp::Lwp;
+use crate::lwp::user_time::UserTime;
 use crate::name_space::Content;
 use crate::observe::Observations;
 use crate::options::Options;
@@ -101,6 +102,8 @@ pub struct PerCpu {
     pub iretq_returns: AtomicU64,
     /// The timer's interrupts.
     pub timer_interrupts: AtomicU64,
+    /// Time in user mode.
+    pub user_time: UserTime,
     /// Calls of the preemption hook.
     pub preemptions: AtomicU64,
     /// The stacks that its traps enter on, once they are made.
@@ -163,6 +166,7 @@ impl PerCpu {
             refused_entries: AtomicU64::new(0),
             iretq_returns: AtomicU64::new(0),
             timer_interrupts: AtomicU64::new(0),
+            user_time: UserTime::new(),
             preemptions: AtomicU64::new(0),
             entry_stacks: Once::new(),
         }

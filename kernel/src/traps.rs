@@ -27,7 +27,9 @@ impl Hooks for KernelHooks {
     }
 
     fn timer(&self, cpu: &Cpu, atomic: &Atomic) {
-        count(&PerCpu::of(cpu).timer_interrupts);
+        let per_cpu = PerCpu::of(cpu);
+        count(&per_cpu.timer_interrupts);
+        per_cpu.user_time.count_interrupted(cpu, atomic);
         Kernel::current().shared.handlers.call(cpu, atomic, time::TIMER_LEVEL);
         deliver(cpu, atomic, time::TIMER_LEVEL, time::TIMER_LINE);
     }

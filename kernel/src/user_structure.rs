@@ -5,7 +5,7 @@ use abi::errno::Errno;
 use abi::files::{IoVec, PollFd, Stat};
 use abi::observe::{ObserveChange, ObserveEvent};
 use abi::signals::{SigAction, SigFrame, SigInfo, SigStack, UserContext};
-use abi::statistics::{LwpInfo, ProcessInfo, Words};
+use abi::statistics::{LwpInfo, ProcessInfo, ProcessorInfo, Words};
 use abi::terminals::{Termios, WindowSize};
 use machine::MayFault;
 use machine::x86_64::user_copy;
@@ -115,6 +115,7 @@ plain! {
     IoVec = IoVec { address: 0, length: 0 };
     PollFd = PollFd { fd: 0, events: 0, found: 0 };
     [i32; 2] = [0; 2];
+    ProcessorInfo = ProcessorInfo::NOTHING;
     Stat = NO_STATUS;
     Termios = Termios { input: 0, output: 0, control: 0, local: 0, line: 0, characters: [0; 19] };
     WindowSize = WindowSize { rows: 0, columns: 0, pixels: [0; 2] };

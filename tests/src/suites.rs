@@ -12,6 +12,7 @@ mod memory;
 mod names;
 mod observing;
 mod panics;
+mod processors;
 mod programs;
 mod repeatability;
 mod shell;
@@ -40,6 +41,7 @@ pub fn scenarios() -> Vec<Scenario> {
         history::scenarios(),
         shell::scenarios(),
         lwps::scenarios(),
+        processors::scenarios(),
     ]
     .concat()
 }

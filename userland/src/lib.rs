@@ -38,6 +38,8 @@ mod panic;
 pub mod paths;
 pub mod print;
 pub mod programs;
+pub mod processor;
+pub mod replace;
 pub mod report;
 pub mod room;
 pub mod signal;

@@ -353,7 +353,7 @@ impl DescribeCursor {
 pub enum Counter {
     /// The time-stamp counter at the kernel's first instruction.
     KernelStart = 0,
-    /// Processors on line.
+    /// Processors that have been started.
     Processors = 1,
     /// System calls.
     SystemCalls = 2,

@@ -8,7 +8,7 @@
 //! - [`boot`]: what the loader hands to the kernel beyond `bootloader_api::BootInfo`.
 //! - [`observe`]: how one process observes another.
 //! - [`ending`]: how the machine ends a run, as seen from outside.
-//! - [`files`], [`terminals`]: structures and numbers of the calls about them.
+//! - [`files`], [`terminals`], [`statistics`]: structures and numbers of the calls about them.
 //!
 //! Whoever changes a number here changes a contract: old programs, traces and test logs read it.
 

@@ -1,4 +1,4 @@
-//! What the kernel tells of processes and LWPs (`process_info`, `lwp_info`).
+//! What the kernel tells of processes, LWPs and processors (`process_info`, `lwp_info`, `processor_info`).
 //!
 //! The structures are made of words, without gaps. They may grow at their ends: who asks says how much room there is,
 //! and a kernel refuses less than it has to say.
@@ -74,7 +74,51 @@ pub const NO_PROCESSOR: u64 = u64::MAX;
 /// Longest name, with its null byte.
 pub const NAME_MAX: usize = 32;
 
+/// `processor_bind`: bind to no processor.
+pub const BIND_NONE: i64 = -1;
+/// `processor_bind`: ask only.
+pub const BIND_QUERY: i64 = -2;
+/// `p_online`: take it off line.
+pub const OFF_LINE: u32 = 0;
+/// `p_online`: put it on line.
+pub const ON_LINE: u32 = 1;
+/// `p_online`: ask only.
+pub const ASK: u32 = 2;
+
 structures_of_words! {
+    /// What [`processor_info`](crate::system_calls) says of a processor. Times are in ticks of the clock; their four kinds
+    /// add up to the time since the processor came up. Everything counts from there.
+    ProcessorInfo {
+        /// Its number.
+        number: u64,
+        /// 1 if it is on line, otherwise 0.
+        on_line: u64,
+        /// The set that it is in.
+        set: u64,
+        /// Ticks of the clock in a second.
+        frequency: u64,
+        /// Time in user mode. That of a program which runs there now may be missing since the last clock tick, and is in
+        /// `system` so long.
+        user: u64,
+        /// Time in the kernel.
+        system: u64,
+        /// Time without anything to run.
+        idle: u64,
+        /// Time off line.
+        off_line: u64,
+        /// Threads that were switched to.
+        switches: u64,
+        /// Times that a thread's processor was taken away.
+        preemptions: u64,
+        /// Threads that were taken from another processor's queue.
+        steals: u64,
+        /// System calls.
+        calls: u64,
+        /// The timer's interrupts.
+        timer_interrupts: u64,
+        /// Pokes received.
+        pokes: u64,
+    }
     /// An LWP.
     LwpInfo {
         /// Its number.
@@ -160,4 +204,14 @@ structures_of_words! {
 pub fn name(bytes: &[u8; NAME_MAX]) -> &str {
     let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(NAME_MAX);
     core::str::from_utf8(&bytes[..end]).unwrap_or("?")
+}
+
+impl ProcessorInfo {
+    /// All words are 0.
+    pub const NOTHING: ProcessorInfo = <ProcessorInfo as Words>::ZEROS;
+
+    /// All of its time.
+    pub fn total(&self) -> u64 {
+        self.user + self.system + self.idle + self.off_line
+    }
 }

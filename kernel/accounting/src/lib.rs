@@ -221,6 +221,12 @@ impl Accounts {
         self.pass(Microstate::WaitCpu, resumes, now);
     }
 
+    /// The time in user mode, without the present stretch. It never goes back, whoever asks.
+    #[inline]
+    pub fn past_user_time(&self) -> u64 {
+        self.times[Microstate::User as usize].load(Relaxed)
+    }
+
     /// When it began.
     pub fn began(&self) -> u64 {
         self.began.load(Relaxed)

@@ -16,6 +16,7 @@ use crate::atomic_ref::AtomicRef;
 use crate::callout::CalloutQueue;
 use crate::disp_lock::DispLock;
 use crate::dispatch_queue::DispatchQueue;
+use crate::idle_time::IdleTime;
 use crate::interrupt_thread::Interrupts;
 use crate::lock_order::HeldLocks;
 use crate::partition::Partition;
@@ -77,6 +78,7 @@ pub struct CpuDispatch {
     pub(crate) interrupts: Interrupts,
     pub(crate) callouts: CalloutQueue,
     pub(crate) tick: Tick,
+    pub(crate) idle_time: IdleTime,
     pub(crate) heartbeat: Heartbeat,
     pub(crate) held_locks: HeldLocks,
     /// High-level interrupts that are being handled. Only the processor itself writes.
@@ -161,6 +163,7 @@ impl CpuDispatch {
             interrupts: Interrupts::new(),
             callouts: CalloutQueue::new(),
             tick: Tick::new(),
+            idle_time: IdleTime::new(),
             heartbeat: Heartbeat::new(),
             held_locks: HeldLocks::new(),
             on_interrupt: AtomicU32::new(0),

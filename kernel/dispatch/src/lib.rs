@@ -118,6 +118,7 @@ mod enqueue;
 pub mod hooks;
 pub mod hot_plug;
 pub mod idle;
+pub mod idle_time;
 mod in_motion;
 pub mod interrupt_thread;
 pub mod kernel_thread;

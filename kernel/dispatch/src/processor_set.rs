@@ -172,6 +172,11 @@ pub fn of(thread: &Thread) -> &'static Partition {
     crate::enqueue::partition_of(thread)
 }
 
+/// The set that a processor is in.
+pub fn of_processor(cpu: &CpuDispatch) -> &'static Partition {
+    cpu.partition()
+}
+
 /// All sets that exist, partition 0 among them.
 pub fn all() -> impl Iterator<Item = &'static Partition> {
     Dispatch::current().partitions.iter().filter(|set| set.exists())

@@ -14,7 +14,7 @@ use crate::thread::{State, Thread};
 use crate::thread_lock::{InTransit, publish_on_processor};
 use crate::tick;
 use atomics::Ordering;
-use machine::{Atomic, Pil, pil};
+use machine::{Atomic, Pil, pil, time};
 
 /// The running code becomes the idle thread of the current processor, which must go on with
 /// [`crate::idle_loop`]. `idle` is [`Thread::of_running_code`].
@@ -81,6 +81,7 @@ fn make_idle(cpu: &'static CpuDispatch, idle: &'static Thread) {
 }
 
 fn go_on_line(cpu: &'static CpuDispatch, _: &Atomic) {
+    cpu.idle_time.begin(cpu.is_idle_thread(cpu.thread()), time::now());
     tick::note_on_line(cpu);
     // In this order: whoever sees that it is on line finds it in its partition.
     cpu.partition().enter(cpu);

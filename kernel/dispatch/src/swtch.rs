@@ -14,6 +14,7 @@
 //! Solaris: `swtch`, `resume`, `t_lock`.
 
 use crate::cpu::{CpuDispatch, count};
+use crate::idle_time;
 use crate::interrupt_thread;
 use crate::lock_order;
 use crate::owner::{Microstate, ThreadOwner};
@@ -98,6 +99,7 @@ pub(crate) fn switch_to(cpu: &'static CpuDispatch, from: &'static Thread, next: 
     account(from, to, now, atomic);
     count(&cpu.counts.switches);
     tick::note_switch(cpu, to);
+    idle_time::note_switch(cpu, to, now);
     let context = leave(cpu, from, to);
     // SAFETY: `from` runs here; `to` has been published by this processor alone, and nobody stands
     // on its stack. We are at `DISP_LEVEL`, and threads live for ever.
@@ -260,8 +262,10 @@ pub(crate) fn leave_for_ever(
 ) -> &'static Context {
     let to = next.thread();
     lock_order::assert_none_held(cpu);
-    account(from, to, time::now(), next.atomic());
+    let now = time::now();
+    account(from, to, now, next.atomic());
     count(&cpu.counts.switches);
     tick::note_switch(cpu, to);
+    idle_time::note_switch(cpu, to, now);
     leave(cpu, from, to)
 }

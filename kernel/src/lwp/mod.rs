@@ -9,6 +9,7 @@
 //! | [`stopping`] | suspending, continuing, and the one place where LWPs stand still |
 //! | [`parking`] | parking until somebody unparks |
 //! | [`faults`] | page faults and exceptions |
+//! | [`user_time`] | what processors have spent in user mode |
 //!
 //! An LWP is its thread's owner ([`dispatch::ThreadOwner`]): wherever the thread gets a processor, the address space, the
 //! registers of user mode and the word of asynchronous work come with it, and its accounts say what its time goes on.
@@ -30,7 +31,9 @@ pub mod ending;
 pub mod faults;
 pub mod parking;
 pub mod stopping;
+pub mod user_time;
 
+use crate::kernel::PerCpu;
 use crate::observe;
 use crate::process::{Process, Start};
 use crate::signal::OfLwp;
@@ -175,6 +178,11 @@ impl Lwp {
         self.thread.get().copied()
     }
 
+    /// Its thread, also if that has been made and has not taken its first step. Not for handlers.
+    pub fn made_thread(&self) -> Option<&'static Thread> {
+        self.thread().or_else(|| self.handle.lock_anywhere().as_ref().map(JoinHandle::thread))
+    }
+
     /// Whether it is over.
     pub fn has_ended(&self) -> bool {
         self.has_ended.load(Ordering::Acquire)
@@ -283,6 +291,7 @@ impl ThreadOwner for Lwp {
         registers.fpu.restore(atomic);
         registers.bases.restore(atomic);
         drop(registers);
+        PerCpu::current(atomic).user_time.begin(self);
         self.accounts.arrives(thread.runnable_at(), time::now());
     }
 
@@ -292,6 +301,7 @@ impl ThreadOwner for Lwp {
         registers.bases = SegmentBases::current(atomic);
         drop(registers);
         self.process.space().pmap().deactivate(atomic);
+        PerCpu::current(atomic).user_time.count(self);
         // SAFETY: at the dispatcher's level.
         unsafe {
             Cpu::current(atomic).backend.set_thread(core::ptr::null_mut(), core::ptr::null_mut());

@@ -29,6 +29,9 @@ pub(super) use super::observation::{observe, observe_continue, observe_read, obs
 pub(super) use super::opening::{creat, open, openat};
 pub(super) use super::polling::{poll, ppoll};
 pub(super) use super::processes::{clone, execve, fork, vfork, wait4};
+pub(super) use super::processors::{
+    p_online, processor_bind, processor_info, pset_assign, pset_bind, pset_create, pset_destroy,
+};
 pub(super) use super::signals::{
     kill, pause, rt_sigaction, rt_sigpending, rt_sigprocmask, rt_sigreturn, rt_sigsuspend,
     rt_sigtimedwait, sigaltstack, tgkill, tkill,

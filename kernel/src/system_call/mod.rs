@@ -25,6 +25,7 @@ mod opening;
 mod paths;
 mod polling;
 mod processes;
+mod processors;
 pub mod restart;
 mod signals;
 mod status;

@@ -16,12 +16,5 @@ macro_rules! not_yet {
 }
 
 not_yet! {
-    processor_bind(A B);
-    p_online(A B);
-    processor_info(A B C);
-    pset_create();
-    pset_destroy(A);
-    pset_assign(A B);
-    pset_bind(A B);
     trap_trace(A B C);
 }

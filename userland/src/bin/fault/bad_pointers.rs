@@ -7,6 +7,7 @@
 use super::{calls_on_files, calls_on_lwps, calls_on_paths};
 use abi::calls::{DescribeCursor, TimeSpec};
 use abi::errno::Errno;
+use abi::statistics::ProcessorInfo;
 use core::ptr;
 use core::slice;
 use userland::arguments::{PAGE_SIZE, PROGRAM_HEADER_COUNT, PROGRAM_HEADERS};
@@ -40,7 +41,7 @@ pub const LENGTH: u64 = 33;
 
 /// The calls. In all of them memory that is filled is none of Rust's: addresses are bad, or lie at
 /// the edges that [`Edge`] looks after.
-const CALLS: [Call; 4] = [
+const CALLS: [Call; 5] = [
     Call {
         name: "write",
         size: LENGTH,
@@ -68,6 +69,13 @@ const CALLS: [Call; 4] = [
         direction: Direction::Reads,
         // SAFETY: the call writes to no memory.
         make: |address, length| unsafe { raw::report(address as _, length as usize) },
+    },
+    Call {
+        name: "processor_info",
+        size: size_of::<ProcessorInfo>() as u64,
+        direction: Direction::Fills,
+        // SAFETY: see `CALLS`.
+        make: |address, length| unsafe { raw::processor_info(0, address as _, length as usize) },
     },
 ];
 
