@@ -16,6 +16,7 @@ use crate::process::Process;
 use crate::process::table::Table;
 use crate::signal::OfProcess;
 use crate::system_call::missing::Missing;
+use crate::trap_trace::TrapTrace;
 use crate::virtual_memory::Reserves;
 use crate::virtual_memory::archive::{Archive, NoArchive};
 use crate::virtual_memory::stores::Stores;
@@ -100,6 +101,8 @@ pub struct PerCpu {
     pub refused_entries: AtomicU64,
     /// Returns from a system call by `iretq`.
     pub iretq_returns: AtomicU64,
+    /// Its last traps.
+    pub traps: TrapTrace,
     /// The timer's interrupts.
     pub timer_interrupts: AtomicU64,
     /// Time in user mode.
@@ -165,6 +168,7 @@ impl PerCpu {
             bad_calls: AtomicU64::new(0),
             refused_entries: AtomicU64::new(0),
             iretq_returns: AtomicU64::new(0),
+            traps: TrapTrace::new(),
             timer_interrupts: AtomicU64::new(0),
             user_time: UserTime::new(),
             preemptions: AtomicU64::new(0),
@@ -181,6 +185,11 @@ impl PerCpu {
     #[inline]
     pub fn of(cpu: &Cpu) -> &'static PerCpu {
         cpu.slots().get(&PER_CPU)
+    }
+
+    /// A processor's, if it has got it; for the trap and the panic path.
+    pub fn find(cpu: &Cpu) -> Option<&'static PerCpu> {
+        cpu.slots().find(&PER_CPU)
     }
 
     /// The current processor's.

@@ -17,6 +17,7 @@
 //! | [`console`], [`logger`], [`report_channel`] | the serial port, the log, the lines for the harness |
 //! | [`pci`], [`disk`] | devices and their interrupts; disks |
 //! | [`mod@panic`], [`backtrace`], [`symbols`] | the last report |
+//! | [`trap_trace`] | the last traps of each processor |
 //! | [`timeline`] | the rings of events: making them, showing them |
 //! | [`ending`] | how a run ends, as seen from outside |
 //! | [`checks`], [`panic_kinds`] | the kernel's own checks, and panics on purpose |
@@ -54,6 +55,7 @@ mod symbols;
 mod system_call;
 mod threads;
 mod timeline;
+mod trap_trace;
 mod traps;
 mod user_structure;
 mod virtual_memory;

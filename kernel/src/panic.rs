@@ -10,7 +10,7 @@ use crate::backtrace::{self, Start};
 use crate::console::write_unlocked;
 use crate::ending::end;
 use crate::kernel::Kernel;
-use crate::{process, timeline};
+use crate::{process, timeline, trap_trace};
 use abi::ending::Ending;
 use core::fmt;
 use core::panic::PanicInfo;
@@ -159,6 +159,7 @@ fn report(start: Start, describe: impl FnOnce(Write<'_>)) -> ! {
     if let Some(dispatch) = Dispatch::find() {
         write(format_args!("{}", watchdog::Report(dispatch)));
     }
+    trap_trace::show(cpu, write);
     timeline::show_latest(system, cpu.index(), write);
     write(format_args!("end of panic report\n"));
     end(Ending::KernelPanic)

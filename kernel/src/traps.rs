@@ -2,7 +2,7 @@
 
 use crate::checks;
 use crate::kernel::{Kernel, PerCpu, count};
-use crate::{console, disk, lwp, panic};
+use crate::{console, disk, lwp, panic, trap_trace};
 use dispatch::CpuDispatch;
 use dispatch::interrupt_thread::{self, InterruptContext};
 use machine::x86_64::frame::TrapFrame;
@@ -84,6 +84,10 @@ fn is_refused_entry(frame: &TrapFrame, may_fault: &mut MayFault) -> bool {
 }
 
 impl TrapHooks for KernelHooks {
+    fn trap(&self, cpu: &Cpu, frame: &TrapFrame) {
+        trap_trace::note(cpu, frame);
+    }
+
     fn user_exception(&self, frame: &mut TrapFrame, may_fault: &mut MayFault) {
         if is_refused_entry(frame, may_fault) {
             let guard = preempt::disable(may_fault);

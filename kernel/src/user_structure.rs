@@ -5,7 +5,7 @@ use abi::errno::Errno;
 use abi::files::{IoVec, PollFd, Stat};
 use abi::observe::{ObserveChange, ObserveEvent};
 use abi::signals::{SigAction, SigFrame, SigInfo, SigStack, UserContext};
-use abi::statistics::{LwpInfo, ProcessInfo, ProcessorInfo, Words};
+use abi::statistics::{LwpInfo, ProcessInfo, ProcessorInfo, TrapRecord, Words};
 use abi::terminals::{Termios, WindowSize};
 use machine::MayFault;
 use machine::x86_64::user_copy;
@@ -123,4 +123,5 @@ plain! {
     ObserveChange = ObserveChange { number: 0, arguments: [0; 6], result: 0 };
     LwpInfo = <LwpInfo as Words>::ZEROS;
     ProcessInfo = <ProcessInfo as Words>::ZEROS;
+    TrapRecord = <TrapRecord as Words>::ZEROS;
 }

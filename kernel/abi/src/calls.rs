@@ -297,7 +297,7 @@ macro_rules! system_calls {
                 "Let an LWP of the process (0: the caller) run on a set's processors only (0: the default set's); returns the set before.";
             0x101c process_info(process: u64, buffer: *mut $crate::statistics::ProcessInfo, length: usize) 0
                 "Describe a process, or the first whose number is not lower. Returns its number.";
-            0x101d trap_trace(processor: u32, buffer: *mut u8, length: usize) 0
+            0x101d trap_trace(processor: u32, buffer: *mut $crate::statistics::TrapRecord, length: usize) 0
                 "Read the last traps of a processor; returns how many bytes.";
             0x101e trace_groups(groups: u64) 0
                 "Choose which groups of events are noted in the trace; returns those before.";

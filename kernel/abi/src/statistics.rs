@@ -86,6 +86,29 @@ pub const ON_LINE: u32 = 1;
 pub const ASK: u32 = 2;
 
 structures_of_words! {
+    /// A trap, as [`trap_trace`](crate::system_calls) tells it.
+    TrapRecord {
+        /// When it came, in ticks of the clock.
+        stamp: u64,
+        /// The vector: an exception below 32, otherwise an interrupt.
+        vector: u64,
+        /// The error code.
+        error: u64,
+        /// The instruction.
+        rip: u64,
+        /// The stack pointer.
+        rsp: u64,
+        /// Of a page fault: the address.
+        fault_address: u64,
+        /// A register.
+        rax: u64,
+        /// A register.
+        rdi: u64,
+        /// The LWP that ran; 0 if none did.
+        lwp: u64,
+        /// 1 if user mode was interrupted.
+        from_user: u64,
+    }
     /// What [`processor_info`](crate::system_calls) says of a processor. Times are in ticks of the clock; their four kinds
     /// add up to the time since the processor came up. Everything counts from there.
     ProcessorInfo {

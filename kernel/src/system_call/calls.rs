@@ -24,7 +24,6 @@ pub(super) use super::lwps::{
 pub(super) use super::memory::{
     brk, madvise, minherit, mlock, mmap, mprotect, munlock, munmap, stacks,
 };
-pub(super) use super::not_yet::*;
 pub(super) use super::observation::{observe, observe_continue, observe_read, observe_wait};
 pub(super) use super::opening::{creat, open, openat};
 pub(super) use super::polling::{poll, ppoll};
@@ -43,6 +42,7 @@ pub(super) use super::times::{
     clock_getres, clock_gettime, clock_nanosleep, gettimeofday, nanosleep, time,
 };
 pub(super) use super::tracing::trace_groups;
+pub(super) use super::traps::trap_trace;
 pub(super) use super::usage::{getrusage, times};
 use crate::kernel::Kernel;
 use crate::process::Outcome;

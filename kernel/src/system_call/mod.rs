@@ -19,7 +19,6 @@ mod limits;
 mod lwps;
 mod memory;
 pub mod missing;
-mod not_yet;
 mod observation;
 mod opening;
 mod paths;
@@ -32,6 +31,7 @@ mod status;
 pub mod times;
 mod tracing;
 mod transfer;
+mod traps;
 mod usage;
 
 pub use entry::{enter_user, enter_user_with, entry_address};

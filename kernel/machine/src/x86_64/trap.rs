@@ -33,6 +33,9 @@ use x86_64::registers::control::Cr2;
 /// What the trap code calls upwards. The calls that take a [`MayFault`] come on the thread's own
 /// stack, interrupts on.
 pub trait TrapHooks: Sync {
+    /// A trap has come. On its entry stack, interrupts off, before anything else.
+    fn trap(&self, cpu: &Cpu, frame: &TrapFrame);
+
     /// User mode has caused an exception; a page fault comes here only when [`Self::page_fault`]
     /// did not help. Need not return.
     fn user_exception(&self, frame: &mut TrapFrame, may_fault: &mut MayFault);
@@ -95,6 +98,10 @@ pub(crate) extern "C" fn trap_on_entry_stack(frame: &mut TrapFrame) -> *mut Trap
         // SAFETY: forbids access to user pages, nothing else.
         unsafe { core::arch::asm!("clac", options(nomem, nostack)) };
     }
+    if frame.vector == PAGE_FAULT {
+        frame.fault_address = Cr2::read_raw();
+    }
+    cpu.system().backend.trap_hooks.trap(cpu, frame);
     match frame.vector {
         2 => non_maskable(cpu, frame),
         PAGE_FAULT => page_fault(cpu, frame),
@@ -245,7 +252,6 @@ fn move_user(cpu: &Cpu, frame: &TrapFrame) -> *mut TrapFrame {
 }
 
 fn page_fault(cpu: &Cpu, frame: &mut TrapFrame) -> *mut TrapFrame {
-    frame.fault_address = Cr2::read_raw();
     emit(Kind::PageFault, frame.fault_address, EventId::NONE);
     if cpu.backend.in_page_fault_entry.swap(true, Ordering::Relaxed) {
         fatal(cpu, frame, Fatal::NestedPageFault);
