@@ -14,7 +14,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::{Ordering, fence};
 use dispatch::kernel_thread::{self, Attributes};
 use dispatch::resources::StackKind;
-use dispatch::{Class, Priority, Thread};
+use dispatch::{Class, Priority, Thread, processor_set};
 use machine::MayFault;
 use machine::x86_64::frame::TrapFrame;
 use machine::x86_64::user_copy;
@@ -70,13 +70,14 @@ pub fn start_first(
     start(lwp, beginning)
 }
 
-/// Gives an LWP a thread, which begins at once. On an error `beginning` is still there. The caller holds the process's
-/// `control`.
+/// Gives an LWP a thread, which begins at once, in the set of processors of who makes it. On an error `beginning` is
+/// still there. The caller holds the process's `control`.
 fn start(lwp: &'static Lwp, beginning: &mut Option<Beginning>) -> Result<(), OutOfMemory> {
     *lwp.beginning.lock_anywhere() = beginning.take().unwrap_or(Beginning::Begun);
     let attributes = Attributes {
         owner: Some(lwp),
         stack: StackKind::Eager,
+        partition: Some(processor_set::of(Thread::running())),
         ..Attributes::system("LWP").scheduled(Class::TimeSharing, PRIORITY)
     };
     let argument = core::ptr::from_ref(lwp).expose_provenance();

@@ -22,8 +22,7 @@ pub const NO_PROCESSOR: u32 = 999;
 /// A number that no LWP has.
 pub const NO_LWP: u64 = u64::MAX >> 1;
 
-fn main(arguments: Arguments) -> i32 {
-    let _ = arguments;
+fn main(_: Arguments) -> i32 {
     let mut checks = Checks::new("processors");
     accounts::run(&mut checks);
     binding::run(&mut checks);
@@ -141,8 +140,8 @@ impl Workers {
     pub fn start(count: usize) -> Result<Workers, Why> {
         IS_OVER.store(false, SeqCst);
         let mut workers = Workers { numbers: [0; WORKERS], count: 0 };
-        for index in 0..count.min(WORKERS) {
-            let top = STACKS[index].top();
+        for (index, stack) in STACKS.iter().enumerate().take(count) {
+            let top = stack.top();
             // SAFETY: one row at a time, and all its LWPs are waited for.
             let made = unsafe { lwp::create(top, works_on, index as u64, Attributes::default()) };
             match made {
