@@ -59,6 +59,7 @@ macro_rules! rounds {
                 $first,
                 $($then,)*
                 "jmp 2b",
+                // A comment, so that it is used by all.
                 "/* {handled} */",
                 registers = const REGISTERS,
                 mark = const MARK,
