@@ -222,10 +222,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("history-cow-d23155", virtual_memory::history_cow_d23155),
     ("history-cow-restart", virtual_memory::history_cow_restart),
     ("history-cow-tlb", virtual_memory::history_cow_tlb),
-    (
-        "requests-are-seen-at-every-instruction",
-        way_back::requests_are_seen_at_every_instruction,
-    ),
+    ("requests-are-seen-at-every-instruction", way_back::requests_are_seen_at_every_instruction),
     ("non-canonical-return-takes-iretq", programs::non_canonical_return_takes_iretq),
     ("a-bad-frame-is-the-programs-fault", programs::a_bad_frame_is_the_programs_fault),
     ("refused-entries-are-counted", programs::refused_entries_are_counted),

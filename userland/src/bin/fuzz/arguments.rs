@@ -34,7 +34,8 @@ impl Random {
 
 /// Bytes of the memory that calls may do anything to.
 pub const ARENA: u64 = 64 << 10;
-const PAGE: u64 = 4096;
+/// Bytes of a page.
+pub const PAGE: u64 = 4096;
 
 /// Paths; those that are made lie in `/tmp`, and are known to [`remove_files`].
 const PATHS: [&core::ffi::CStr; 12] = [

@@ -82,6 +82,9 @@ fn main(arguments: Arguments) -> i32 {
         *place = number;
     }
     let processes = (processes as usize).clamp(1, WORKERS_MAX);
+    // The first mapping has an address with a single bit, which is among the arguments: there is nothing.
+    // SAFETY: fresh memory.
+    let _ = unsafe { raw::mmap(0, 16 * 4096, 0, 0x22, -1, 0) };
     // SAFETY: fresh memory, shared with children.
     let shared = match unsafe { raw::mmap(0, 4096, 3, 0x21, -1, 0) } {
         Ok(address) => ptr::with_exposed_provenance::<Shared>(address as usize),
