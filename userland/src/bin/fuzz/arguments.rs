@@ -2,7 +2,6 @@
 //! space, descriptors, numbers of processes and LWPs, paths, small and huge numbers.
 
 use core::ptr;
-use userland::system::raw;
 
 /// Random numbers (xorshift).
 pub struct Random(u64);
@@ -34,9 +33,10 @@ impl Random {
 
 /// Bytes of the memory that calls may do anything to.
 pub const ARENA: u64 = 64 << 10;
-const PAGE: u64 = 4096;
+/// Bytes of a page.
+pub const PAGE: u64 = 4096;
 
-/// Paths; those that are made lie in `/tmp`, and are known to [`remove_files`].
+/// Paths; what is made lies in `/tmp`.
 const PATHS: [&core::ffi::CStr; 12] = [
     c"/tmp/a",
     c"/tmp/b",
@@ -108,16 +108,5 @@ impl Pool {
             // SAFETY: in the arena, unless a call has unmapped it: then the worker ends, and another follows.
             unsafe { ptr::with_exposed_provenance_mut::<u64>(place).write_volatile(value) };
         }
-    }
-}
-
-/// Removes what workers may have made.
-pub fn remove_files() {
-    for path in [c"/tmp/a/b/a", c"/tmp/b/a/b", c"/tmp/a/b", c"/tmp/b/a", c"/tmp/a", c"/tmp/b"] {
-        let path = path.as_ptr().cast();
-        // SAFETY: paths that end with a null byte.
-        let _ = unsafe { raw::unlink(path) };
-        // SAFETY: likewise.
-        let _ = unsafe { raw::rmdir(path) };
     }
 }

@@ -9,6 +9,7 @@
 
 mod arguments;
 mod calls;
+mod files;
 mod worker;
 
 use abi::calls::Counter;
@@ -29,7 +30,7 @@ const WORKERS_MAX: usize = 16;
 /// Frames that caches may have more after the third part than after the first.
 const FRAMES_KEPT: u64 = 512;
 /// Anonymous objects that this program may have more by then.
-const OBJECTS_KEPT: u64 = 8;
+const OBJECTS_KEPT: u64 = 4;
 /// A look at the workers, in nanoseconds; and how many without progress until a worker is nudged, and replaced.
 const LOOK: u64 = 4_000_000;
 const NUDGED_AFTER: u32 = 3;
@@ -82,6 +83,9 @@ fn main(arguments: Arguments) -> i32 {
         *place = number;
     }
     let processes = (processes as usize).clamp(1, WORKERS_MAX);
+    // The first mapping has an address with a single bit, which is among the arguments: there is nothing.
+    // SAFETY: fresh memory.
+    let _ = unsafe { raw::mmap(0, 16 * 4096, 0, 0x22, -1, 0) };
     // SAFETY: fresh memory, shared with children.
     let shared = match unsafe { raw::mmap(0, 4096, 3, 0x21, -1, 0) } {
         Ok(address) => ptr::with_exposed_provenance::<Shared>(address as usize),
@@ -168,7 +172,7 @@ fn clean() -> Result<(), Errno> {
         if signal::kill(EVERYBODY, SIGKILL) == Err(Errno::ESRCH)
             && child::wait_for(-1, NO_HANG) == Err(Errno::ECHILD)
         {
-            arguments::remove_files();
+            files::remove()?;
             // What is given back later: stacks of threads, objects that are collapsed.
             let _ = lwp::sleep(300_000_000);
             return Ok(());

@@ -1,7 +1,7 @@
 //! A worker: several LWPs that make calls until somebody ends the process, or it ends itself.
 
 use crate::Shared;
-use crate::arguments::{ARENA, Pool, Random};
+use crate::arguments::{ARENA, PAGE, Pool, Random};
 use crate::calls::{CALLS, NEVER, ONE_IN, RARE, TO_AN_LWP, TO_SOMEBODY, call};
 use abi::errno::{self, Errno};
 use abi::signals::{SA_ONSTACK, SigInfo, SigStack, UserContext};
@@ -51,7 +51,12 @@ pub fn work(shared: &'static Shared, place: usize, seed: u64) -> i32 {
     SEED.store(seed, SeqCst);
     // SAFETY: fresh memory; a group of its own; descriptors of its own, with nothing behind them that shows.
     unsafe {
-        let Ok(arena) = raw::mmap(0, ARENA, 3, 0x22, -1, 0) else { return 1 };
+        // With a page on both sides that cannot be reached: next to it may be what is shared.
+        let Ok(around) = raw::mmap(0, ARENA + 2 * PAGE, 0, 0x22, -1, 0) else { return 1 };
+        let arena = around + PAGE;
+        if raw::mprotect(arena, ARENA, 3).is_err() {
+            return 1;
+        }
         ARENA_AT.store(arena, SeqCst);
         let _ = raw::setpgid(0, 0);
         let null = raw::open(c"/dev/null".as_ptr().cast(), 2, 0).unwrap_or(0) as i32;
