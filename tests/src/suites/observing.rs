@@ -10,7 +10,6 @@ pub fn scenarios() -> Vec<Scenario> {
             Scenario::new(name, &["observe"]).cpus(cpus).seconds(120).wants(Want::ChecksPassed)
         })
         .collect();
-    all.push();
     // What a call is given and returns, in words; and a process that is not there.
     let lines = |name: &str, program: &[&str], lines: &[&str]| {
         let scenario = Scenario::new(format!("observing/{name}"), program);
