@@ -7,6 +7,7 @@ use abi::errno::{self, Errno};
 use abi::signals::{SA_ONSTACK, SigInfo, SigStack, UserContext};
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use userland::files;
 use userland::lwp::{self, Attributes, Stack};
 use userland::signal::{self, handle};
 use userland::system::{self, raw};
@@ -49,22 +50,23 @@ pub fn work(shared: &'static Shared, place: usize, seed: u64) -> i32 {
     SHARED.store(core::ptr::from_ref(shared).expose_provenance() as u64, SeqCst);
     PLACE.store(place as u64, SeqCst);
     SEED.store(seed, SeqCst);
-    // SAFETY: fresh memory; a group of its own; descriptors of its own, with nothing behind them that shows.
-    unsafe {
-        // With a page on both sides that cannot be reached: next to it may be what is shared.
-        let Ok(around) = raw::mmap(0, ARENA + 2 * PAGE, 0, 0x22, -1, 0) else { return 1 };
-        let arena = around + PAGE;
-        if raw::mprotect(arena, ARENA, 3).is_err() {
-            return 1;
-        }
-        ARENA_AT.store(arena, SeqCst);
-        let _ = raw::setpgid(0, 0);
-        let null = raw::open(c"/dev/null".as_ptr().cast(), 2, 0).unwrap_or(0) as i32;
-        (0..3).for_each(|fd| {
-            let _ = raw::dup2(null, fd);
-        });
-        let _ = raw::close(null);
+    // With a page on both sides that cannot be reached: next to it may be what is shared.
+    // SAFETY: fresh memory.
+    let Ok(around) = (unsafe { raw::mmap(0, ARENA + 2 * PAGE, 0, 0x22, -1, 0) }) else { return 1 };
+    let arena = around + PAGE;
+    // SAFETY: likewise.
+    if unsafe { raw::mprotect(arena, ARENA, 3) }.is_err() {
+        return 1;
     }
+    ARENA_AT.store(arena, SeqCst);
+    // SAFETY: a group of its own.
+    let _ = unsafe { raw::setpgid(0, 0) };
+    // Nothing that it writes shows.
+    let Ok(null) = files::open(c"/dev/null", 2) else { return 1 };
+    (0..3).for_each(|fd| {
+        let _ = files::dup2(null, fd);
+    });
+    let _ = files::close(null);
     let base = OTHER_STACK.top() - 8192;
     let _ = signal::set_stack(&SigStack { base, flags: 0, padding: 0, size: 8192 });
     // What is printed of those that die by themselves would fill the console.

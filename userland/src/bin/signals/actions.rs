@@ -226,9 +226,10 @@ fn registers_are_kept() -> Result<(), Why> {
             out("rcx") _, out("r11") _,
             out("xmm0") _, out("xmm1") _, out("xmm7") _, out("xmm15") _,
         );
-        let usual = 0x1f80_u32;
-        asm!("ldmxcsr [{}]", in(reg) &raw const usual, options(nostack));
     }
+    let usual = 0x1f80_u32;
+    // SAFETY: the control register as programs have it.
+    unsafe { asm!("ldmxcsr [{}]", in(reg) &raw const usual, options(nostack)) };
     let seed = 0x0123_4567_0000_0001_u64;
     for (register, times) in [(0, 1), (1, 2), (2, 3), (3, 4)] {
         same("a vector", found[register], [seed * times; 2])?;
@@ -244,19 +245,19 @@ fn wrong_calls() -> Result<(), Why> {
     for signal in [0, 65, -1, SIGKILL, SIGSTOP] {
         same("sigaction", set(signal), Err(Errno::EINVAL))?;
     }
-    // SAFETY: the calls are refused.
-    let (size, bad, mask, how) = unsafe {
-        (
-            raw::rt_sigaction(SIGUSR1, ptr::null(), ptr::null_mut(), 4),
-            raw::rt_sigaction(SIGUSR1, ptr::without_provenance(1 << 63), ptr::null_mut(), 8),
-            raw::rt_sigprocmask(0, ptr::without_provenance(8), ptr::null_mut(), 8),
-            raw::rt_sigprocmask(7, &raw const action.mask, ptr::null_mut(), 8),
-        )
+    let actions = |at, size| {
+        // SAFETY: the calls are refused.
+        unsafe { raw::rt_sigaction(SIGUSR1, at, ptr::null_mut(), size) }
     };
-    same("a size", size, Err(Errno::EINVAL))?;
-    same("an action that is not there", bad, Err(Errno::EFAULT))?;
-    same("a mask that is not there", mask, Err(Errno::EFAULT))?;
-    same("what to do with a mask", how, Err(Errno::EINVAL))?;
+    let masks = |how, at| {
+        // SAFETY: likewise.
+        unsafe { raw::rt_sigprocmask(how, at, ptr::null_mut(), 8) }
+    };
+    same("a size", actions(ptr::null(), 4), Err(Errno::EINVAL))?;
+    let nowhere = actions(ptr::without_provenance(1 << 63), 8);
+    same("an action that is not there", nowhere, Err(Errno::EFAULT))?;
+    same("a mask that is not there", masks(0, ptr::without_provenance(8)), Err(Errno::EFAULT))?;
+    same("what to do with a mask", masks(7, &raw const action.mask), Err(Errno::EINVAL))?;
     let own = system::getpid() as i64;
     same("signal 65", signal::kill(own, 65), Err(Errno::EINVAL))?;
     same("signal 0", signal::kill(own, 0), Ok(()))?;

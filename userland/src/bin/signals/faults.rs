@@ -10,7 +10,7 @@ use userland::lwp::Stack;
 use userland::report::{Checks, Why};
 use userland::signal::{self, bit, handle, set_mask, set_simple};
 use userland::system::{self, raw};
-use userland::{child, fail};
+use userland::{child, fail, files};
 
 const RIP: usize = 16;
 const PAGE: u64 = 4096;
@@ -119,15 +119,18 @@ pub fn run(checks: &mut Checks) {
         done("sigaction", handle(SIGTRAP, note_and_go_on, 0))?;
         let traced = |step: bool| {
             FOUND[0].store(0, SeqCst);
-            // SAFETY: the handler goes on behind it.
-            unsafe {
-                if step {
+            if step {
+                // SAFETY: the handler goes on behind it.
+                unsafe {
                     asm!(
                         "lea {at}, [rip + 3f]", "mov [{go_on}], {at}",
                         "pushfq", "or qword ptr [rsp], 0x100", "popfq", "nop", "3:",
                         go_on = in(reg) GO_ON.as_ptr(), at = out(reg) _,
                     );
-                } else {
+                }
+            } else {
+                // SAFETY: likewise.
+                unsafe {
                     asm!(
                         "lea {at}, [rip + 3f]", "mov [{go_on}], {at}", "int3", "3:",
                         go_on = in(reg) GO_ON.as_ptr(), at = out(reg) _,
@@ -141,13 +144,11 @@ pub fn run(checks: &mut Checks) {
     });
     checks.check(format_args!("behind-the-end-of-a-file"), || {
         done("sigaction", handle(SIGBUS, note_and_go_on, 0))?;
-        // SAFETY: a path that ends with a null byte; a mapping somewhere.
-        let mapped = unsafe {
-            let fd = done("open", raw::open(c"/bin/signals".as_ptr().cast(), 0, 0))?;
-            let mapped = raw::mmap(0, 4096 * PAGE, 1, 2, fd as i32, 0);
-            done("close", raw::close(fd as i32))?;
-            done("mmap", mapped)?
-        };
+        let fd = done("open", files::open(c"/bin/signals", 0))?;
+        // SAFETY: a mapping somewhere.
+        let mapped = unsafe { raw::mmap(0, 4096 * PAGE, 1, 2, fd, 0) };
+        done("close", files::close(fd))?;
+        let mapped = done("mmap", mapped)?;
         let behind = mapped + 4095 * PAGE;
         faults!(SIGBUS, 2, behind, behind, "mov al, [rdi]");
         // SAFETY: mapped above.
@@ -161,10 +162,9 @@ pub fn run(checks: &mut Checks) {
         done("sigaction", handle(SIGSEGV, map_the_page, 0))?;
         let place = ptr::with_exposed_provenance_mut::<u64>(at as usize);
         // SAFETY: the handler maps it.
-        let found = unsafe {
-            place.write_volatile(77);
-            place.read_volatile()
-        };
+        unsafe { place.write_volatile(77) };
+        // SAFETY: it has.
+        let found = unsafe { place.read_volatile() };
         same("what was written", found, 77)?;
         // SAFETY: mapped by the handler.
         done("munmap", unsafe { raw::munmap(at, PAGE) }).map(drop)

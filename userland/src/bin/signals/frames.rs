@@ -93,13 +93,15 @@ pub fn run(checks: &mut Checks) {
         same("wrapping", lie!(|context| { context.fpu = u64::MAX - 63 }), SIGSEGV)?;
         same("not aligned", lie!(|context| { context.fpu += 1 }), 0)?;
         let control = lie!(|context| {
+            let control = image(context).wrapping_add(24).cast::<u32>();
             // SAFETY: the image lies there.
-            unsafe { image(context).add(24).cast::<u32>().write(u32::MAX) }
+            unsafe { control.write(u32::MAX) }
         });
         same("the control register", control, 0)?;
         let header = lie!(|context| {
+            let header = image(context).wrapping_add(512);
             // SAFETY: the image lies there.
-            unsafe { image(context).add(512).write_bytes(0xff, 64) }
+            unsafe { header.write_bytes(0xff, 64) }
         });
         same("the header", header, 0)?;
         let all = lie!(|context| {
@@ -143,7 +145,7 @@ pub fn run(checks: &mut Checks) {
                     _ => number,
                 };
                 // SAFETY: in the page.
-                unsafe { noise.add(index).write(value) };
+                unsafe { noise.wrapping_add(index).write(value) };
             }
             let found = return_from(noise as u64 + 8 * (number % 64))?;
             if found & 0x7f == 0 && found != child::exited(0) {
