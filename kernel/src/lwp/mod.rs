@@ -256,6 +256,23 @@ impl Lwp {
         crate::signal::redistribute(self.process);
     }
 
+    /// Holds others back for as long as a call takes that waits: what is pending among the rest ends the wait before it
+    /// begins. [`Self::hold_back_as_before`] ends it, at the latest when the LWP is about to go on in user mode.
+    pub fn hold_back_for_a_while(&self, mask: u64) {
+        self.signals.set_mask_for_a_while(mask);
+        let pending = self.signals.pending.set() | self.process.signals.pending.set();
+        if pending & !self.signals.mask() != 0 {
+            self.notify();
+        }
+    }
+
+    /// Holds back what it did before [`Self::hold_back_for_a_while`], if it has not come back to that yet.
+    pub fn hold_back_as_before(&self) {
+        if let Some(mask) = self.signals.take_saved_mask() {
+            self.hold_back(mask);
+        }
+    }
+
     /// Where the interrupted sleep of a call that is begun again was to end. Taken once.
     pub fn take_deadline(&self) -> Option<u64> {
         let deadline = self.sleeps_until.load(Ordering::Relaxed);

@@ -100,12 +100,13 @@ pub fn ppoll(
     count: u64,
     timeout: *const TimeSpec,
     mask: *const u64,
-    _: usize,
+    size: usize,
 ) -> Result {
-    // Nothing holds signals back for the time of a call.
-    if !mask.is_null() {
-        return Err(Errno::EINVAL);
-    }
+    let mask = match () {
+        () if mask.is_null() => None,
+        () if size != size_of::<u64>() => return Err(Errno::EINVAL),
+        () => Some(copy_in::<u64>(mask as u64, may_fault)?),
+    };
     let begun = lwp::current().take_deadline();
     let time = match begun {
         _ if timeout.is_null() => Time::ForEver,
@@ -115,5 +116,14 @@ pub fn ppoll(
             _ => Time::Until(deadline_of(timeout, may_fault)?),
         },
     };
-    wait(files, count, time, may_fault)
+    let lwp = lwp::current();
+    if let Some(mask) = mask {
+        lwp.hold_back_for_a_while(mask);
+    }
+    let result = wait(files, count, time, may_fault);
+    // If a signal has ended it, its handler runs before that.
+    if result != Err(Errno::EINTR) {
+        lwp.hold_back_as_before();
+    }
+    result
 }

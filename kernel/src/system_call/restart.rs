@@ -49,7 +49,5 @@ pub fn without_handler(lwp: &Lwp, frame: &mut TrapFrame) {
         again(frame);
         frame.vector = NOT_A_CALL;
     }
-    if let Some(mask) = lwp.signals.take_saved_mask() {
-        lwp.hold_back(mask);
-    }
+    lwp.hold_back_as_before();
 }

@@ -98,11 +98,7 @@ pub fn rt_sigsuspend(may_fault: &mut MayFault, set: *const u64, size: usize) -> 
     }
     let set: u64 = copy_in(set as u64, may_fault)?;
     let lwp = lwp::current();
-    lwp.signals.set_mask_for_a_while(set);
-    // What is pending already ends the sleep before it begins.
-    if (lwp.signals.pending.set() | lwp.process.signals.pending.set()) & !lwp.signals.mask() != 0 {
-        lwp.notify();
-    }
+    lwp.hold_back_for_a_while(set);
     Err(wait::wait_for_any(may_fault))
 }
 

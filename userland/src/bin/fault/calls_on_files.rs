@@ -48,7 +48,7 @@ const fn reads(
 }
 
 /// The calls. As in `bad_pointers::CALLS`, memory that is filled is none of Rust's.
-pub const CALLS: [Call; 16] = [
+pub const CALLS: [Call; 17] = [
     fills("read", LENGTH, |address, length| {
         // SAFETY: see `CALLS`.
         on_zero(|fd| unsafe { raw::read(fd, address as _, length as usize) })
@@ -95,6 +95,15 @@ pub const CALLS: [Call; 16] = [
         0 => Err(Errno::EFAULT),
         // SAFETY: the call writes to no memory.
         _ => unsafe { raw::ppoll(ptr::null_mut(), 0, address as _, ptr::null(), 8) },
+    }),
+    reads("ppoll-mask", 8, |address, _| match address {
+        // None: what is held back stays.
+        0 => Err(Errno::EFAULT),
+        _ => {
+            let time = TimeSpec::default();
+            // SAFETY: the call writes to no memory.
+            unsafe { raw::ppoll(ptr::null_mut(), 0, &raw const time, address as _, 8) }
+        }
     }),
     // SAFETY: see `CALLS`.
     fills("pipe", 8, |address, _| closed(unsafe { raw::pipe(address as _) })),
