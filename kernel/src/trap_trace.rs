@@ -1,8 +1,8 @@
 //! The trap trace: the last traps of each processor, always on. System calls are not among them.
 //!
 //! A ring per processor; only the processor itself writes, at the entry of a trap, with interrupts off. Once a panic has
-//! begun nothing is noted any more: the report shows what led there. Others read while it is written: a record may be
-//! half new then, and its stamp says so to who cares.
+//! begun nothing is noted any more: the report shows what led there. Others read while it is written, and leave out what
+//! was overwritten meanwhile: the count goes up when a record is whole, and who has read one looks at it again.
 //!
 //! Solaris: TRAPTRACE, `trap_trace_rec`.
 
@@ -11,7 +11,8 @@ use crate::lwp;
 use crate::panic::exception_name;
 use abi::statistics::TrapRecord;
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicU64, fence};
 use machine::x86_64::frame::TrapFrame;
 use machine::{Cpu, time};
 
@@ -40,19 +41,36 @@ impl TrapTrace {
     fn note(&self, record: [u64; WORDS]) {
         let count = self.count.load(Relaxed);
         let place = &self.records[count as usize % RECORDS];
+        // Who sees a new word sees the count that says so.
+        fence(Release);
         place.iter().zip(record).for_each(|(place, word)| place.store(word, Relaxed));
-        self.count.store(count + 1, Relaxed);
+        self.count.store(count + 1, Release);
     }
 
     /// The last records, the oldest first, `most` at most.
     pub fn latest(&self, most: usize) -> impl Iterator<Item = TrapRecord> + '_ {
-        let count = self.count.load(Relaxed);
+        let count = self.count.load(Acquire);
         let kept = (RECORDS.min(most) as u64).min(count);
-        (count - kept..count).map(|number| {
+        (count - kept..count).filter_map(|number| {
             let words = &self.records[number as usize % RECORDS];
             let [stamp, vector, error, rip, rsp, fault_address, rax, rdi, lwp, from_user] =
                 words.each_ref().map(|word| word.load(Relaxed));
-            TrapRecord { stamp, vector, error, rip, rsp, fault_address, rax, rdi, lwp, from_user }
+            fence(Acquire);
+            // It is overwritten once there are so many.
+            let is_whole = self.count.load(Relaxed) < number + RECORDS as u64;
+            let record = TrapRecord {
+                stamp,
+                vector,
+                error,
+                rip,
+                rsp,
+                fault_address,
+                rax,
+                rdi,
+                lwp,
+                from_user,
+            };
+            is_whole.then_some(record)
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::system::raw;
 use abi::errno::Errno;
-use abi::statistics::{ASK, BIND_NONE, BIND_QUERY, OFF_LINE, ON_LINE, ProcessorInfo};
+use abi::statistics::{ASK, BIND_NONE, BIND_QUERY, OFF_LINE, ON_LINE, ProcessorInfo, TrapRecord};
 
 /// How many processors there can be.
 pub const MAX: usize = 64;
@@ -20,6 +20,17 @@ pub fn info(processor: u32) -> Result<ProcessorInfo, Errno> {
 /// What it says about each.
 pub fn all() -> impl Iterator<Item = ProcessorInfo> {
     (0..MAX as u32).map_while(|processor| info(processor).ok())
+}
+
+/// The most traps that are kept of a processor.
+pub const TRAPS_MAX: usize = 32;
+
+/// Its last traps, the oldest first.
+pub fn last_traps(processor: u32, buffer: &mut [TrapRecord]) -> Result<&[TrapRecord], Errno> {
+    let length = size_of_val(buffer);
+    // SAFETY: the call fills the records.
+    let filled = unsafe { raw::trap_trace(processor, buffer.as_mut_ptr(), length) }?;
+    Ok(buffer.get(..filled as usize / size_of::<TrapRecord>()).unwrap_or_default())
 }
 
 /// Where an LWP (0: the caller) was bound to: the call's answer.

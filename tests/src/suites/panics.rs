@@ -94,6 +94,9 @@ pub fn scenarios() -> Vec<Scenario> {
             .types("Hello from user mode", "\x01cmce 0 1 0xb200000000000000 5 0 0\r\x01c")
             .ends(Ending::KernelPanic)
             .shows(&["running hello", "machine check (vector 18,"])
+            .shows(&["last traps of cpu 0"])
+            .shows(&["interrupt (vector", "in user, lwp", "pc 0x00000000002"])
+            .shows(&["machine check (vector 18) in user"])
             .shows(&["#", "_start+0x"])
             .shows(&["end of panic report"]),
     );

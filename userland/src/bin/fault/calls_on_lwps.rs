@@ -6,7 +6,7 @@ use abi::calls::TimeSpec;
 use abi::errno::Errno;
 use abi::observe::{CHANGE, ObserveEvent};
 use abi::signals::SIG_DFL;
-use abi::statistics::{LwpInfo, ProcessInfo};
+use abi::statistics::{LwpInfo, ProcessInfo, TrapRecord};
 use core::ptr::{null, null_mut};
 use userland::fail;
 use userland::report::Why;
@@ -92,6 +92,8 @@ const TRIES: &[(&str, Try)] = &[
     ("lwp_info", |at| unsafe { raw::lwp_info(0, 0, at as _, size_of::<LwpInfo>()) }),
     // SAFETY: as above.
     ("process_info", |at| unsafe { raw::process_info(0, at as _, size_of::<ProcessInfo>()) }),
+    // SAFETY: as above.
+    ("trap_trace", |at| unsafe { raw::trap_trace(0, at as _, size_of::<TrapRecord>()) }),
     ("observe_wait", |at| {
         let mut event = ObserveEvent::default();
         // SAFETY: as above; there is nothing to hear of either.

@@ -7,6 +7,7 @@ mod accounts;
 mod binding;
 mod on_line;
 mod sets;
+mod traps;
 
 use abi::statistics::ProcessorInfo;
 use core::hint::black_box;
@@ -28,6 +29,7 @@ fn main(_: Arguments) -> i32 {
     binding::run(&mut checks);
     on_line::run(&mut checks);
     sets::run(&mut checks);
+    traps::run(&mut checks);
     checks.finish()
 }
 
