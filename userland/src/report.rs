@@ -31,6 +31,12 @@ impl Why {
     }
 }
 
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str())
+    }
+}
+
 /// Ends a check as failed: `return` with the reason, in the words of `format!`.
 #[macro_export]
 macro_rules! fail {

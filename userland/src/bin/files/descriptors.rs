@@ -75,7 +75,7 @@ pub fn run(checks: &mut Checks) {
     checks.check(format_args!("open-refuses"), || {
         let found = [
             open(c"/dev/nothing", O_RDONLY),
-            open(c"/bin/nothing", O_RDONLY),
+            open(c"/bin/not-there", O_RDONLY),
             open(c"/bin/files", O_RDONLY | O_CREAT | O_EXCL),
             open(c"/bin/files", O_RDONLY | O_DIRECTORY),
         ];

@@ -1,8 +1,10 @@
-//! Checks of LWPs from user mode: their life, parking, suspension, registers; `lwps many N` makes N at once.
+//! Checks of LWPs from user mode: their life, parking, suspension, registers; `lwps many N` makes N at once, `lwps accounts N`
+//! holds the times of N under load against the clock.
 
 #![no_std]
 #![no_main]
 
+mod accounts;
 mod life;
 mod many;
 mod parking;
@@ -22,6 +24,12 @@ fn main(arguments: Arguments) -> i32 {
             let count = words.next().and_then(|word| word.parse().ok()).unwrap_or(1000);
             return many::run(count);
         }
+        Some("accounts") => {
+            let count = words.next().and_then(|word| word.parse().ok()).unwrap_or(1000);
+            let mut checks = Checks::new("lwps");
+            accounts::run(&mut checks, count);
+            return checks.finish();
+        }
         _ => {}
     }
     let mut checks = Checks::new("lwps");
@@ -29,6 +37,7 @@ fn main(arguments: Arguments) -> i32 {
     parking::run(&mut checks);
     suspension::run(&mut checks);
     registers::run(&mut checks);
+    accounts::run(&mut checks, 300);
     checks.finish()
 }
 

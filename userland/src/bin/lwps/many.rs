@@ -3,8 +3,9 @@
 use core::ptr;
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use userland::lwp::{self, Attributes};
-use userland::println;
+use userland::report::Why;
 use userland::system::raw;
+use userland::{fail, println};
 
 static ARRIVED: AtomicU64 = AtomicU64::new(0);
 
@@ -19,35 +20,39 @@ extern "C" fn parks(argument: u64) -> u64 {
     }
 }
 
-pub fn run(count: u64) -> i32 {
+/// Makes so many LWPs, which get their indexes, from 0, as arguments; returns their numbers.
+pub fn make(count: u64, entry: lwp::Entry) -> Result<&'static mut [u64], Why> {
     // SAFETY: fresh memory.
     let stacks = match unsafe { raw::stacks(count, STRIDE, 4096) } {
         Ok(address) => address,
-        Err(error) => {
-            println!("stacks: {}", error.text());
-            return 1;
-        }
+        Err(error) => fail!("stacks: {}", error.text()),
     };
     // SAFETY: fresh memory, for the numbers.
-    let memory = unsafe { raw::mmap(0, 8 * count, 3, 0x22, -1, 0) };
-    let Ok(memory) = memory else {
-        println!("no memory for the numbers");
-        return 1;
+    let memory = match unsafe { raw::mmap(0, 8 * count, 3, 0x22, -1, 0) } {
+        Ok(address) => ptr::with_exposed_provenance_mut::<u64>(address as usize),
+        Err(error) => fail!("memory for the numbers: {}", error.text()),
     };
-    let numbers = ptr::with_exposed_provenance_mut::<u64>(memory as usize);
     // SAFETY: mapped just now, for so many.
-    let numbers = unsafe { core::slice::from_raw_parts_mut(numbers, count as usize) };
+    let numbers = unsafe { core::slice::from_raw_parts_mut(memory, count as usize) };
     for (index, place) in (0..).zip(numbers.iter_mut()) {
         let top = stacks + (index + 1) * STRIDE;
         // SAFETY: each has a stack of its own.
-        match unsafe { lwp::create(top, parks, index, Attributes::default()) } {
+        match unsafe { lwp::create(top, entry, index, Attributes::default()) } {
             Ok(number) => *place = number,
-            Err(error) => {
-                println!("LWP {index}: {}", error.text());
-                return 1;
-            }
+            Err(error) => fail!("LWP {index}: {}", error.text()),
         }
     }
+    Ok(numbers)
+}
+
+pub fn run(count: u64) -> i32 {
+    let numbers = match make(count, parks) {
+        Ok(numbers) => numbers,
+        Err(why) => {
+            println!("lwps: {why}");
+            return 1;
+        }
+    };
     println!("lwps: {count} made");
     while ARRIVED.load(SeqCst) != count {
         let _ = lwp::sleep(1_000_000);
