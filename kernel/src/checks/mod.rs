@@ -250,13 +250,15 @@ pub fn run(kernel: &'static Kernel, names: &str, may_fault: &mut MayFault) {
         threads::set_tick(kernel, 0);
         report_channel::send(Line::Begin { check: name });
         kernel.shared.reset();
+        let begun = kernel.uptime_nanoseconds();
         let outcome = check(&mut Run { kernel, may_fault });
         // It may have set the timer by hand, or stopped it, with a callout waiting: that of a disk's watch, say.
         callout::set_timer_anew(machine::preempt::disable(may_fault).atomic());
+        let milliseconds = (kernel.uptime_nanoseconds() - begun) / 1_000_000;
         match outcome {
             Ok(()) => {
                 passed += 1;
-                console::print(format_args!("ok      {name}\n"));
+                console::print(format_args!("ok      {name}  {milliseconds} ms\n"));
                 report_channel::send(Line::Passed { check: name });
             }
             Err(wrong) => {

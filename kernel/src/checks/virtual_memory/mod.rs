@@ -28,6 +28,7 @@ pub use frozen::{a_frozen_swap_disk_stops_nobody, programs_outlast_a_frozen_swap
 pub use killed::{
     page_in_sleeps_can_be_killed, swap_space_runs_out_and_comes_back, victims_go_one_at_a_time,
 };
+pub use pressure::twice;
 pub use schedules::{history_cow_2019, history_cow_d23155, history_cow_restart, history_cow_tlb};
 pub use stage::{CurrentStage, at_schedule_point};
 

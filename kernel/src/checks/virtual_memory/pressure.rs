@@ -89,7 +89,7 @@ impl Counts {
 /// Does something twice. The first time fills what is kept (threads, stacks, nodes of files' indices); after the
 /// second everything must be as it was after the first, to the last frame and slot. On many processors more may run at
 /// once the second time, and more be kept; hence a few times more, of which one must leave nothing. A leak never does.
-pub fn twice(run: &mut Run<'_>, act: fn(&mut Run<'_>) -> Outcome) -> Outcome {
+pub fn twice(run: &mut Run<'_>, mut act: impl FnMut(&mut Run<'_>) -> Outcome) -> Outcome {
     const MORE: u32 = 3;
     act(run)?;
     let mut before = Counts::now(run);

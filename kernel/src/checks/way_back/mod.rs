@@ -15,6 +15,9 @@
 //! Three calls, for three ways: `getpid`, the shortest, and back by `sysretq`; `rt_sigreturn`, back by `iretq`;
 //! `lwp_continue` for oneself, after which there is asynchronous work to be done, so that the request comes between
 //! one look and the next.
+//!
+//! With two processors every instruction is tried. With more, where the path is the same and each round takes longer, one
+//! of [`APART`] is, others with each number of processors.
 
 mod sweep;
 
@@ -44,6 +47,9 @@ const SIGUSR1: u8 = 10;
 
 /// Between two looks for the program, in ticks of the clock.
 const NAP: u64 = 100_000;
+
+/// How far apart the instructions are that are tried on more than two processors.
+const APART: usize = 8;
 
 /// What is asked of the LWP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,15 +218,19 @@ fn begin(
 /// Round after round, until the path is shorter. Returns how many requests there were, or what was wrong.
 fn rounds(kernel: &'static Kernel, request: Request, may_fault: &mut MayFault) -> usize {
     let sweep = &kernel.shared.sweep;
-    for made in 1.. {
-        sweep.target.store(made, Ordering::Relaxed);
+    let (first, apart) = match kernel.system.cpu_count() {
+        ..=2 => (1, 1),
+        more => (1 + more % APART, APART),
+    };
+    for (made, target) in (1..).zip((first as u64..).step_by(apart)) {
+        sweep.target.store(target, Ordering::Relaxed);
         sweep.set(state::ARMED);
         let is_there = || matches!(sweep.state(), state::HELD | state::PAST);
         if !wait_until(kernel, is_there) {
             return wrong::NOT_HELD;
         }
         if sweep.state() == state::PAST {
-            return made as usize - 1;
+            return target as usize - 1;
         }
         match request {
             Request::Signal => send_signal(kernel, may_fault),
