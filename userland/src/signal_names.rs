@@ -3,43 +3,50 @@
 use crate::tool::{FAILED, WRONG_USE};
 use crate::{eprintln, println, signal};
 
-/// Number, name, what a job that ended by it is called.
-const NAMES: [(i32, &str, &str); 25] = [
-    (1, "HUP", "Hangup"),
-    (2, "INT", "Interrupted"),
-    (3, "QUIT", "Quit"),
-    (4, "ILL", "Illegal instruction"),
-    (5, "TRAP", "Trap"),
-    (6, "ABRT", "Aborted"),
-    (7, "BUS", "Bus error"),
-    (8, "FPE", "Arithmetic exception"),
-    (9, "KILL", "Killed"),
-    (10, "USR1", "User signal 1"),
-    (11, "SEGV", "Segmentation fault"),
-    (12, "USR2", "User signal 2"),
-    (13, "PIPE", "Broken pipe"),
-    (14, "ALRM", "Alarm"),
-    (15, "TERM", "Terminated"),
-    (17, "CHLD", "Child"),
-    (18, "CONT", "Continued"),
-    (19, "STOP", "Stopped"),
-    (20, "TSTP", "Stopped"),
-    (21, "TTIN", "Stopped, wants to read"),
-    (22, "TTOU", "Stopped, wants the terminal"),
-    (23, "URG", "Urgent"),
-    (26, "VTALRM", "Virtual alarm"),
-    (27, "PROF", "Profiling alarm"),
-    (28, "WINCH", "Window changed"),
+/// What a job that ended by a signal is called.
+const DESCRIPTIONS: [(i32, &str); 25] = [
+    (1, "Hangup"),
+    (2, "Interrupted"),
+    (3, "Quit"),
+    (4, "Illegal instruction"),
+    (5, "Trap"),
+    (6, "Aborted"),
+    (7, "Bus error"),
+    (8, "Arithmetic exception"),
+    (9, "Killed"),
+    (10, "User signal 1"),
+    (11, "Segmentation fault"),
+    (12, "User signal 2"),
+    (13, "Broken pipe"),
+    (14, "Alarm"),
+    (15, "Terminated"),
+    (17, "Child"),
+    (18, "Continued"),
+    (19, "Stopped"),
+    (20, "Stopped"),
+    (21, "Stopped, wants to read"),
+    (22, "Stopped, wants the terminal"),
+    (23, "Urgent"),
+    (26, "Virtual alarm"),
+    (27, "Profiling alarm"),
+    (28, "Window changed"),
 ];
 
+/// Signals that have names: all but the real-time ones.
+const NAMED: core::ops::RangeInclusive<i32> = 1..=31;
+
 /// A signal's name without `SIG`.
-pub fn name(signal: i32) -> Option<&'static str> {
-    NAMES.iter().find(|(number, ..)| *number == signal).map(|(_, name, _)| *name)
+fn name(signal: i32) -> &'static str {
+    let name = abi::signals::name(signal as u32);
+    name.strip_prefix("SIG").unwrap_or(name)
 }
 
 /// What has happened to who got it, in words.
 pub fn description(signal: i32) -> &'static str {
-    NAMES.iter().find(|(number, ..)| *number == signal).map_or("Unknown signal", |(.., text)| text)
+    DESCRIPTIONS
+        .iter()
+        .find(|(number, _)| *number == signal)
+        .map_or("Unknown signal", |(_, text)| text)
 }
 
 /// The signal with a name, with or without `SIG`, or a number.
@@ -48,7 +55,7 @@ pub fn parse(text: &str) -> Option<i32> {
         return (0..=64).contains(&number).then_some(number);
     }
     let text = text.strip_prefix("SIG").unwrap_or(text);
-    NAMES.iter().find(|(_, name, _)| name.eq_ignore_ascii_case(text)).map(|(number, ..)| *number)
+    NAMED.into_iter().find(|&signal| name(signal).eq_ignore_ascii_case(text))
 }
 
 /// The tool `kill`: sends a signal (SIGTERM unless said) to every process that the words name. `find` knows words that
@@ -60,8 +67,8 @@ pub fn kill<'a>(words: impl Iterator<Item = &'a str>, find: impl Fn(&str) -> Opt
     let mut which = TERMINATE;
     match words.peek().and_then(|word| word.strip_prefix('-')) {
         Some("l") => {
-            for (number, name, text) in NAMES {
-                println!("{number:2}  {name:7} {text}");
+            for (number, text) in DESCRIPTIONS {
+                println!("{number:2}  {:7} {text}", name(number));
             }
             return 0;
         }

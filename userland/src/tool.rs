@@ -2,8 +2,10 @@
 //!
 //! Statuses: 0, 1 when something could not be done (or was not found), 2 after wrong use.
 
+use crate::clock::SECOND;
+use crate::paths::Path;
 use crate::stream::Reader;
-use crate::{eprintln, files, paths};
+use crate::{eprintln, files, lwp, paths};
 use abi::errno::Errno;
 use abi::files::O_RDONLY;
 use core::cell::Cell;
@@ -86,6 +88,55 @@ impl Tool {
                 _ => return Some((options, rest)),
             }
         }
+    }
+
+    /// Acts on each file that is named but the last, which is where it is to go: another name, or a folder. Returns the
+    /// status.
+    pub fn each_target<'a>(
+        &self,
+        words: impl Iterator<Item = &'a str> + Clone,
+        mut act: impl FnMut(&[u8], &[u8]) -> Result<(), Errno>,
+    ) -> i32 {
+        let Some((_, words)) = self.options(words, "") else { return self.wrong_use() };
+        let count = words.clone().count();
+        let Some(to) = words.clone().last().filter(|_| count >= 2) else { return self.wrong_use() };
+        let is_folder = paths::is_folder(to.as_bytes());
+        if count > 2 && !is_folder {
+            self.complain_words(to, "not a folder");
+            return self.status();
+        }
+        for from in words.take(count - 1) {
+            let done = Path::new(from.as_bytes()).and_then(|path| {
+                let target = match is_folder {
+                    true => Path::join(to.as_bytes(), path.name())?,
+                    false => Path::new(to.as_bytes())?,
+                };
+                act(path.bytes(), target.bytes())
+            });
+            self.check(from, done);
+        }
+        self.status()
+    }
+
+    /// Acts once, or as often and so many seconds apart as the words say. Returns the status.
+    pub fn at_intervals<'a>(
+        &self,
+        words: impl Iterator<Item = &'a str>,
+        mut act: impl FnMut(),
+    ) -> i32 {
+        let mut words = words.map(str::parse::<u64>);
+        let (interval, count) = match (words.next(), words.next(), words.next()) {
+            (None, None, None) => (0, 1),
+            (Some(Ok(interval @ 1..)), Some(Ok(count @ 1..)), None) => (interval, count),
+            _ => return self.wrong_use(),
+        };
+        for round in 0..count {
+            if round != 0 && lwp::sleep(interval.saturating_mul(SECOND)).is_err() {
+                return FAILED;
+            }
+            act();
+        }
+        self.status()
     }
 
     /// Acts on each file that is named, or on standard input if none is; `-` is standard input, too.

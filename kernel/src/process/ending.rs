@@ -8,7 +8,7 @@ use crate::lwp::Lwp;
 use crate::name_space::working_folder;
 use crate::observe;
 use crate::panic::{access, exception_name};
-use crate::signal::{self, SIGINT, alarm};
+use crate::signal::{SIGINT, alarm};
 use crate::virtual_memory::archive::Reader;
 use crate::{backtrace, virtual_memory};
 use core::sync::atomic::Ordering;
@@ -67,7 +67,11 @@ pub fn report(
         return;
     }
     let mut name = [0; NAME_MAX];
-    print(format_args!("{}: killed by {}: ", process.name_to(&mut name), signal::name(signal)));
+    print(format_args!(
+        "{}: killed by {}: ",
+        process.name_to(&mut name),
+        abi::signals::name(u32::from(signal))
+    ));
     if !exception {
         print(format_args!("{}", if signal == SIGINT { "Ctrl-C" } else { "asked to" }));
     } else if frame.vector == 14 {

@@ -4,33 +4,21 @@
 #![no_main]
 
 use abi::statistics::ProcessorInfo;
-use userland::clock::SECOND;
-use userland::{Arguments, eprintln, lwp, println, processor, program};
+use userland::tool::Tool;
+use userland::{Arguments, println, processor, program};
 
 program!(main);
 
 fn main(arguments: Arguments) -> i32 {
-    let mut words = arguments.words().map(str::parse::<u64>);
-    let (interval, count) = match (words.next(), words.next(), words.next()) {
-        (None, None, None) => (0, 1),
-        (Some(Ok(interval @ 1..)), Some(Ok(count @ 1..)), None) => (interval, count),
-        _ => {
-            eprintln!("usage: mpstat [INTERVAL COUNT]   (in seconds)");
-            return 2;
-        }
-    };
+    let tool = Tool::new("mpstat", "mpstat [INTERVAL COUNT]   (in seconds)");
     let mut before = [ProcessorInfo::NOTHING; processor::MAX];
-    for round in 0..count {
-        if round != 0 && lwp::sleep(interval.saturating_mul(SECOND)).is_err() {
-            return 1;
-        }
+    tool.at_intervals(arguments.words(), || {
         println!("cpu switch  preem  steal  calls  timer  pokes  usr  sys  idl  off");
         for (now, before) in processor::all().zip(&mut before) {
             show(&now, before);
             *before = now;
         }
-    }
-    0
+    })
 }
 
 fn show(now: &ProcessorInfo, before: &ProcessorInfo) {

@@ -5,9 +5,9 @@
 
 use abi::calls::Counter;
 use abi::statistics::ProcessorInfo;
-use userland::clock::SECOND;
 use userland::system::counter;
-use userland::{Arguments, eprintln, lwp, println, processor, program};
+use userland::tool::Tool;
+use userland::{Arguments, println, processor, program};
 
 program!(main);
 
@@ -39,26 +39,16 @@ impl Counted {
 }
 
 fn main(arguments: Arguments) -> i32 {
-    let mut words = arguments.words().map(str::parse::<u64>);
-    let (interval, count) = match (words.next(), words.next(), words.next()) {
-        (None, None, None) => (0, 1),
-        (Some(Ok(interval @ 1..)), Some(Ok(count @ 1..)), None) => (interval, count),
-        _ => {
-            eprintln!("usage: vmstat [INTERVAL COUNT]   (in seconds)");
-            return 2;
-        }
-    };
-    println!("free-frames free-swap page-ins page-outs  calls switches  usr  sys  idl");
-    let mut before = Counted::default();
-    for round in 0..count {
-        if round != 0 && lwp::sleep(interval.saturating_mul(SECOND)).is_err() {
-            return 1;
-        }
+    let tool = Tool::new("vmstat", "vmstat [INTERVAL COUNT]   (in seconds)");
+    let mut before = None;
+    tool.at_intervals(arguments.words(), || {
         let now = Counted::now();
-        show(&now, &before);
-        before = now;
-    }
-    0
+        if before.is_none() {
+            println!("free-frames free-swap page-ins page-outs  calls switches  usr  sys  idl");
+        }
+        show(&now, &before.unwrap_or_default());
+        before = Some(now);
+    })
 }
 
 fn show(now: &Counted, before: &Counted) {

@@ -62,45 +62,6 @@ pub fn comes_back(number: u64) -> bool {
     !is_end && number != RT_SIGRETURN && number != EXECVE
 }
 
-/// The name of a signal.
-pub fn signal_name(signal: u32) -> &'static str {
-    const NAMES: [&str; 32] = [
-        "0",
-        "SIGHUP",
-        "SIGINT",
-        "SIGQUIT",
-        "SIGILL",
-        "SIGTRAP",
-        "SIGABRT",
-        "SIGBUS",
-        "SIGFPE",
-        "SIGKILL",
-        "SIGUSR1",
-        "SIGSEGV",
-        "SIGUSR2",
-        "SIGPIPE",
-        "SIGALRM",
-        "SIGTERM",
-        "SIGSTKFLT",
-        "SIGCHLD",
-        "SIGCONT",
-        "SIGSTOP",
-        "SIGTSTP",
-        "SIGTTIN",
-        "SIGTTOU",
-        "SIGURG",
-        "SIGXCPU",
-        "SIGXFSZ",
-        "SIGVTALRM",
-        "SIGPROF",
-        "SIGWINCH",
-        "SIGIO",
-        "SIGPWR",
-        "SIGSYS",
-    ];
-    NAMES.get(signal as usize).copied().unwrap_or("a real-time signal")
-}
-
 /// Writes a call with its arguments.
 pub fn write_call(line: &mut Line, event: &ObserveEvent) {
     let mut contents = |to: &mut dyn Write, call: &Signature, arguments: &[u64], place: usize| {

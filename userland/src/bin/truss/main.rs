@@ -183,9 +183,9 @@ fn show(event: &ObserveEvent) {
             // A line takes what fits.
             let _ = write_result(&mut line, event.number, event.result);
         }
-        AT_SIGNAL => line.add(format_args!("signal {}", decode::signal_name(event.signal))),
+        AT_SIGNAL => line.add(format_args!("signal {}", abi::signals::name(event.signal))),
         AT_END if event.signal != 0 => {
-            line.add(format_args!("killed by {}", decode::signal_name(event.signal)));
+            line.add(format_args!("killed by {}", abi::signals::name(event.signal)));
         }
         _ => line.add(format_args!("exited with {}", event.result >> 8)),
     }
