@@ -70,7 +70,7 @@ fn act(index: u64) {
     while !TO_END.load(SeqCst) {
         match index {
             _ if computes(index) => (0..10_000).for_each(|_| spin_loop()),
-            _ if index % 2 == 0 => drop(lwp::sleep(pause)),
+            _ if index.is_multiple_of(2) => drop(lwp::sleep(pause)),
             _ if index % 4 == 1 => drop(lwp::park_for(pause)),
             // Few: each page that goes interrupts all processors.
             _ if index < 4 * FAULTING => {
