@@ -182,7 +182,7 @@ const WHY: [&str; 5] = [
 /// How often each of so many threads does what it does. All of them may share one host processor, and a
 /// round takes a turn of every one.
 fn rounds(count: usize) -> u64 {
-    (120 / count as u64).max(12)
+    (120 / count as u64).max(3)
 }
 
 /// What the threads of a check share.

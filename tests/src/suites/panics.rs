@@ -95,8 +95,8 @@ pub fn scenarios() -> Vec<Scenario> {
             .ends(Ending::KernelPanic)
             .shows(&["running hello", "machine check (vector 18,"])
             .shows(&["last traps of cpu 0"])
-            .shows(&["interrupt (vector", "in user, lwp", "pc 0x00000000002"])
-            .shows(&["machine check (vector 18) in user"])
+            .shows(&["page fault (vector 14) in user, lwp 1", "pc 0x00000000002"])
+            .shows(&["machine check (vector 18) in"])
             .shows(&["#", "_start+0x"])
             .shows(&["end of panic report"]),
     );
