@@ -74,7 +74,7 @@ impl Outcome {
             Exit::TimedOut => Outcome::TimedOut,
             Exit::Signal(signal) => Outcome::QemuKilled(signal),
             Exit::Status(0) if resets.contains(TRIPLE_FAULT) => Outcome::TripleFault,
-            Exit::Status(0) if serial.trim_end().ends_with(LEFT) => Outcome::Left,
+            Exit::Status(0) if was_left(serial) => Outcome::Left,
             Exit::Status(0) => Outcome::Reset,
             Exit::Status(status) => {
                 Ending::from_qemu_status(status).map_or(Outcome::QemuFailed(status), Outcome::Ended)
@@ -155,6 +155,11 @@ fn what_failed(report: &ReportLog) -> Option<String> {
     Some(text)
 }
 
+/// Whether QEMU said that somebody left it. A few characters of the system's may come behind.
+fn was_left(serial: &str) -> bool {
+    serial.trim_end().lines().rev().take(2).any(|line| line.ends_with(LEFT))
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Exit, Outcome};
@@ -180,6 +185,7 @@ mod tests {
     fn status_zero_is_explained_by_what_qemu_noted() {
         let zero = |serial, resets| Outcome::new(Exit::Status(0), serial, resets);
         assert_eq!(zero("hello\nQEMU: Terminated\n", "CPU Reset"), Outcome::Left);
+        assert_eq!(zero("process QEMU: Terminated\n2", "CPU Reset"), Outcome::Left);
         assert_eq!(zero("hello", "CPU Reset\nTriple fault\n"), Outcome::TripleFault);
         assert_eq!(zero("hello", "CPU Reset\n"), Outcome::Reset);
     }

@@ -2,12 +2,14 @@
 
 use super::{begin, done, end, pause, same};
 use abi::errno::Errno;
-use abi::files::{F_SETFL, O_NONBLOCK, PIPE_BUF, PIPE_CAPACITY, S_IFIFO, S_IFMT, SEEK_CUR};
+use abi::files::{
+    F_SETFL, O_NONBLOCK, PIPE_BUF, PIPE_CAPACITY, POLLOUT, PollFd, S_IFIFO, S_IFMT, SEEK_CUR,
+};
 use abi::signals::{SIG_DFL, SIG_IGN, SigAction};
 use abi::terminals::FIONREAD;
 use core::ptr;
 use userland::fail;
-use userland::files::{close, fcntl, pipe, read, read_at, seek, status, write};
+use userland::files::{close, fcntl, pipe, poll, read, read_at, seek, status, write};
 use userland::report::{Checks, Why};
 use userland::system::raw;
 
@@ -168,7 +170,11 @@ pub fn run(checks: &mut Checks) {
             let second = write(to, &[1; 1]);
             i32::from((first, second) != (Ok(PIPE_CAPACITY), Err(Errno::EPIPE)))
         })?;
-        pause(30);
+        // When the pipe is full the child is about to sleep, or does.
+        let mut files = [PollFd { fd: to, events: POLLOUT, found: 0 }];
+        while poll(&mut files, 0) != Ok(0) {
+            pause(1);
+        }
         done("close", close(from))?;
         end(child)?;
         done("close", close(to))
