@@ -126,7 +126,7 @@ fn pages_go_to_swap_space_and_come_back() {
         let contents = Contents::make().unwrap();
         (0..40).for_each(|page| put(&contents, page, 100 + page, may_fault));
         let free = Memory::current().frames.free_frames();
-        swap_all_out(may_fault);
+        swap_all_out(40, may_fault);
         assert!(Memory::current().frames.free_frames() >= free + 40);
         assert_eq!(Vm::current().swap.counts().free, 24);
         assert_eq!((contents.pages(), used()), (40, 40));
@@ -159,7 +159,7 @@ fn a_device_that_fails_is_told_and_nothing_is_lost() {
         let (_, store) = attach(64);
         let contents = Contents::make().unwrap();
         (0..4).for_each(|page| put(&contents, page, 100 + page, may_fault));
-        swap_all_out(may_fault);
+        swap_all_out(4, may_fault);
         store.failures.store(3, std::sync::atomic::Ordering::SeqCst);
         let mut bytes = [0; 8];
         let mut open = contents.open(may_fault).unwrap();

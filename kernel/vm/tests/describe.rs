@@ -188,7 +188,7 @@ fn pages_in_swap_space_have_slots() {
         let program = Program::new();
         program.map(0, 3, may_fault);
         program.act(|user, may_fault| user.write(2, 7, may_fault).unwrap(), may_fault);
-        swap_all_out(may_fault);
+        swap_all_out(1, may_fault);
         let said = json(program.space(), may_fault);
         let object = &said["entries"][0]["objects"][0];
         assert_eq!((&object["resident"], &object["swapped"]), (&0.into(), &1.into()));

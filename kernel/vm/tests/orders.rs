@@ -16,6 +16,9 @@ use vm::{FaultError, Vm};
 
 const FRAMES: u64 = 64;
 
+/// The pages that a family has: the one that nobody has written since, two copies of the other and what it was before.
+const FAMILY_PAGES: u64 = 4;
+
 /// A parent that has written two pages, and its child; both have read page 0, which is neither's own.
 fn family(may_fault: &mut MayFault) -> [Program; 2] {
     let parent = Program::new();
@@ -73,7 +76,7 @@ fn who_waits_for_a_page_from_swap_gets_its_own_copy_while_the_others_go() {
     let explored = explore(FRAMES, preemptions(2), |cast: &mut Cast, may_fault| {
         let (device, store) = attach(64);
         let [parent, child] = family(may_fault);
-        swap_all_out(may_fault);
+        swap_all_out(FAMILY_PAGES, may_fault);
         store.at_once.store(false, Ordering::SeqCst);
         cast.add("the parent writes", &parent, |user, may_fault| {
             user.write(0, 20, may_fault).unwrap();
@@ -97,7 +100,7 @@ fn two_who_wait_for_the_same_page_from_swap_both_get_it() {
     let explored = explore(FRAMES, preemptions(2), |cast: &mut Cast, may_fault| {
         let (device, store) = attach(64);
         let [parent, child] = family(may_fault);
-        swap_all_out(may_fault);
+        swap_all_out(FAMILY_PAGES, may_fault);
         store.at_once.store(false, Ordering::SeqCst);
         cast.add("the parent writes", &parent, |user, may_fault| {
             user.write(0, 20, may_fault).unwrap();
@@ -121,7 +124,7 @@ fn what_is_unmapped_while_it_comes_from_swap_is_gone() {
     let explored = explore(FRAMES, preemptions(1), |cast: &mut Cast, may_fault| {
         let (device, store) = attach(64);
         let [parent, child] = family(may_fault);
-        swap_all_out(may_fault);
+        swap_all_out(FAMILY_PAGES, may_fault);
         store.at_once.store(false, Ordering::SeqCst);
         cast.add("the parent writes", &parent, |user, may_fault| {
             let result = user.write(0, 20, may_fault);

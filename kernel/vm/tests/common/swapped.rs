@@ -26,8 +26,8 @@ pub fn attach(slots: u64) -> (&'static LateDevice, &'static MemoryStore) {
     (device, store)
 }
 
-/// Sends every page to swap space, by a daemon that wants all memory free. Once per machine.
-pub fn swap_all_out(may_fault: &mut MayFault) {
+/// Sends every page to swap space, by a daemon that wants all memory free; there are so many. Once per machine.
+pub fn swap_all_out(pages: u64, may_fault: &mut MayFault) {
     let frames = &Memory::current().frames;
     // Nothing pauses: no clock goes on here.
     let goals = Goals { high: 1 << 20, pause: 0 };
@@ -41,7 +41,17 @@ pub fn swap_all_out(may_fault: &mut MayFault) {
     let scratch = Program::new();
     scratch.map(0, 1, may_fault);
     scratch.act(|user, may_fault| user.write(0, 1, may_fault).unwrap(), may_fault);
-    wait_until(|| Vm::current().queue_counts() == [0; 3]);
+    // A page that the daemon has in its hands is in no queue either, so the slots are counted too. And a daemon that has
+    // found everything busy leaves it at that until it is asked again.
+    wait_until(|| {
+        let vm = Vm::current();
+        let swap = vm.swap.counts();
+        let are_out = vm.queue_counts() == [0; 3] && swap.slots - swap.free == pages + 1;
+        if !are_out {
+            vm.ask_for_memory();
+        }
+        are_out
+    });
     scratch.exit(may_fault);
     page_daemon::stop();
     for thread in threads {
