@@ -273,6 +273,10 @@ fn run(flavour: &Flavour) -> Result<Option<String>> {
     let mut command = workspace::cargo();
     command.args(flavour.arguments());
     let mut command = grouped(&command);
+    if flavour.bug.is_some() {
+        // The first schedule that finds it is the last.
+        command.env("MODEL_ROUNDS", "2000");
+    }
     command.stdout(output.try_clone()?).stderr(output);
     let started = Instant::now();
     let mut child = command.spawn().context("starting cargo")?;

@@ -13,5 +13,7 @@ pub fn scenarios() -> Vec<Scenario> {
     }
     let many = Scenario::new("lwps/many", &["lwps", "many", "10000"]).cpus(4).memory(1024);
     all.push(many.seconds(200).shows(&["10000 of 10000 woken and joined"]));
+    let accounts = Scenario::new("lwps/accounts", &["lwps", "accounts", "4000"]).cpus(4);
+    all.push(accounts.memory(1024).seconds(200).wants(Want::ChecksPassed));
     all
 }

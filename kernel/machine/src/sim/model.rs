@@ -84,7 +84,7 @@ mod flavour {
 
     pub(super) fn model(body: impl Fn() + Send + Sync + 'static) {
         let body = Arc::new(body);
-        let rounds = super::rounds(500);
+        let rounds = super::rounds(250);
         check(RandomScheduler::new(rounds), Arc::clone(&body));
         check(PctScheduler::new(DEPTH, rounds), body);
     }
