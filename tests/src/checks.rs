@@ -34,14 +34,21 @@ const OF_MEMORY: &str = "check=frames-are-all-known,frames-run-out-and-come-back
      programs-start-from-frames-in-caches,swap-space-runs-out-and-comes-back,victims-go-one-at-a-time,\
      program-start-fails-without-memory";
 
-/// Those to which it may matter how many processors there are, but for two that take half a minute each with 64 of them
+/// Those of them that matter where there is more than enough.
+const OF_MUCH_MEMORY: &str = "check=frames-are-all-known,frames-run-out-and-come-back,slabs-run-out-and-come-back,\
+     heap-runs-out-and-comes-back,pmaps-give-their-tables-back,thread-stacks-run-out-and-come-back,\
+     swap-keeps-what-is-written,many-threads-use-the-disks,faults-go-side-by-side,program-gives-everything-back,\
+     processes-give-everything-back,frames-in-caches-are-found,programs-start-from-frames-in-caches,\
+     program-start-fails-without-memory";
+
+/// Those to which it may matter how many processors there are, but for three that take half a minute each with 64 of them
 /// on a small host.
 const OF_PROCESSORS: &str = "check=frames-are-all-known,every-processor-works,every-processor-answers-a-poke,\
      pokes-are-never-lost,spin-lock-excludes,levels-replay-in-order,shoot-down-passes-spinners,preemption-waits,\
      processors-follow-a-pmap,shoot-downs-reach-every-processor,shoot-downs-cross,handlers-over-user-mode-may-switch,\
      interrupt-threads-may-block,clock-agrees-across-processors,threads-come-and-go,\
      condvar-ping-pong,semaphore-ping-pong,mutex-ping-pong,sleeps-end-on-time,time-slices,real-time-preempts-the-kernel,\
-     preemption-is-deferred,priority-inversion-is-bounded,processors-go-off-and-on-line,\
+     preemption-is-deferred,priority-inversion-is-bounded,\
      bound-threads-keep-a-processor,off-line-waits-for-weak-bindings,many-threads-use-the-disks,\
      every-processor-uses-the-disks,faults-go-side-by-side,context-switch,program-gives-everything-back,\
      whoever-makes-a-child-may-have-to-go,a-frozen-swap-disk-stops-nobody,frames-in-caches-are-found,\
@@ -56,12 +63,12 @@ const MACHINES: [(u32, u32, u64, &str, &str); 7] = [
     (8, 256, 300, "cpus-8", ALL),
     (64, 512, 600, "cpus-64", OF_PROCESSORS),
     (4, 64, 300, "memory-64M", OF_MEMORY),
-    (4, 8192, 300, "memory-8G", OF_MEMORY),
+    (4, 8192, 300, "memory-8G", OF_MUCH_MEMORY),
 ];
 
 /// The checks of the dispatcher that are about chance or about time, and how much longer than usual they
-/// go on where instructions are counted: forty thousand rounds of each kind of hand-over (half of them between threads
-/// that are bound apart), processors off and on line a hundred times in all; with 8 processors less, as QEMU runs them
+/// go on where instructions are counted: sixteen thousand rounds of each kind of hand-over (half of them between
+/// threads that are bound apart), processors off and on line forty times in all; with 8 processors less, as QEMU runs them
 /// in turn there. `.ci/nightly` goes on for longer. Such a run repeats to the digit; with another number of processors
 /// it is another run.
 const LONG: &str = "check=condvar-ping-pong,semaphore-ping-pong,mutex-ping-pong,sleeps-end-on-time,\
@@ -71,16 +78,16 @@ const LONG: &str = "check=condvar-ping-pong,semaphore-ping-pong,mutex-ping-pong,
 
 /// The numbers of processors of the long runs, and how long they are.
 const LONG_CPUS: [(u32, &str); 4] =
-    [(1, "scale=10"), (2, "scale=10"), (4, "scale=10"), (8, "scale=2")];
+    [(1, "scale=4"), (2, "scale=4"), (4, "scale=4"), (8, "scale=2")];
 
 /// The hand-overs, each in a boot of its own, where nothing is counted: QEMU's processors run side by side, those
 /// that idle halt, and no tick comes to wake them. A round of the mutex is one hand-over, of the others it is
-/// two: fifty thousand on two processors (of the mutex half of that), and twenty-five thousand on four, which a small
+/// two: fifty thousand on two processors (of the mutex twenty thousand), and twenty-five thousand on four, which a small
 /// host runs in turn. `.ci/nightly` does a million.
 const FREE: [(u32, &str, &str); 6] = [
     (2, "condvar-ping-pong", "scale=7"),
     (2, "semaphore-ping-pong", "scale=7"),
-    (2, "mutex-ping-pong", "scale=7"),
+    (2, "mutex-ping-pong", "scale=5"),
     (4, "condvar-ping-pong", "scale=3"),
     (4, "semaphore-ping-pong", "scale=3"),
     (4, "mutex-ping-pong", "scale=6"),
