@@ -88,7 +88,7 @@ const fn whole(name: &'static str, package: &'static str, build: Build) -> Flavo
 }
 
 /// Loom's and shuttle's in turn, as many as there are of each: two at a time are at work in different target folders.
-const FLAVOURS: [Flavour; 19] = [
+const FLAVOURS: [Flavour; 23] = [
     whole("loom/trace", "trace", Build::Loom),
     whole("shuttle/trace", "trace", Build::Shuttle),
     whole("loom/machine", "machine", Build::Loom),
@@ -197,6 +197,50 @@ const FLAVOURS: [Flavour; 19] = [
             file: "stale_translation",
             test: "who_has_heard_of_a_write_to_a_copy_does_not_read_the_source",
             says: "the source is read after the copy was written",
+        }),
+    },
+    Flavour {
+        name: "plain/finds-bug-sa-refault",
+        package: "activations",
+        build: Build::Plain,
+        bug: Some(Bug {
+            feature: "bug-sa-refault",
+            file: "exhaustive",
+            test: "upcalls_fault",
+            says: "an upcall tells of an upcall that has blocked",
+        }),
+    },
+    Flavour {
+        name: "plain/finds-bug-sa-early-unblock",
+        package: "activations",
+        build: Build::Plain,
+        bug: Some(Bug {
+            feature: "bug-sa-early-unblock",
+            file: "exhaustive",
+            test: "two_processors",
+            says: "UNBLOCKED without its BLOCKED",
+        }),
+    },
+    Flavour {
+        name: "plain/finds-bug-sa-missing-poke",
+        package: "activations",
+        build: Build::Plain,
+        bug: Some(Bug {
+            feature: "bug-sa-missing-poke",
+            file: "exhaustive",
+            test: "one_processor",
+            says: "a virtual processor idles, and there is something to tell",
+        }),
+    },
+    Flavour {
+        name: "plain/finds-bug-sa-lost-vp",
+        package: "activations",
+        build: Build::Plain,
+        bug: Some(Bug {
+            feature: "bug-sa-lost-vp",
+            file: "exhaustive",
+            test: "one_processor",
+            says: "no spare LWP",
         }),
     },
 ];

@@ -1,0 +1,128 @@
+//! Virtual processors come, are granted a processor, and lose it.
+
+use crate::deliver::{Nudge, Upcall};
+use crate::lent::Returns;
+use crate::numbers::{Activation, VirtualProcessor};
+use crate::protocol::{First, OutOfMemory, Protocol, State, Use};
+
+impl Protocol {
+    /// `sa_enable`: the caller becomes the activation of the first virtual processor and begins its first upcall, which
+    /// interrupts what the caller does. `None` if there are virtual processors already, or no stack or slot.
+    pub fn enable(
+        &mut self,
+        returns: &mut impl Returns,
+    ) -> Result<Option<(Activation, Upcall)>, OutOfMemory> {
+        let home = VirtualProcessor::new(0);
+        if self.processor(home).used != Use::Absent {
+            return Ok(None);
+        }
+        let activation = self.make_record(State::On(home))?;
+        let processor = self.processor(home);
+        processor.used = Use::Running(activation);
+        processor.first = Some(First::NewProcessor);
+        if let Some(upcall) = self.upcall(activation, returns) {
+            return Ok(Some((activation, upcall)));
+        }
+        let processor = self.processor(home);
+        (processor.used, processor.first) = (Use::Absent, None);
+        self.record(activation).state = State::Absent;
+        self.absent.put(activation, &mut self.records);
+        Ok(None)
+    }
+
+    /// Adds a virtual processor, or wakes up one that idles: one more runs the library. `Nobody` if there is none left, or
+    /// what it needs is missing.
+    pub fn add_processor(&mut self, returns: &mut impl Returns) -> Nudge {
+        let idles = |used: &Use| matches!(used, Use::Idle(_));
+        let place =
+            self.processors.iter().position(|processor| idles(&processor.used)).or_else(|| {
+                self.processors.iter().position(|processor| processor.used == Use::Absent)
+            });
+        let Some(place) = place else { return Nudge::Nobody };
+        self.begin_on(VirtualProcessor::new(place as u32), returns)
+    }
+
+    /// A virtual processor without a processor has one again. `Nobody` if it has one, or what it needs is missing.
+    pub fn grant(&mut self, home: VirtualProcessor, returns: &mut impl Returns) -> Nudge {
+        if self.processor(home).used != Use::Waiting {
+            return Nudge::Nobody;
+        }
+        self.begin_on(home, returns)
+    }
+
+    /// The library begins on a virtual processor that has no thread.
+    fn begin_on(&mut self, home: VirtualProcessor, returns: &mut impl Returns) -> Nudge {
+        let idling = match self.processor(home).used {
+            Use::Idle(activation) => Some(activation),
+            _ => None,
+        };
+        if idling.is_none() && self.cache.count() == 0 {
+            return Nudge::Nobody;
+        }
+        let Some(stack) = self.take_stack(returns) else { return Nudge::Nobody };
+        let cached = || self.cache.take(&mut self.records);
+        let Some(activation) = idling.or_else(cached) else { return Nudge::Nobody };
+        self.processor(home).is_revoked = false;
+        self.start(activation, home, stack, First::NewProcessor);
+        Nudge::Start(activation)
+    }
+
+    /// The processor of a virtual processor is to be taken away. One that idles loses it at once, one that runs when it
+    /// comes to the border; of one that stalls, the thread is told when it comes there.
+    pub fn revoke(&mut self, home: VirtualProcessor) -> Nudge {
+        match self.processor(home).used {
+            Use::Absent | Use::Waiting => Nudge::Nobody,
+            Use::Idle(activation) => {
+                self.leave_processor(home);
+                self.put_into_cache(activation);
+                Nudge::Nobody
+            }
+            Use::Stalled(activation) => {
+                self.record(activation).state = State::Away;
+                self.leave_processor(home);
+                Nudge::Nobody
+            }
+            Use::Running(activation) => {
+                let processor = self.processor(home);
+                (processor.is_revoked, processor.is_poked) = (true, true);
+                Nudge::Poke(activation)
+            }
+            // It comes to the border once, on its way into the upcall.
+            Use::Starting(_) => {
+                self.processor(home).is_revoked = true;
+                Nudge::Nobody
+            }
+        }
+    }
+
+    /// The virtual processor has no activation any longer, and no processor.
+    pub(crate) fn leave_processor(&mut self, home: VirtualProcessor) {
+        let processor = self.processor(home);
+        processor.used = Use::Waiting;
+        (processor.is_revoked, processor.is_poked) = (false, false);
+    }
+
+    /// Takes an activation out of the cache for good: its LWP ends. `None` if there is none to spare.
+    pub fn remove_activation(&mut self) -> Option<Activation> {
+        if self.cache.count() == 0 {
+            return None;
+        }
+        let activation = self.cache.take(&mut self.records)?;
+        self.record(activation).state = State::Absent;
+        self.absent.put(activation, &mut self.records);
+        Some(activation)
+    }
+
+    /// Whether a virtual processor has no processor.
+    pub fn is_waiting(&self, home: VirtualProcessor) -> bool {
+        self.processors[home.place()].used == Use::Waiting
+    }
+
+    /// Whether an activation that runs in user mode is to come to the border.
+    pub fn is_asked_to_border(&self, activation: Activation) -> bool {
+        self.processor_of(activation).is_some_and(|home| {
+            let processor = &self.processors[home.place()];
+            processor.is_poked || processor.is_revoked
+        })
+    }
+}
