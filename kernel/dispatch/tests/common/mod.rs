@@ -84,28 +84,38 @@ pub fn run_prepared(
 ) {
     with_handler(cpus, hooks, handler, |machine, dispatch| {
         prepare(machine);
-        let over = Arc::new(AtomicBool::new(false));
-        let mut main = Some(main);
-        for index in 0..cpus {
-            let idle: &'static Thread = machine.keep(Thread::of_running_code());
-            let over = Arc::clone(&over);
-            let main = if index == 0 { main.take() } else { None };
-            machine.start(index, move |may_fault| {
-                let cpu = dispatch.cpu(index).expect("added before");
-                start::begin_as_idle(cpu, idle);
-                if let Some(main) = main {
-                    let over = Arc::clone(&over);
-                    drop(spawn(system(60), move |may_fault| {
-                        main(may_fault);
-                        over.store(true, Ordering::SeqCst);
-                        dispatch::idle::wake_all(dispatch);
-                    }));
-                }
-                idle_loop(may_fault, |_| over.load(Ordering::SeqCst));
-                interrupt_thread::retire_all(may_fault);
-            });
-        }
+        start_processors(cpus, machine, dispatch, Box::new(main));
     });
+}
+
+/// Starts all processors, the first with a thread that does this. Built once, and not for each test.
+fn start_processors(
+    cpus: usize,
+    machine: &Machine,
+    dispatch: &'static Dispatch,
+    main: Box<dyn FnOnce(&mut MayFault) + Send>,
+) {
+    let over = Arc::new(AtomicBool::new(false));
+    let mut main = Some(main);
+    for index in 0..cpus {
+        let idle: &'static Thread = machine.keep(Thread::of_running_code());
+        let over = Arc::clone(&over);
+        let main = if index == 0 { main.take() } else { None };
+        machine.start(index, move |may_fault| {
+            let cpu = dispatch.cpu(index).expect("added before");
+            start::begin_as_idle(cpu, idle);
+            if let Some(main) = main {
+                let over = Arc::clone(&over);
+                drop(spawn(system(60), move |may_fault| {
+                    main(may_fault);
+                    over.store(true, Ordering::SeqCst);
+                    dispatch::idle::wake_all(dispatch);
+                }));
+            }
+            idle_loop(may_fault, |_| over.load(Ordering::SeqCst));
+            interrupt_thread::retire_all(may_fault);
+        });
+    }
 }
 
 /// Attributes of a thread of the system class.
@@ -141,10 +151,13 @@ pub fn spawn(
     attributes: Attributes,
     body: impl FnOnce(&mut MayFault) + Send + 'static,
 ) -> JoinHandle {
-    spawn_returning(attributes, move |may_fault| {
-        body(may_fault);
-        0
-    })
+    spawn_boxed(
+        attributes,
+        Box::new(move |may_fault| {
+            body(may_fault);
+            0
+        }),
+    )
 }
 
 /// Starts a thread from a closure whose result `join` returns.
@@ -152,13 +165,17 @@ pub fn spawn_returning(
     attributes: Attributes,
     body: impl FnOnce(&mut MayFault) -> usize + Send + 'static,
 ) -> JoinHandle {
+    spawn_boxed(attributes, Box::new(body))
+}
+
+fn spawn_boxed(attributes: Attributes, body: Body) -> JoinHandle {
     fn entry(argument: usize, may_fault: &mut MayFault) -> usize {
         let body = std::ptr::with_exposed_provenance_mut::<Body>(argument);
         // SAFETY: leaked below, for this one call.
         let body = unsafe { Box::from_raw(body) };
         body(may_fault)
     }
-    let body: Box<Body> = Box::new(Box::new(body));
+    let body: Box<Body> = Box::new(body);
     let argument = Box::into_raw(body).expose_provenance();
     kernel_thread::create(&attributes, entry, argument).expect("the host has memory")
 }

@@ -115,6 +115,21 @@ pub struct Machine {
 pub fn run(cpus: usize, hooks: impl Hooks + Send + 'static, body: impl FnOnce(&Machine)) {
     let mut kept = Vec::new();
     let hooks: &'static dyn Hooks = keep(&mut kept, hooks);
+    let mut body = Some(body);
+    run_kept(cpus, kept, hooks, &mut |machine| {
+        if let Some(body) = body.take() {
+            body(machine);
+        }
+    });
+}
+
+/// The same, built once and not for each test.
+fn run_kept(
+    cpus: usize,
+    mut kept: Vec<Kept>,
+    hooks: &'static dyn Hooks,
+    body: &mut dyn FnMut(&Machine),
+) {
     let system: &'static System = keep(&mut kept, System::new(hooks, SystemState::new()));
     for index in 0..cpus {
         system.add_cpu(keep(&mut kept, Cpu::new(system, index, CpuState::new())));
@@ -145,6 +160,11 @@ impl Machine {
 
     /// Starts a thread that holds a processor, which nobody else holds.
     pub fn start(&self, cpu: usize, thread: impl FnOnce(&mut MayFault) + Send + 'static) {
+        self.start_boxed(cpu, Box::new(thread));
+    }
+
+    /// The same, built once and not for each test.
+    fn start_boxed(&self, cpu: usize, thread: Box<dyn FnOnce(&mut MayFault) + Send>) {
         let cpu = self.cpu(cpu);
         let handle = spawn(move || hold_cpu(cpu, thread));
         self.system.backend.threads.with(|threads| threads.started.push(handle));

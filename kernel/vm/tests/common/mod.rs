@@ -121,12 +121,12 @@ pub fn run_hooked(
     hook: Option<Hook>,
     main: impl FnOnce(&mut MayFault) + Send + 'static,
 ) {
-    run_on(cpus, frames, hook, Arena::new(false), main);
+    run_on(cpus, frames, hook, Arena::new(false), Box::new(main));
 }
 
 /// The same without a hook, on a machine where the kernel's own data takes frames too.
 pub fn run_short(cpus: usize, frames: u64, main: impl FnOnce(&mut MayFault) + Send + 'static) {
-    run_on(cpus, frames, None, Arena::new(true), main);
+    run_on(cpus, frames, None, Arena::new(true), Box::new(main));
 }
 
 fn run_on(
@@ -134,7 +134,7 @@ fn run_on(
     frames: u64,
     hook: Option<Hook>,
     arena: Arena,
-    main: impl FnOnce(&mut MayFault) + Send + 'static,
+    main: Box<dyn FnOnce(&mut MayFault) + Send>,
 ) {
     let kept = Arc::new(Mutex::new(None));
     let keep = Arc::clone(&kept);
