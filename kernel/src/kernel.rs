@@ -17,6 +17,7 @@ use crate::process::table::Table;
 use crate::signal::OfProcess;
 use crate::system_call::missing::Missing;
 use crate::trap_trace::TrapTrace;
+use crate::upcalls::Activations;
 use crate::virtual_memory::Reserves;
 use crate::virtual_memory::archive::{Archive, NoArchive};
 use crate::virtual_memory::stores::Stores;
@@ -60,6 +61,8 @@ pub struct Kernel {
     pub process_objects: Slab<Process>,
     /// Where LWPs come from.
     pub lwp_objects: Slab<Lwp>,
+    /// Where processes' activations come from.
+    pub activation_objects: Slab<Activations>,
     /// Where processes' tables of signals come from.
     pub signal_objects: Slab<OfProcess>,
     /// Which processes there are.

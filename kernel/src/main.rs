@@ -57,6 +57,7 @@ mod threads;
 mod timeline;
 mod trap_trace;
 mod traps;
+mod upcalls;
 mod user_structure;
 mod virtual_memory;
 
@@ -161,6 +162,7 @@ fn start(info: &'static mut BootInfo) -> ! {
         threads: Slab::new(&SlabPages),
         process_objects: Slab::new(&SlabPages),
         lwp_objects: Slab::new(&SlabPages),
+        activation_objects: Slab::new(&SlabPages),
         signal_objects: Slab::new(&SlabPages),
         processes_table: process::table::Table::new(),
         observations: observe::Observations::new(),

@@ -1,6 +1,7 @@
 //! Structures of the program's, by their bytes: reading them from user memory and writing them there.
 
-use abi::calls::TimeSpec;
+use abi::activations::{SaAreas, SaLibrary, SaStack};
+use abi::calls::{TimeSpec, TimerEvent, TimerTimes};
 use abi::errno::Errno;
 use abi::files::{IoVec, PollFd, Stat};
 use abi::observe::{ObserveChange, ObserveEvent};
@@ -107,11 +108,27 @@ plain! {
     [u64; 4] = [0; 4];
     [u64; 18] = [0; 18];
     SigAction = SigAction { handler: 0, flags: 0, restorer: 0, mask: 0 };
+    SaLibrary = SaLibrary {
+        entry: 0,
+        scheduler_start: 0,
+        scheduler_end: 0,
+        processors: 0,
+        stacks: 0,
+        slots: 0,
+        flags: 0,
+    };
+    SaAreas = SaAreas { processors: 0, upcalls: 0, slots: 0 };
+    SaStack = SaStack { base: 0, size: 0 };
     SigStack = NO_STACK;
     SigInfo = NO_INFORMATION;
     UserContext = NO_CONTEXT;
     SigFrame = SigFrame { restorer: 0, context: NO_CONTEXT, information: NO_INFORMATION };
     TimeSpec = TimeSpec { seconds: 0, nanoseconds: 0 };
+    TimerEvent = TimerEvent { value: 0, signal: 0, notify: 0, rest: [0; 6] };
+    TimerTimes = TimerTimes {
+        interval: TimeSpec { seconds: 0, nanoseconds: 0 },
+        value: TimeSpec { seconds: 0, nanoseconds: 0 },
+    };
     IoVec = IoVec { address: 0, length: 0 };
     PollFd = PollFd { fd: 0, events: 0, found: 0 };
     [i32; 2] = [0; 2];

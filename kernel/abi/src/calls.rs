@@ -203,6 +203,14 @@ macro_rules! system_calls {
                 "Read entries of a folder.";
             218 set_tid_address(address: *mut i32) 0
                 "The address that is set to 0 when the LWP ends; returns its number.";
+            222 timer_create(clock: i32, event: *const $crate::calls::TimerEvent, timer: *mut i32) 0
+                "Make a timer whose end is an event of scheduler activations (`SIGEV_SA`).";
+            223 timer_settime(timer: i32, flags: i32, new: *const $crate::calls::TimerTimes, old: *mut $crate::calls::TimerTimes) 0
+                "Set a timer, to a time from now on or (flag 1) of its clock, and an interval after that.";
+            224 timer_gettime(timer: i32, times: *mut $crate::calls::TimerTimes) 0
+                "How long until a timer is due, and the interval then.";
+            226 timer_delete(timer: i32) 0
+                "Delete a timer.";
             228 clock_gettime(clock: i32, time: *mut $crate::calls::TimeSpec) 0
                 "Read a clock: CLOCK_MONOTONIC (1), the time since boot.";
             229 clock_getres(clock: i32, resolution: *mut $crate::calls::TimeSpec) 0
@@ -301,6 +309,20 @@ macro_rules! system_calls {
                 "Read the last traps of a processor; returns how many bytes.";
             0x101e trace_groups(groups: u64) 0
                 "Choose which groups of events are noted in the trace; returns those before.";
+            0x101f sa_register(library: *const $crate::activations::SaLibrary, areas: *mut $crate::activations::SaAreas) 0
+                "Say where upcalls begin; the kernel says where it shares memory with the library.";
+            0x1020 sa_stacks(stacks: *const $crate::activations::SaStack, count: u32) 0
+                "Lend the kernel stacks for upcalls; with none: something has been given back that it waits for.";
+            0x1021 sa_enable() 0
+                "Begin: the caller goes on when the library says so.";
+            0x1022 sa_setconcurrency(count: u32) 0
+                "Ask for more virtual processors; returns how many more run the library.";
+            0x1023 sa_yield(stack: u32) 0
+                "There is nothing to do on this virtual processor. The next upcall begins when there is something to tell.";
+            0x1024 sa_preempt(processor: u32) 0
+                "Interrupt what a virtual processor runs by an upcall.";
+            0x1025 sa_unblockyield(activation: u32, block: u32, upcall: u32) 0
+                "Give the virtual processor back to a thread that has blocked; returns a slot if the upcall was interrupted.";
         }
     };
 }
@@ -316,6 +338,30 @@ pub struct TimeSpec {
     pub seconds: i64,
     /// Nanoseconds, 0 to 999,999,999.
     pub nanoseconds: i64,
+}
+
+/// Linux's `struct itimerspec`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct TimerTimes {
+    /// From one time that the timer is due to the next; 0: there is no next.
+    pub interval: TimeSpec,
+    /// Until the first; 0: the timer is not set.
+    pub value: TimeSpec,
+}
+
+/// Linux's `struct sigevent`, for `timer_create`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct TimerEvent {
+    /// The event's value.
+    pub value: u64,
+    /// For a signal.
+    pub signal: i32,
+    /// What the event is: [`SIGEV_SA`](crate::activations::SIGEV_SA).
+    pub notify: u32,
+    /// Nothing.
+    pub rest: [u64; 6],
 }
 
 /// How far [`describe`](crate::system_calls) has come. Begin with the range of addresses and zeros; the entries that

@@ -8,6 +8,7 @@
 //! - [`boot`]: what the loader hands to the kernel beyond `bootloader_api::BootInfo`.
 //! - [`observe`]: how one process observes another.
 //! - [`ending`]: how the machine ends a run, as seen from outside.
+//! - [`activations`]: what a thread library shares with the kernel.
 //! - [`files`], [`terminals`], [`statistics`]: structures and numbers of the calls about them.
 //!
 //! Whoever changes a number here changes a contract: old programs, traces and test logs read it.
@@ -15,6 +16,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod activations;
 pub mod boot;
 pub mod calls;
 pub mod ending;

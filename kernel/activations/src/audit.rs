@@ -46,7 +46,12 @@ impl Protocol {
                 }
                 // Rule 2.
                 State::Held => assert!(record.stack.is_some(), "{activation:?} waits for no stack"),
-                State::Blocked | State::Away | State::Told | State::Awaited(_) | State::Kept => {}
+                State::Made
+                | State::Blocked
+                | State::Away
+                | State::Told
+                | State::Awaited(_)
+                | State::Kept => {}
             }
         }
         let listed = [self.absent.count(), self.cache.count(), self.events.count()];

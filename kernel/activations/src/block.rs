@@ -39,21 +39,27 @@ pub enum AtBorder {
 
 impl Protocol {
     /// An activation is about to sleep in the kernel. It is asleep for whoever looks, or will be before the one that is
-    /// started runs.
+    /// started runs. `in_library` says that the library will put it back: then it is told of alone, as whatever else
+    /// there is to tell may need what it holds.
     pub fn blocks(
         &mut self,
         activation: Activation,
         cause: Cause,
+        in_library: bool,
         returns: &mut impl Returns,
     ) -> Block {
         let State::On(home) = self.record(activation).state else {
             return Block::Alone(Nudge::Nobody);
         };
-        if self.processor(home).used == Use::Starting(activation) {
+        match self.processor(home).used {
             // The upcall that it is about to begin tells of another one's block, and comes first.
-            return Block::Alone(Nudge::Nobody);
+            Use::Starting(_) => return Block::Alone(Nudge::Nobody),
+            // That is what it is to do.
+            Use::Idle(_) => return Block::Alone(Nudge::Nobody),
+            _ => {}
         }
         if let Some(next) = self.try_block(activation, home, cause, returns) {
+            self.processor(home).is_alone = in_library;
             return Block::Start(next);
         }
         let processor = self.processor(home);

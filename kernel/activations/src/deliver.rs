@@ -117,22 +117,10 @@ impl Protocol {
         if !self.has_events() || is_under_way {
             return Nudge::Nobody;
         }
-        let places = [home.place()].into_iter().chain(0..self.processors.len());
-        for place in places.clone() {
-            if let Use::Idle(activation) = self.processors[place].used {
-                return match self.take_stack(returns) {
-                    Some(stack) => {
-                        let processor = &mut self.processors[place];
-                        processor.used = Use::Starting(activation);
-                        processor.stack = Some(stack);
-                        Nudge::Start(activation)
-                    }
-                    // Whoever gives one back calls.
-                    None => Nudge::Nobody,
-                };
-            }
+        if let Some(nudge) = self.nudge_idle(home, returns) {
+            return nudge;
         }
-        for place in places {
+        for place in [home.place()].into_iter().chain(0..self.processors.len()) {
             let processor = &mut self.processors[place];
             if let Use::Running(activation) = processor.used
                 && !processor.is_revoked
@@ -142,6 +130,20 @@ impl Protocol {
             }
         }
         Nudge::Nobody
+    }
+
+    /// The same of those that idle; `None` if nobody does.
+    fn nudge_idle(&mut self, home: VirtualProcessor, returns: &mut impl Returns) -> Option<Nudge> {
+        for place in [home.place()].into_iter().chain(0..self.processors.len()) {
+            if let Use::Idle(activation) = self.processors[place].used {
+                // Whoever gives one back calls.
+                let Some(stack) = self.take_stack(returns) else { return Some(Nudge::Nobody) };
+                let processor = &mut self.processors[place];
+                (processor.used, processor.stack) = (Use::Starting(activation), Some(stack));
+                return Some(Nudge::Start(activation));
+            }
+        }
+        None
     }
 
     /// Something is to be told that is not about an activation: on this virtual processor, or on any.
@@ -207,14 +209,24 @@ impl Protocol {
         Some(Upcall { processor: home, stack, number: processor.upcalls, interrupted })
     }
 
-    /// The next event of an upcall; `None` at the end.
+    /// The next event of an upcall; `None` at the end, after which comes [`Protocol::all_told`].
     pub fn next_event(&mut self, upcall: &Upcall, returns: &mut impl Returns) -> Option<Event> {
-        let Some(event) = self.find_event(upcall, returns) else {
-            self.processor(upcall.processor).tells = false;
-            return None;
-        };
+        let event = self.find_event(upcall, returns)?;
         self.counts.told[event.number()] += 1;
         Some(event)
+    }
+
+    /// An upcall has told all that it tells. What it had to leave to others, as its first event was told alone, is for who
+    /// idles; if nobody does, it is told when the virtual processor has been put back.
+    pub fn all_told(&mut self, upcall: &Upcall, returns: &mut impl Returns) -> Nudge {
+        let processor = self.processor(upcall.processor);
+        processor.tells = false;
+        let was_alone = core::mem::take(&mut processor.is_alone);
+        let is_under_way = self.processors.iter().any(Processor::is_under_way);
+        if !was_alone || !self.has_events() || is_under_way {
+            return Nudge::Nobody;
+        }
+        self.nudge_idle(upcall.processor, returns).unwrap_or(Nudge::Nobody)
     }
 
     fn find_event(&mut self, upcall: &Upcall, returns: &mut impl Returns) -> Option<Event> {
@@ -224,6 +236,9 @@ impl Protocol {
                 First::NewProcessor => Event::NewProcessor,
                 First::Blocked(activation, number) => Event::Blocked(activation, number),
             });
+        }
+        if processor.is_alone {
+            return None;
         }
         if let Some(posted) = processor.posted.take_one() {
             return Some(Event::Posted(posted));

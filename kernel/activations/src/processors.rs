@@ -113,6 +113,29 @@ impl Protocol {
         Some(activation)
     }
 
+    /// An activation is over, wherever it was. If it was on a virtual processor, the library begins there anew.
+    pub fn ends(&mut self, activation: Activation, returns: &mut impl Returns) -> Nudge {
+        let record = self.record(activation);
+        let State::On(home) = record.state else {
+            // Its process ends, or becomes another program: nobody is told of anything.
+            return Nudge::Nobody;
+        };
+        record.state = State::Absent;
+        self.absent.put(activation, &mut self.records);
+        self.leave_processor(home);
+        self.begin_on(home, returns)
+    }
+
+    /// Whether the program may ask for a virtual processor of this number.
+    pub fn has_processor(&self, number: u32) -> bool {
+        (number as usize) < self.processors.len()
+    }
+
+    /// Whether the program runs on a virtual processor.
+    pub fn is_running(&self, home: VirtualProcessor) -> bool {
+        matches!(self.processors[home.place()].used, Use::Running(_))
+    }
+
     /// Whether a virtual processor has no processor.
     pub fn is_waiting(&self, home: VirtualProcessor) -> bool {
         self.processors[home.place()].used == Use::Waiting

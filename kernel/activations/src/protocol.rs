@@ -38,6 +38,8 @@ pub struct Limits {
 pub(crate) enum State {
     /// There is none of this number.
     Absent,
+    /// It is being made.
+    Made,
     /// It sleeps, and has no thread: it can be used.
     Cached,
     /// It is a virtual processor's.
@@ -131,6 +133,8 @@ pub(crate) struct Processor {
     pub(crate) upcalls: UpcallNumber,
     /// Its activation is telling events: it takes what comes meanwhile along.
     pub(crate) tells: bool,
+    /// The first event is told alone.
+    pub(crate) is_alone: bool,
     /// Its activation has been told to come to the border of user mode.
     pub(crate) is_poked: bool,
     /// Its processor is to be taken away.
@@ -218,6 +222,7 @@ impl Protocol {
             first: None,
             upcalls: UpcallNumber(0),
             tells: false,
+            is_alone: false,
             is_poked: false,
             is_revoked: false,
             posted: Posted::empty(),
@@ -246,11 +251,28 @@ impl Protocol {
         Some(stack)
     }
 
-    /// One more activation, in the cache: it sleeps until it is started.
-    pub fn add_activation(&mut self) -> Result<Activation, OutOfMemory> {
-        let activation = self.make_record(State::Cached)?;
-        self.cache.put(activation, &mut self.records);
-        Ok(activation)
+    /// One more activation. It is used from [`Protocol::cache_activation`] on.
+    pub fn make_activation(&mut self) -> Result<Activation, OutOfMemory> {
+        self.make_record(State::Made)
+    }
+
+    /// An activation that was made sleeps until it is started.
+    pub fn cache_activation(&mut self, activation: Activation) {
+        debug_assert_eq!(self.record(activation).state, State::Made);
+        self.put_into_cache(activation);
+    }
+
+    /// An activation that was made is not used.
+    pub fn unmake_activation(&mut self, activation: Activation) {
+        debug_assert_eq!(self.record(activation).state, State::Made);
+        self.record(activation).state = State::Absent;
+        self.absent.put(activation, &mut self.records);
+    }
+
+    /// Whether an activation that has been started goes on with what it did before, and does not begin an upcall.
+    pub fn goes_on(&self, activation: Activation) -> bool {
+        let home = self.processor_of(activation);
+        home.is_some_and(|home| self.processors[home.place()].used == Use::Running(activation))
     }
 
     pub(crate) fn make_record(&mut self, state: State) -> Result<Activation, OutOfMemory> {

@@ -26,6 +26,12 @@ pub trait ThreadOwner: Sync {
         let _ = thread;
     }
 
+    /// The thread has been put to sleep and is about to give up its processor; it still stands on its stack, and may
+    /// have been woken by now. At `DISP_LEVEL`, with no dispatcher lock held: another thread may be woken.
+    fn sleeps(&self, thread: &'static Thread, atomic: &Atomic) {
+        let _ = (thread, atomic);
+    }
+
     /// The thread has slept and runs again; it may do whatever it likes but sleep.
     fn after_wake(&self, thread: &'static Thread) {
         let _ = thread;

@@ -309,6 +309,18 @@ pub(crate) fn wake_early(mut guard: ThreadGuard<'_>, why: Woken) -> bool {
     true
 }
 
+/// Pokes the processor on which a thread runs, if it runs on another one: it is to see what it has been asked to do
+/// ([`Thread::ask`]) before it goes on in user mode.
+pub fn hurry(thread: &'static Thread) {
+    let level = pil::raise_anywhere(Pil::DISP);
+    let Some(guard) = thread_lock::lock_if_alive(thread, level.atomic()) else { return };
+    if let Some(cpu) = guard.processor()
+        && !cpu.is_here(level.atomic())
+    {
+        poke::poke(cpu.cpu());
+    }
+}
+
 /// Interrupts a thread: its interruptible sleep ends, in a wait queue or on the shuttle; the one that it is
 /// in, or else the next. If it runs on another processor, that one is poked: what the thread has been asked to do is
 /// done before it returns to user mode. Says whether it was in a sleep that ends. See the module.

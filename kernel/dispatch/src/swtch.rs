@@ -42,6 +42,11 @@ pub(crate) fn swtch(level: PilGuard<'_>) {
         let thread = cpu.thread();
         if !interrupt_thread::unpin(cpu, thread, atomic) {
             count_voluntary(thread);
+            if thread.state() == State::Sleep
+                && let Some(owner) = thread.owner()
+            {
+                owner.sleeps(thread, atomic);
+            }
             let next = select::select(cpu, atomic);
             switch_to(cpu, thread, next);
         }

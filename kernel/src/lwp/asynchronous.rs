@@ -9,6 +9,7 @@ use crate::kernel::Kernel;
 use crate::process::{own_frame, table};
 use crate::signal::deliver::{self, Delivered};
 use crate::system_call::restart;
+use crate::upcalls::border;
 use accounting::Microstate;
 use dispatch::sleep_queue;
 use machine::MayFault;
@@ -33,10 +34,14 @@ pub fn work(lwp: &Lwp, may_fault: &mut MayFault) {
             continue;
         }
         match deliver::deliver(lwp, frame, may_fault) {
-            Delivered::Nothing => break,
+            Delivered::Nothing => {
+                restart::without_handler(lwp, frame);
+                if !border::cross(lwp, frame, may_fault) {
+                    break;
+                }
+            }
             Delivered::Something => {}
         }
     }
-    restart::without_handler(lwp, frame);
     lwp.enter_microstate(before, may_fault);
 }

@@ -8,8 +8,10 @@ use super::{Beginning, LWPS_MAX, Lwp, Registers};
 use crate::kernel::Kernel;
 use crate::process::{CannotRun, Outcome, Process, execute, own_frame};
 use crate::system_call;
+use crate::upcalls::{Activations, border};
 use crate::virtual_memory::patience::patiently;
 use abi::errno::Errno;
+use activations::Activation;
 use core::ptr::NonNull;
 use core::sync::atomic::{Ordering, fence};
 use dispatch::kernel_thread::{self, Attributes};
@@ -137,6 +139,51 @@ pub fn create(request: Request, may_fault: &mut MayFault) -> Result<u64, Errno> 
     Ok(number)
 }
 
+/// Makes an LWP of the running process that is an activation, and sleeps until it is started.
+pub fn create_activation(of: &Activations, may_fault: &mut MayFault) -> Result<(), Errno> {
+    let kernel = Kernel::current();
+    let process = super::current().process;
+    let mut control = process.control.lock(may_fault);
+    if process.is_ending() || control.only.is_some() {
+        return Err(Errno::EINTR);
+    }
+    if process.lwps.lock_anywhere().len() >= LWPS_MAX {
+        return Err(Errno::EAGAIN);
+    }
+    let number = kernel.processes_table.take_number();
+    // Its threads have the library's mask, which knows none.
+    let lwp = add(kernel, process, number, Registers::fresh(), 0).map_err(|_| Errno::ENOMEM)?;
+    lwp.is_detached.store(true, Ordering::Relaxed);
+    control.live += 1;
+    let made = make_activation(of, lwp);
+    let Ok(activation) = made.map_err(|_| ()) else {
+        control.live -= 1;
+        process.lwps.lock_anywhere().take_number(number);
+        // SAFETY: taken out; it has no thread.
+        unsafe { free(lwp) };
+        return Err(Errno::ENOMEM);
+    };
+    of.lock().protocol.cache_activation(activation);
+    Ok(())
+}
+
+fn make_activation(of: &Activations, lwp: &'static Lwp) -> Result<Activation, OutOfMemory> {
+    let activation = {
+        let mut state = of.lock();
+        let activation = state.protocol.make_activation().map_err(|_| OutOfMemory)?;
+        if state.set_lwp(activation, lwp).is_err() {
+            state.protocol.unmake_activation(activation);
+            return Err(OutOfMemory);
+        }
+        activation
+    };
+    lwp.activation.set(of, activation);
+    start(lwp, &mut Some(Beginning::Activation)).inspect_err(|_| {
+        of.lock().protocol.unmake_activation(activation);
+    })?;
+    Ok(activation)
+}
+
 /// Where an LWP's thread begins.
 fn run(argument: usize, may_fault: &mut MayFault) -> usize {
     // SAFETY: `start` passed the address of an LWP, which stays until this thread is over.
@@ -159,6 +206,11 @@ fn run(argument: usize, may_fault: &mut MayFault) -> usize {
                 let number = (lwp.number() as u32).to_le_bytes();
                 let _ = user_copy::copy_out(number_at, &number, may_fault);
             }
+            system_call::enter_user_with(frame, may_fault)
+        }
+        Beginning::Activation => {
+            let mut frame = TrapFrame::default();
+            border::park(lwp, &mut frame, may_fault);
             system_call::enter_user_with(frame, may_fault)
         }
         Beginning::Program(words, start) => {

@@ -28,6 +28,7 @@ pub fn exit(status: u64, may_fault: &mut MayFault) -> ! {
 pub fn leave(status: u64, may_fault: &mut MayFault) -> ! {
     let lwp = super::current();
     let process = lwp.process;
+    lwp.activation.leave(process.is_ending() || process.is_becoming_another(lwp));
     // A sleep on the way out is an ordinary one.
     sleep_queue::take_interrupt();
     let clear = lwp.clear_at_end.load(Ordering::Relaxed);

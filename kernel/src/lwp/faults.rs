@@ -3,6 +3,7 @@
 use super::{Lwp, find_current};
 use crate::signal::{Information, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP, code, deliver};
 use accounting::Microstate;
+use activations::Fault;
 use core::sync::atomic::Ordering;
 use dispatch::sleep_queue;
 use machine::MayFault;
@@ -25,7 +26,16 @@ pub fn page_fault(frame: &TrapFrame, may_fault: &mut MayFault) -> bool {
         Microstate::DataFault
     };
     let before = lwp.enter_microstate(state, may_fault);
+    if frame.is_user() {
+        let fault = Fault {
+            address: frame.fault_address,
+            program_counter: frame.rip,
+            stack_pointer: frame.rsp,
+        };
+        lwp.activation.begin_fault(&fault, frame.error & WRITE != 0);
+    }
     let helped = bring(lwp, frame, may_fault);
+    lwp.activation.end_fault();
     lwp.enter_microstate(before, may_fault);
     helped
 }

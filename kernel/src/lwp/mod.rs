@@ -37,6 +37,7 @@ use crate::kernel::PerCpu;
 use crate::observe;
 use crate::process::{Process, Start};
 use crate::signal::OfLwp;
+use crate::upcalls::{OfLwp as OfActivation, block};
 use accounting::{Accounts, Leaves, Microstate, Times};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -89,6 +90,8 @@ pub struct Lwp {
     pub call_work: AtomicU8,
     /// Its stops for an observer.
     pub observed: observe::OfLwp,
+    /// Its part in its process's scheduler activations.
+    pub activation: OfActivation,
     /// What it has done.
     pub counts: Counts,
     /// Why the last page fault could not be helped, and where.
@@ -135,6 +138,8 @@ pub enum Beginning {
     Program(Vec<u8>, Option<Start>),
     /// With these registers.
     Frame(TrapFrame),
+    /// It sleeps until it is started, as an activation.
+    Activation,
     /// It has begun.
     Begun,
 }
@@ -160,6 +165,7 @@ impl Lwp {
             name: SpinLock::new([0; NAME_MAX]),
             call_work: AtomicU8::new(0),
             observed: observe::OfLwp::new(),
+            activation: OfActivation::new(),
             counts: Counts::default(),
             last_fault: SpinLock::new(None),
             number_at: AtomicU64::new(0),
@@ -323,6 +329,10 @@ impl ThreadOwner for Lwp {
         unsafe {
             Cpu::current(atomic).backend.set_thread(core::ptr::null_mut(), core::ptr::null_mut());
         }
+    }
+
+    fn sleeps(&self, thread: &'static Thread, _: &Atomic) {
+        block::sleeps(self, thread);
     }
 
     fn asynchronous(&self, _: &'static Thread, may_fault: &mut MayFault) {

@@ -34,6 +34,10 @@ pub fn finish(process: &'static Process, may_fault: &mut MayFault) {
     }
     process.descriptors.close_all(may_fault);
     process.space.clear(may_fault);
+    // Nobody is left but this LWP, and the memory is unmapped.
+    // Its timers are waited for, without the lock.
+    let activations = process.activations.lock(may_fault).take();
+    drop(activations);
     working_folder::leave(process, may_fault);
     let lwp = crate::lwp::current();
     lwp.note_end();

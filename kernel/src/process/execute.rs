@@ -94,6 +94,10 @@ fn become_image(
     debug_assert!(matches!(object.kind(), Kind::File(_)), "programs are mapped from files");
     let space = process.space();
     space.clear(may_fault);
+    // Of the program before; nobody is left but this LWP.
+    // Its timers are waited for, without the lock.
+    let activations = process.activations.lock(may_fault).take();
+    drop(activations);
     process.has_executed.store(true, Ordering::Relaxed);
     process.signals.forget_handlers();
     process.descriptors.close_marked(may_fault);

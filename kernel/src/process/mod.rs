@@ -36,6 +36,7 @@ use crate::name_space::working_folder::WorkingFolder;
 use crate::observe;
 use crate::signal::alarm::Alarm;
 use crate::signal::{self, OfProcess};
+use crate::upcalls::Activations;
 use crate::virtual_memory::archive::{ArchiveFile, Peeker};
 use accounting::Times;
 use core::fmt;
@@ -100,6 +101,8 @@ pub struct Process {
     /// It has ended, and its parent has not asked.
     is_zombie: AtomicBool,
     parent: AtomicU64,
+    /// Its scheduler activations, if it has any. In a place of their own: its LWPs know the address.
+    pub activations: SpinLock<Option<SlabBox<Activations>>, 13>,
     /// Its timer.
     pub alarm: Alarm,
     /// What its children have used that it has waited for.

@@ -119,6 +119,7 @@ pub(super) fn add(
         has_begun: AtomicBool::new(false),
         is_zombie: AtomicBool::new(false),
         parent: AtomicU64::new(parent),
+        activations: SpinLock::new(None),
         alarm: Alarm::new(),
         children: SpinLock::new(Ended::default()),
     });

@@ -34,6 +34,12 @@ pub fn deliver(lwp: &Lwp, frame: &mut TrapFrame, may_fault: &mut MayFault) -> De
     Delivered::Something
 }
 
+/// Whether there is a signal that an LWP could act on.
+pub fn is_due(lwp: &Lwp) -> bool {
+    let pending = lwp.signals.pending.set() | lwp.process.signals.pending.set();
+    pending & !lwp.signals.mask() != 0
+}
+
 /// Acts at once on a signal that an exception causes: one that is held back or ignored ends the process.
 pub fn force(
     lwp: &Lwp,

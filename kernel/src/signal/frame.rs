@@ -131,7 +131,7 @@ pub fn to_user(information: &Information) -> SigInfo {
 }
 
 /// Gives the processor these registers for the running LWP; returns what it had.
-fn exchange_fpu(new: &FpuState, may_fault: &mut MayFault) -> FpuState {
+pub fn exchange_fpu(new: &FpuState, may_fault: &mut MayFault) -> FpuState {
     let mut old = FpuState::fresh();
     // The thread must not lose its processor in between: it would take the registers along.
     let guard = preempt::disable(may_fault);

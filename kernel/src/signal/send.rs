@@ -33,7 +33,10 @@ pub fn to_process(process: &Process, information: &Information) {
         return;
     }
     let lwps = process.lwps.lock_anywhere();
-    let taker = lwps.iter().find(|lwp| !lwp.has_ended() && lwp.signals.takes(signal));
+    let takes = |lwp: &&'static Lwp| !lwp.has_ended() && lwp.signals.takes(signal);
+    // An activation that waits to be started acts on nothing.
+    let is_about = |lwp: &&'static Lwp| takes(lwp) && !lwp.activation.is_parked();
+    let taker = lwps.iter().find(is_about).or_else(|| lwps.iter().find(takes));
     // What is ignored goes, unless it is held back: then somebody may still want it.
     let is_wanted =
         lwps.iter().any(|lwp| bit(signal) & (lwp.signals.mask() | lwp.signals.awaited()) != 0);

@@ -2,6 +2,10 @@
 //! arguments. Pointers are user addresses and are reached through the copy routine only.
 
 use super::Result;
+pub(super) use super::activations::{
+    sa_enable, sa_preempt, sa_register, sa_setconcurrency, sa_stacks, sa_unblockyield, sa_yield,
+    timer_create, timer_delete, timer_gettime, timer_settime,
+};
 pub(super) use super::alarms::{alarm, getitimer, setitimer};
 pub(super) use super::describe::describe;
 pub(super) use super::descriptors::{close, dup, dup2, dup3, fcntl, pipe, pipe2};

@@ -5,6 +5,7 @@
 //! choice of the way back. The tables are generated from the one definition in `abi::calls`.
 //! `docs/anatomy-of-a-system-call.md` goes through it instruction by instruction.
 
+mod activations;
 mod alarms;
 pub mod calls;
 mod describe;

@@ -154,6 +154,8 @@ pub fn execve(
     // Whoever is not the first to become another program, or meets the end, leaves instead.
     execute::look(name, &words, &environment, may_fault).map_err(errno)?;
     lwp::ending::become_only(may_fault)?;
+    // The others of its activations are no more.
+    lwp::current().activation.forget();
     let loaded = patiently(may_fault, |may_fault| {
         execute::load(process, name, &words, &environment, None, may_fault)
     });

@@ -25,7 +25,11 @@ fn nanoseconds(
     time: *const TimeSpec,
     may_fault: &mut MayFault,
 ) -> core::result::Result<u64, Errno> {
-    let time: TimeSpec = copy_in(time as u64, may_fault)?;
+    of_time(copy_in(time as u64, may_fault)?)
+}
+
+/// A time as nanoseconds, if it is one.
+pub fn of_time(time: TimeSpec) -> core::result::Result<u64, Errno> {
     let seconds = u64::try_from(time.seconds).map_err(|_| Errno::EINVAL)?;
     let rest = u64::try_from(time.nanoseconds).ok().filter(|&rest| rest < SECOND);
     let rest = rest.ok_or(Errno::EINVAL)?;
@@ -47,7 +51,8 @@ pub fn deadline_of(
     Ok(deadline_after(nanoseconds(time, may_fault)?))
 }
 
-fn to_time(nanoseconds: u64) -> TimeSpec {
+/// Nanoseconds as a time.
+pub fn to_time(nanoseconds: u64) -> TimeSpec {
     TimeSpec { seconds: (nanoseconds / SECOND) as i64, nanoseconds: (nanoseconds % SECOND) as i64 }
 }
 
@@ -58,7 +63,7 @@ pub fn to_nanoseconds(ticks: u64) -> u64 {
 }
 
 /// What a clock says, in nanoseconds. There is no clock of the day here: time begins at boot.
-fn read_clock(clock: i32, may_fault: &mut MayFault) -> core::result::Result<u64, Errno> {
+pub fn read_clock(clock: i32, may_fault: &mut MayFault) -> core::result::Result<u64, Errno> {
     let lwp = lwp::current();
     Ok(match clock {
         // The coarse ones and those that go on in sleep are the same here.

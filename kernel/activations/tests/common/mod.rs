@@ -75,6 +75,8 @@ pub struct Handler {
     calls: bool,
     /// A thread that has blocked with a lock is to be put back.
     puts_back: Option<(Activation, BlockNumber)>,
+    /// The upcall has several events.
+    hears_more: bool,
 }
 
 /// Where an LWP is.
@@ -276,7 +278,8 @@ impl World {
     /// Whoever begins an upcall sees to it that there is one for the next block.
     fn refill(&mut self) {
         for _ in 0..self.protocol.wanted_activations() {
-            let added = self.protocol.add_activation().unwrap();
+            let added = self.protocol.make_activation().unwrap();
+            self.protocol.cache_activation(added);
             if added.number() as usize == self.lwps.len() {
                 self.lwps.push(Lwp::Empty);
             }
@@ -478,7 +481,11 @@ impl World {
         if !is_thread {
             self.faults = false;
         }
-        let block = self.protocol.blocks(activation, cause, &mut self.words);
+        let in_library = match &context {
+            Context::Thread { thread, .. } => self.threads[*thread].holds_lock,
+            Context::Library(_) => true,
+        };
+        let block = self.protocol.blocks(activation, cause, in_library, &mut self.words);
         self.lwps[number] = Lwp::Asleep(context);
         match block {
             Block::Alone(nudge) => self.act(nudge),
@@ -549,9 +556,12 @@ impl World {
                 gives: vec![],
                 calls: false,
                 puts_back: None,
+                hears_more: false,
             };
             // Once more to the border: what there was no room for.
             self.lwps[number] = Lwp::User(Context::Library(handler));
+            let nudge = self.protocol.all_told(&upcall, &mut self.words);
+            self.act(nudge);
             return;
         };
         if let Event::Unblocked(from, _, slot) | Event::Preempted(from, slot) = event {
@@ -638,7 +648,9 @@ impl World {
             if let Some(slot) = handler.upcall.interrupted.take() {
                 self.is_interrupted(slot);
             }
-            for event in std::mem::take(&mut handler.events) {
+            let events = std::mem::take(&mut handler.events);
+            handler.hears_more = events.len() > 1;
+            for event in events {
                 self.hear(&mut handler, event);
             }
         } else if let Some((blocked, block)) = handler.puts_back {
@@ -680,6 +692,7 @@ impl World {
                 assert_eq!(of.known, Known::Runs, "thread {thread} blocks");
                 of.known = Known::Blocked(activation, block);
                 if of.holds_lock {
+                    assert!(!handler.hears_more, "others' events come with that of a holder");
                     handler.puts_back = Some((activation, block));
                 }
             }
@@ -732,7 +745,7 @@ impl World {
             Unblock::Wait => {
                 self.threads[thread].known = Known::Ready;
                 handler.puts_back = None;
-                let block = self.protocol.blocks(caller, Cause::Protocol, &mut self.words);
+                let block = self.protocol.blocks(caller, Cause::Protocol, true, &mut self.words);
                 let Block::Alone(nudge) = block else { panic!("{block:?}") };
                 self.act(nudge);
                 self.lwps[number] = Lwp::Awaits(Context::Library(handler), blocked);

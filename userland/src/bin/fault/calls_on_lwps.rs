@@ -2,7 +2,8 @@
 //! mapped.
 
 use super::bad_pointers::NOWHERE;
-use abi::calls::TimeSpec;
+use abi::activations::{SA_NONE, SIGEV_SA, SaLibrary};
+use abi::calls::{TimeSpec, TimerEvent, TimerTimes};
 use abi::errno::Errno;
 use abi::observe::{CHANGE, ObserveEvent};
 use abi::signals::SIG_DFL;
@@ -20,6 +21,23 @@ const SIGUSR2: i32 = 12;
 /// Bytes of a set of signals.
 const SET: usize = 8;
 const NOW: TimeSpec = TimeSpec { seconds: 0, nanoseconds: 1 };
+
+/// A library with everything that one may ask for.
+const LIBRARY: SaLibrary = SaLibrary {
+    entry: 0x1000,
+    scheduler_start: 0,
+    scheduler_end: 0,
+    processors: 1,
+    stacks: 1,
+    slots: 1,
+    flags: 0,
+};
+const EVENT: TimerEvent =
+    TimerEvent { value: SA_NONE as u64, signal: 0, notify: SIGEV_SA, rest: [0; 6] };
+const NEVER: TimerTimes = TimerTimes {
+    interval: TimeSpec { seconds: 0, nanoseconds: 0 },
+    value: TimeSpec { seconds: 0, nanoseconds: 0 },
+};
 
 /// Each pointer of each call. Memory that is filled is none of Rust's: the addresses are bad.
 const TRIES: &[(&str, Try)] = &[
@@ -115,6 +133,24 @@ const TRIES: &[(&str, Try)] = &[
     ("lwp_park", |at| unsafe { raw::lwp_park(at as _) }),
     // SAFETY: as above.
     ("lwp_name", |at| unsafe { raw::lwp_name(0, at as _, 8) }),
+    // SAFETY: as above.
+    ("sa_register", |at| unsafe { raw::sa_register(at as _, null_mut()) }),
+    // SAFETY: as above.
+    ("sa_register", |at| unsafe { raw::sa_register(core::ptr::from_ref(&LIBRARY), at as _) }),
+    // SAFETY: as above.
+    ("sa_stacks", |at| unsafe { raw::sa_stacks(at as _, 1) }),
+    // SAFETY: as above.
+    ("timer_create", |at| unsafe { raw::timer_create(1, at as _, null_mut()) }),
+    // SAFETY: as above.
+    ("timer_create", |at| unsafe { raw::timer_create(1, core::ptr::from_ref(&EVENT), at as _) }),
+    // SAFETY: as above.
+    ("timer_settime", |at| unsafe { raw::timer_settime(0, 0, at as _, null_mut()) }),
+    // SAFETY: as above.
+    ("timer_settime", |at| unsafe {
+        raw::timer_settime(0, 0, core::ptr::from_ref(&NEVER), at as _)
+    }),
+    // SAFETY: as above.
+    ("timer_gettime", |at| unsafe { raw::timer_gettime(0, at as _) }),
 ];
 
 /// Those with pointers that are looked at when the call has done its work, or never: these answer otherwise.

@@ -45,6 +45,9 @@ pub const RARE: &[&str] = &[
     "alarm",
     "setitimer",
     "mlock",
+    "sa_register",
+    "sa_enable",
+    "sa_yield",
 ];
 /// See [`RARE`].
 pub const ONE_IN: u64 = 12;
