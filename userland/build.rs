@@ -22,11 +22,12 @@ fn main() {
 
 /// Writes a table of the programs' names and of what each one does.
 fn describe_programs() {
-    println!("cargo:rerun-if-changed=src/bin");
-    let mut programs: Vec<(String, String)> = fs::read_dir("src/bin")
-        .expect("there are programs")
-        .filter_map(|entry| describe(&entry.expect("a program").path()))
-        .collect();
+    let mut programs: Vec<(String, String)> = Vec::new();
+    for folder in ["src/bin", "threaded/src/bin"] {
+        println!("cargo:rerun-if-changed={folder}");
+        let entries = fs::read_dir(folder).expect("there are programs");
+        programs.extend(entries.filter_map(|entry| describe(&entry.expect("a program").path())));
+    }
     programs.sort();
     let table = format!("&{programs:#?}").replace("(\n", "(").replace(",\n    ),", "),");
     let folder = PathBuf::from(env::var_os("OUT_DIR").expect("cargo says where to"));

@@ -85,7 +85,8 @@ pub fn build(profile: Profile) -> Result<Build> {
     let mut files = executables(KERNEL_TARGET, kernel, profile)?;
     let of_programs = if profile == Profile::History { Profile::Checked } else { profile };
     progress::step(format_args!("building the programs ({})", of_programs.name()));
-    let mut programs = executables(PROGRAM_TARGET, &["-p", "userland", "--bins"], of_programs)?;
+    let mut programs =
+        executables(PROGRAM_TARGET, &["-p", "userland", "-p", "threaded", "--bins"], of_programs)?;
     programs.sort();
     let mut take = |name: &str| -> Result<PathBuf> {
         let place = files.iter().position(|file| file.file_stem().is_some_and(|stem| stem == name));

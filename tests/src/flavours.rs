@@ -88,7 +88,7 @@ const fn whole(name: &'static str, package: &'static str, build: Build) -> Flavo
 }
 
 /// Loom's and shuttle's in turn, as many as there are of each: two at a time are at work in different target folders.
-const FLAVOURS: [Flavour; 23] = [
+const FLAVOURS: [Flavour; 25] = [
     whole("loom/trace", "trace", Build::Loom),
     whole("shuttle/trace", "trace", Build::Shuttle),
     whole("loom/machine", "machine", Build::Loom),
@@ -99,6 +99,8 @@ const FLAVOURS: [Flavour; 23] = [
     whole("shuttle/dispatch", "dispatch", Build::Shuttle),
     whole("loom/vm", "vm", Build::Loom),
     whole("shuttle/vm", "vm", Build::Shuttle),
+    whole("loom/scheduler", "scheduler", Build::Loom),
+    whole("shuttle/scheduler", "scheduler", Build::Shuttle),
     Flavour {
         name: "loom/finds-bug-trace-no-fence",
         package: "trace",

@@ -16,6 +16,7 @@ mod processors;
 mod programs;
 mod repeatability;
 mod shell;
+mod threads;
 mod trace;
 
 use libtest_mimic::Trial;
@@ -42,6 +43,7 @@ pub fn scenarios() -> Vec<Scenario> {
         shell::scenarios(),
         lwps::scenarios(),
         processors::scenarios(),
+        threads::scenarios(),
     ]
     .concat()
 }

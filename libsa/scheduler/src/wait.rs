@@ -1,0 +1,76 @@
+//! Threads that wait for something: a lock, a condition, a number.
+//!
+//! Who waits puts itself into the queue, and leaves its processor; who wakes takes a thread out, and makes it ready. So a
+//! wake-up cannot be lost, and nobody is woken by mistake: a thread that goes on was taken out by somebody, who decided
+//! what that means.
+
+use crate::list::List;
+use crate::schedule::Table;
+use crate::spin::{SpinGuard, SpinLock};
+use crate::thread::ThreadId;
+
+/// A queue of threads that wait.
+#[derive(Debug)]
+pub struct WaitQueue {
+    lock: SpinLock,
+    list: List,
+}
+
+impl Default for WaitQueue {
+    fn default() -> WaitQueue {
+        WaitQueue::new()
+    }
+}
+
+impl WaitQueue {
+    const_where_possible! {
+        /// Nobody waits.
+        pub fn new() -> WaitQueue {
+            WaitQueue { lock: SpinLock::new(), list: List::new() }
+        }
+    }
+
+    /// Whether nobody waits, or did a moment ago.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Locks it.
+    #[inline]
+    pub fn lock(&self) -> Waiting<'_> {
+        Waiting { list: &self.list, _guard: self.lock.lock() }
+    }
+}
+
+/// A queue that is locked: also what its owner decides by it.
+#[derive(Debug)]
+pub struct Waiting<'a> {
+    list: &'a List,
+    _guard: SpinGuard<'a>,
+}
+
+impl Waiting<'_> {
+    /// A thread waits.
+    #[inline]
+    pub fn add(&self, thread: ThreadId, table: &impl Table) {
+        self.list.push_last(thread, table);
+    }
+
+    /// The one that has waited longest is not to wait any longer.
+    #[inline]
+    pub fn take(&self, table: &impl Table) -> Option<ThreadId> {
+        self.list.take_first(table)
+    }
+
+    /// The one that has waited longest.
+    pub fn first(&self) -> Option<ThreadId> {
+        self.list.first()
+    }
+
+    /// Whether nobody waits.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+}

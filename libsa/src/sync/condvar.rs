@@ -1,0 +1,75 @@
+//! A condition variable.
+
+use super::{LockResult, MutexGuard};
+use crate::control::{Threads, id_of};
+use crate::dispatch;
+use crate::line;
+use crate::thread::me;
+use scheduler::Place;
+use scheduler::wait::WaitQueue;
+
+/// Threads that wait until something about the value of a mutex has changed.
+pub struct Condvar {
+    queue: WaitQueue,
+}
+
+impl Condvar {
+    /// Nobody waits.
+    pub const fn new() -> Condvar {
+        Condvar { queue: WaitQueue::new() }
+    }
+
+    /// Gives the mutex back and waits until it is notified; then takes the mutex again. It is never woken without that.
+    pub fn wait<'a, T: ?Sized>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
+        let mutex = guard.mutex;
+        core::mem::forget(guard);
+        let me = me();
+        line::enter();
+        // Whoever has the mutex after this and notifies finds this thread in the queue.
+        self.queue.lock().add(id_of(me), &Threads);
+        mutex.raw.unlock_in_section();
+        dispatch::leave(me);
+        mutex.lock()
+    }
+
+    /// Waits while something is so.
+    pub fn wait_while<'a, T: ?Sized>(
+        &self,
+        mut guard: MutexGuard<'a, T>,
+        mut is_so: impl FnMut(&mut T) -> bool,
+    ) -> LockResult<MutexGuard<'a, T>> {
+        while is_so(&mut guard) {
+            guard = self.wait(guard)?;
+        }
+        Ok(guard)
+    }
+
+    /// Wakes one that waits.
+    pub fn notify_one(&self) {
+        if !self.queue.is_empty() {
+            line::critical(|| {
+                let next = self.queue.lock().take(&Threads);
+                if let Some(next) = next {
+                    dispatch::ready(next, Place::First);
+                }
+            });
+        }
+    }
+
+    /// Wakes all that wait.
+    pub fn notify_all(&self) {
+        line::critical(|| {
+            loop {
+                let next = self.queue.lock().take(&Threads);
+                let Some(next) = next else { break };
+                dispatch::ready(next, Place::Last);
+            }
+        });
+    }
+}
+
+impl Default for Condvar {
+    fn default() -> Condvar {
+        Condvar::new()
+    }
+}

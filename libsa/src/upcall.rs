@@ -1,0 +1,143 @@
+//! Upcalls: where the kernel starts the library.
+
+use crate::control::{Context, ControlBlock, RIP, id_of};
+use crate::dispatch;
+use crate::line::MARK;
+use crate::pending;
+use crate::processor::{PROCESSORS, Processor};
+use crate::runtime;
+use crate::save;
+use crate::switch::{self, is_going_on};
+use abi::activations::{
+    SA_BLOCKED, SA_NEWPROC, SA_NONE, SA_PREEMPTED, SA_SIGEV, SA_SIGNAL, SA_UNBLOCKED, SA_USER,
+    SaEvent, SaProcessor, SaUpcall,
+};
+use core::arch::naked_asm;
+use core::sync::atomic::Ordering;
+use scheduler::Place;
+use userland::system::raw;
+
+/// Where upcalls begin. The library is in a critical section from its first instruction on; before that an upcall is
+/// known by being here.
+///
+/// # Safety
+///
+/// For the kernel.
+#[unsafe(naked)]
+pub unsafe extern "C" fn entry() -> ! {
+    naked_asm!(
+        "mov edx, 1",
+        "xchg rdx, fs:[{mark}]",
+        ".globl libsa_entry_end",
+        "libsa_entry_end:",
+        "jmp {begin}",
+        mark = const MARK,
+        begin = sym begin,
+    )
+}
+
+unsafe extern "C" {
+    fn libsa_entry_end();
+}
+
+/// The text that raises no upcall by a page fault: for the rest of the library the mark says it.
+pub fn scheduler_text() -> core::ops::Range<u64> {
+    entry as *const () as u64..libsa_entry_end as *const () as u64
+}
+
+extern "C" fn begin(upcall: &'static SaUpcall, line: &'static SaProcessor, mark: u64) -> ! {
+    let processor = &PROCESSORS[runtime::look(&upcall.told.processor) as usize];
+    let interrupted = runtime::look(&upcall.told.interrupted);
+    let mut next = None;
+    if interrupted != SA_NONE {
+        let context = runtime::slot(interrupted).cast::<Context>();
+        // SAFETY: the slot is the library's until it is given back.
+        let at = unsafe { (*context).registers[RIP] };
+        if mark != 0 || scheduler_text().contains(&at) || is_going_on(at) {
+            pending::put_off(line, upcall);
+            processor.count(runtime::PUT_OFF);
+            // SAFETY: this is what was interrupted, and what it was interrupted with.
+            unsafe { switch::go_on_in_library(context, mark) };
+        }
+        let running = line.running.load(Ordering::Relaxed) as *const ControlBlock;
+        // SAFETY: what runs here, if anything does: its control block.
+        match unsafe { running.as_ref() } {
+            Some(thread) => {
+                save::save(thread, interrupted);
+                next = Some(thread);
+            }
+            None => pending::give_slot_back(interrupted),
+        }
+    } else {
+        runtime::set_up_line(processor, line);
+    }
+    runtime::scheduler().begins(processor.number.get());
+    hear(processor, upcall);
+    pending::do_all(processor);
+    if let Some(thread) = next
+        && processor.wants_to_yield.replace(false)
+    {
+        save::keep(thread);
+        dispatch::ready(id_of(thread), Place::Last);
+        next = None;
+    }
+    let next = next.or_else(|| dispatch::next(processor));
+    match next {
+        // SAFETY: the thread was interrupted here, or taken out of a queue; this stands on the upcall's stack.
+        Some(thread) => unsafe { switch::leave_upcall(upcall, thread) },
+        // SAFETY: this stands on the upcall's stack.
+        None => unsafe { switch::leave_upcall_for_nobody(upcall) },
+    }
+}
+
+/// Does what the events of an upcall ask for.
+pub fn hear(processor: &Processor, upcall: &SaUpcall) {
+    for event in &upcall.events[..runtime::look(&upcall.told.count) as usize] {
+        let event: SaEvent = runtime::look(event);
+        processor.count(event.kind as usize);
+        // SAFETY: the library's own word, which the kernel has kept.
+        let thread = unsafe { (event.thread as *const ControlBlock).as_ref() };
+        match (event.kind, thread) {
+            (SA_BLOCKED, _) if event.mark != 0 => put_back(processor, upcall, &event),
+            (SA_UNBLOCKED, Some(thread)) => {
+                save::save(thread, event.slot);
+                save::keep(thread);
+                dispatch::ready(id_of(thread), Place::First);
+            }
+            (SA_PREEMPTED, Some(thread)) => {
+                save::save(thread, event.slot);
+                save::keep(thread);
+                dispatch::ready(id_of(thread), Place::Last);
+            }
+            // It had no thread.
+            (SA_UNBLOCKED | SA_PREEMPTED, None) => pending::give_slot_back(event.slot),
+            (SA_SIGEV, _) => processor.wants_to_yield.set(true),
+            (SA_BLOCKED | SA_NEWPROC | SA_USER | SA_SIGNAL, _) => {}
+            _ => {}
+        }
+    }
+}
+
+/// A thread has blocked that is in a critical section: others may wait for it already. It gets its virtual processor back.
+#[cold]
+fn put_back(processor: &Processor, upcall: &SaUpcall, event: &SaEvent) {
+    processor.count(runtime::PUT_BACK);
+    // SAFETY: the line lives as long as the program.
+    let line = unsafe { &*processor.line.get() };
+    line.running.store(event.thread, Ordering::Relaxed);
+    let number = runtime::look(&upcall.told.number);
+    // The mark is the thread's again, from here on: this upcall is in the library as long as it is not 0.
+    line.mark.store(event.mark, Ordering::SeqCst);
+    // SAFETY: the call writes to no memory.
+    let slot = unsafe { raw::sa_unblockyield(event.activation, event.block, number) };
+    // It has waited for the thread, as another upcall has interrupted this one.
+    match slot {
+        Ok(slot) => {
+            let context = runtime::slot(slot as u32).cast::<Context>();
+            pending::put_slot_off(line, slot as u32, upcall);
+            // SAFETY: what the thread goes on with.
+            unsafe { switch::go_on_in_library(context, event.mark) }
+        }
+        Err(error) => panic!("sa_unblockyield: {error:?}"),
+    }
+}
