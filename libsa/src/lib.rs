@@ -27,6 +27,8 @@
 //! | [`line`], [`processor`] | what belongs to a virtual processor; critical sections |
 //! | [`control`] | what belongs to a thread |
 //! | [`local`] | thread-local values |
+//! | [`scope`] | threads that may borrow |
+//! | [`heap`] | memory for `alloc` |
 //!
 //! # Rules
 //!
@@ -40,17 +42,21 @@
 
 #![no_std]
 
+extern crate alloc;
+
 #[cfg(not(upcall))]
 compile_error!("libsa is built for Upcall: it is part of programs");
 
 pub mod control;
 pub mod dispatch;
+pub mod heap;
 pub mod line;
 pub mod local;
 pub mod pending;
 pub mod processor;
 pub mod runtime;
 pub mod save;
+pub mod scope;
 pub mod switch;
 pub mod sync;
 pub mod thread;

@@ -4,6 +4,7 @@
 //! never moves a thread that is in a critical section to another virtual processor.)
 
 use crate::control::Context;
+use crate::heap::{FreeBlocks, SIZES};
 use abi::activations::{SaProcessor, SaStack};
 use core::cell::{Cell, UnsafeCell};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -55,6 +56,8 @@ pub struct Processor {
     pub free_count: Cell<u32>,
     /// Contexts that are free, linked likewise.
     pub contexts: Cell<*mut Context>,
+    /// Free memory, by its size.
+    pub blocks: [FreeBlocks; SIZES],
     /// The running thread's time is over: it lets others run when it leaves its critical section.
     pub wants_to_yield: Cell<bool>,
     /// What has happened.
@@ -73,6 +76,7 @@ pub static PROCESSORS: [Processor; PROCESSORS_MAX] = [const {
         free: Cell::new(0),
         free_count: Cell::new(0),
         contexts: Cell::new(core::ptr::null_mut()),
+        blocks: [const { FreeBlocks::new() }; SIZES],
         wants_to_yield: Cell::new(false),
         counts: [const { AtomicU64::new(0) }; COUNTS],
     }

@@ -21,6 +21,9 @@ use scheduler::thread::LEVEL;
 use scheduler::{Place, ThreadId};
 use userland::system::raw;
 
+pub use crate::local::{AccessError, LocalKey};
+pub use crate::scope::{Scope, ScopedJoinHandle, scope};
+
 /// Most bytes of what a thread does, and of what comes out of it.
 const PACKET_MAX: usize = 16 * 1024;
 
@@ -81,7 +84,10 @@ impl Builder {
     ///
     /// What it uses lives until it is over.
     #[inline]
-    unsafe fn spawn_unchecked<F, T>(self, act: F) -> core::result::Result<JoinHandle<T>, SpawnError>
+    pub(crate) unsafe fn spawn_unchecked<F, T>(
+        self,
+        act: F,
+    ) -> core::result::Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T,
     {

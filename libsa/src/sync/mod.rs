@@ -6,6 +6,7 @@
 
 mod barrier;
 mod condvar;
+pub mod mpsc;
 mod mutex;
 mod once;
 mod rwlock;

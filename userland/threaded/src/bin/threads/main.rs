@@ -9,9 +9,12 @@
 #![no_std]
 #![no_main]
 
+extern crate alloc;
+
 mod blocking;
 mod life;
 mod locks;
+mod sharing;
 
 use libsa::thread;
 use userland::report::Checks;
@@ -28,6 +31,7 @@ fn main(arguments: Arguments) -> i32 {
     let mut checks = Checks::new("threads");
     life::run(&mut checks);
     locks::run(&mut checks);
+    sharing::run(&mut checks);
     blocking::run(&mut checks);
     checks.finish()
 }
