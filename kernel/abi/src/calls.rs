@@ -317,8 +317,8 @@ macro_rules! system_calls {
                 "Begin: the caller goes on when the library says so.";
             0x1022 sa_setconcurrency(count: u32) 0
                 "Ask for more virtual processors; returns how many more run the library.";
-            0x1023 sa_yield(stack: u32) 0
-                "There is nothing to do on this virtual processor. The next upcall begins when there is something to tell.";
+            0x1023 sa_yield(upcall: u32) 0
+                "There is nothing to do on this virtual processor; this upcall's stack comes back. The next one begins when there is something to tell.";
             0x1024 sa_preempt(processor: u32) 0
                 "Interrupt what a virtual processor runs by an upcall.";
             0x1025 sa_unblockyield(activation: u32, block: u32, upcall: u32) 0
