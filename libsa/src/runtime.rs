@@ -197,6 +197,11 @@ pub fn unmap(address: usize, length: usize) {
     debug_assert!(unmapped.is_ok(), "{address:#x}: {unmapped:?}");
 }
 
+/// The virtual processor that the caller runs on, or did a moment ago.
+pub fn processor_number() -> usize {
+    line::critical(|| crate::processor::here().number.get())
+}
+
 /// What has happened.
 pub fn counts() -> Counts {
     let sum = |which: usize| PROCESSORS.iter().map(|one| one.counts[which].load(Relaxed)).sum();

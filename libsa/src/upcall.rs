@@ -70,6 +70,12 @@ extern "C" fn begin(upcall: &'static SaUpcall, line: &'static SaProcessor, mark:
         }
     } else {
         runtime::set_up_line(processor, line);
+        // It is told alone. What the thread was at goes on; to the scheduler nothing has begun here: the virtual processor
+        // may just be about to idle, and has said so.
+        let event = runtime::look(&upcall.events[0]);
+        if event.kind == SA_BLOCKED && event.mark != 0 {
+            put_back(processor, upcall, &event);
+        }
     }
     runtime::scheduler().begins(processor.number.get());
     hear(processor, upcall);
@@ -98,7 +104,6 @@ pub fn hear(processor: &Processor, upcall: &SaUpcall) {
         // SAFETY: the library's own word, which the kernel has kept.
         let thread = unsafe { (event.thread as *const ControlBlock).as_ref() };
         match (event.kind, thread) {
-            (SA_BLOCKED, _) if event.mark != 0 => put_back(processor, upcall, &event),
             (SA_UNBLOCKED, Some(thread)) => {
                 save::save(thread, event.slot);
                 save::keep(thread);
@@ -120,7 +125,8 @@ pub fn hear(processor: &Processor, upcall: &SaUpcall) {
 
 /// A thread has blocked that is in a critical section: others may wait for it already. It gets its virtual processor back.
 #[cold]
-fn put_back(processor: &Processor, upcall: &SaUpcall, event: &SaEvent) {
+fn put_back(processor: &Processor, upcall: &SaUpcall, event: &SaEvent) -> ! {
+    processor.count(SA_BLOCKED as usize);
     processor.count(runtime::PUT_BACK);
     // SAFETY: the line lives as long as the program.
     let line = unsafe { &*processor.line.get() };

@@ -15,6 +15,9 @@ pub enum Cause {
     Fault(Fault),
     /// What the protocol itself has it wait for.
     Protocol,
+    /// It sleeps at the border until it is started. It may have been, by now: whoever starts it needs not wait until it
+    /// sleeps.
+    AtBorder,
 }
 
 /// What becomes of the virtual processor of an activation that sleeps.
@@ -51,6 +54,9 @@ impl Protocol {
         let State::On(home) = self.record(activation).state else {
             return Block::Alone(Nudge::Nobody);
         };
+        if cause == Cause::AtBorder {
+            return Block::Alone(Nudge::Nobody);
+        }
         match self.processor(home).used {
             // The upcall that it is about to begin tells of another one's block, and comes first.
             Use::Starting(_) => return Block::Alone(Nudge::Nobody),

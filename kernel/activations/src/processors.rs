@@ -3,7 +3,7 @@
 use crate::deliver::{Nudge, Upcall};
 use crate::lent::Returns;
 use crate::numbers::{Activation, VirtualProcessor};
-use crate::protocol::{First, OutOfMemory, Protocol, State, Use};
+use crate::protocol::{First, OutOfMemory, Processor, Protocol, State, Use};
 
 impl Protocol {
     /// `sa_enable`: the caller becomes the activation of the first virtual processor and begins its first upcall, which
@@ -30,16 +30,22 @@ impl Protocol {
         Ok(None)
     }
 
-    /// Adds a virtual processor, or wakes up one that idles: one more runs the library. `Nobody` if there is none left, or
-    /// what it needs is missing.
+    /// Adds a virtual processor; if all are there, wakes up one that idles: one more runs the library. `Nobody` if there is
+    /// none left, or what it needs is missing.
     pub fn add_processor(&mut self, returns: &mut impl Returns) -> Nudge {
-        let idles = |used: &Use| matches!(used, Use::Idle(_));
-        let place =
-            self.processors.iter().position(|processor| idles(&processor.used)).or_else(|| {
-                self.processors.iter().position(|processor| processor.used == Use::Absent)
-            });
-        let Some(place) = place else { return Nudge::Nobody };
+        let first =
+            |is: fn(&Use) -> bool| self.processors.iter().position(|processor| is(&processor.used));
+        let idle = || first(|used| matches!(used, Use::Idle(_)));
+        let Some(place) = first(|used| *used == Use::Absent).or_else(idle) else {
+            return Nudge::Nobody;
+        };
         self.begin_on(VirtualProcessor::new(place as u32), returns)
+    }
+
+    /// Whether one could be added if there were an activation for it.
+    pub fn lacks_activation(&self) -> bool {
+        let is_absent = |processor: &Processor| processor.used == Use::Absent;
+        self.cache.count() == 0 && self.processors.iter().any(is_absent)
     }
 
     /// A virtual processor without a processor has one again. `Nobody` if it has one, or what it needs is missing.

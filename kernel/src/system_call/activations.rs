@@ -116,8 +116,16 @@ pub fn sa_setconcurrency(may_fault: &mut MayFault, wanted: u32) -> Result {
     let of = own()?;
     let mut added = 0;
     while added < u64::from(wanted) {
-        upcall::fill_cache(of, may_fault);
         let mut state = of.lock();
+        if state.protocol.lacks_activation() {
+            // Those that have just begun may take it.
+            drop(state);
+            match lwp::begin::create_activation(of, may_fault) {
+                Ok(()) => continue,
+                Err(error) if added == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
         let nudge = state.protocol.add_processor(&mut Words(&of.shared));
         if nudge == activations::Nudge::Nobody {
             break;

@@ -14,7 +14,7 @@ use dispatch::thread::asynchronous::OWNER;
 pub fn sleeps(lwp: &Lwp, thread: &Thread) {
     let own = &lwp.activation;
     let Some((of, activation)) = own.get() else { return };
-    let cause = if own.is_quiet.load(Ordering::Relaxed) { Cause::Protocol } else { own.cause() };
+    let cause = own.cause();
     let mut state = of.lock();
     let Some(home) = state.protocol.processor_of(activation) else { return };
     state.note_left(of, own, home);
@@ -50,6 +50,12 @@ impl super::OfLwp {
     }
 
     fn cause(&self) -> Cause {
+        if self.is_parked.load(Ordering::Relaxed) {
+            return Cause::AtBorder;
+        }
+        if self.is_quiet.load(Ordering::Relaxed) {
+            return Cause::Protocol;
+        }
         self.fault().map_or(Cause::Call, |(fault, _)| Cause::Fault(fault))
     }
 }

@@ -86,8 +86,8 @@ impl Idle {
         self.idle.fetch_and(!(1 << processor), Ordering::AcqRel) & 1 << processor != 0
     }
 
-    /// Whether nobody idles, as far as one can tell.
-    pub fn is_empty(&self) -> bool {
-        self.idle.load(Ordering::Relaxed) == 0
+    /// Who idles, and how many search, as far as one can tell.
+    pub fn state(&self) -> (u64, u32) {
+        (self.idle.load(Ordering::Relaxed), self.searching.load(Ordering::Relaxed))
     }
 }

@@ -173,6 +173,11 @@ impl Scheduler {
         (0..self.processors()).any(|place| self.processor(place).queue.count() != 0)
     }
 
+    /// Who idles, a bit for each, and how many search, as far as one can tell.
+    pub fn idle(&self) -> (u64, u32) {
+        self.idle.state()
+    }
+
     /// What has happened.
     pub fn counts(&self) -> Counts {
         let sum = |which: usize| {

@@ -96,7 +96,7 @@ impl Thread {
     /// Takes the token, if there is one: whoever parks need not.
     pub fn take_token(&self) -> bool {
         self.token.load(Ordering::Relaxed) == TOKEN
-            && self.token.swap(NOTHING, Ordering::Acquire) == TOKEN
+            && self.token.swap(NOTHING, Ordering::AcqRel) == TOKEN
     }
 
     /// The thread parks. If not, there was a token, which is taken.
@@ -104,7 +104,7 @@ impl Thread {
         let parked =
             self.token.compare_exchange(NOTHING, PARKED, Ordering::AcqRel, Ordering::Acquire);
         if parked.is_err() {
-            self.token.store(NOTHING, Ordering::Relaxed);
+            self.token.swap(NOTHING, Ordering::AcqRel);
         }
         parked.is_ok()
     }
@@ -112,11 +112,17 @@ impl Thread {
     /// Gives it a token. If it is parked it takes it at once, and the caller is to put it into a run queue.
     #[must_use]
     pub fn unpark(&self) -> bool {
-        let was_parked = self.token.swap(TOKEN, Ordering::AcqRel) == PARKED;
-        if was_parked {
-            self.token.store(NOTHING, Ordering::Relaxed);
+        // Each of these reads and writes at once, also where nothing changes: whoever takes the token sees what was done
+        // before by all who gave it.
+        let mut is = self.token.load(Ordering::Relaxed);
+        loop {
+            let becomes = if is == PARKED { NOTHING } else { TOKEN };
+            let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
+            match self.token.compare_exchange(is, becomes, success, failure) {
+                Ok(_) => return is == PARKED,
+                Err(other) => is = other,
+            }
         }
-        was_parked
     }
 
     /// Its time is over: it is parked no longer, and gets no token. If it was, the caller is to put it into a run queue.

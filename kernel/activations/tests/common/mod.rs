@@ -293,12 +293,23 @@ impl World {
                 let lwp = &mut self.lwps[activation.number() as usize];
                 assert_eq!(*lwp, Lwp::Empty, "{activation:?} is started");
                 *lwp = Lwp::Started;
+                self.falls_asleep_late(activation);
             }
             Nudge::GoOn(caller) => {
                 let lwp = &self.lwps[caller.number() as usize];
                 assert!(matches!(lwp, Lwp::Awaits(..)), "{lwp:?} goes on");
             }
         }
+    }
+
+    /// Whoever sleeps at the border may have been started before it was asleep: it says that it sleeps afterwards.
+    fn falls_asleep_late(&mut self, activation: Activation) {
+        let block = self.protocol.blocks(activation, Cause::AtBorder, false, &mut self.words);
+        assert_eq!(
+            block,
+            Block::Alone(Nudge::Nobody),
+            "{activation:?} was told what it sleeps for"
+        );
     }
 
     /// A number of this state. Two states that go on alike have the same: which use of a stack it is, and which upcall,
@@ -741,6 +752,7 @@ impl World {
                     panic!("{other:?} goes on")
                 };
                 self.lwps[other.number() as usize] = Lwp::Awake(context);
+                self.falls_asleep_late(other);
             }
             Unblock::Wait => {
                 self.threads[thread].known = Known::Ready;

@@ -1,0 +1,37 @@
+//! Virtual processors that are asked for.
+
+mod common;
+
+use activations::{Activation, Limits, Nudge, Protocol, VirtualProcessor};
+use common::Words;
+
+/// An activation begins on a virtual processor, hears what there is, and has nothing to do.
+fn begins_and_idles(protocol: &mut Protocol, activation: Activation, words: &mut Words) {
+    let upcall = protocol.upcall(activation, words).expect("it begins");
+    while protocol.next_event(&upcall, words).is_some() {}
+    assert_eq!(protocol.all_told(&upcall, words), Nudge::Nobody);
+    protocol.yields(activation, Some(upcall.stack), words).expect("it may idle");
+}
+
+/// Whoever asks for more while one idles gets one more; that one begins again only when all are there.
+#[test]
+fn one_that_is_not_there_comes_before_one_that_idles() {
+    let words = &mut Words::default();
+    let limits = Limits { processors: 3, stacks: 6, slots: 3, scheduler: 0..0 };
+    let mut protocol = Protocol::new(limits).unwrap();
+    for stack in 0..6 {
+        protocol.add_stack(stack * 16..stack * 16 + 8).unwrap();
+    }
+    protocol.enable(words).unwrap().expect("there are a stack and a slot");
+    let mut homes = Vec::new();
+    for _ in 0..3 {
+        if protocol.lacks_activation() {
+            let made = protocol.make_activation().unwrap();
+            protocol.cache_activation(made);
+        }
+        let Nudge::Start(started) = protocol.add_processor(words) else { panic!("one begins") };
+        homes.extend(protocol.processor_of(started));
+        begins_and_idles(&mut protocol, started, words);
+    }
+    assert_eq!(homes, [1, 2, 1].map(VirtualProcessor::new));
+}
