@@ -15,7 +15,7 @@ use crate::bench_table::{self, BYTES, INSTRUCTIONS};
 use crate::command_line::CommandLine;
 use crate::image::Image;
 use crate::outcome::Conclusion;
-use crate::qemu::{Machine, Pace};
+use crate::qemu::{Machine, Memory, Pace};
 use crate::report_log::ReportLog;
 use crate::run::{self, Boot, Console, Manner, Run};
 use crate::run_folder::RunFolder;
@@ -42,21 +42,42 @@ pub struct Measured {
 /// change the values of the others, so a group that takes more than one has a machine of its own.
 const KERNEL_GROUPS: [(&str, u32); 2] = [("disp", 1), ("smp", 2)];
 
+/// What measures the thread library, under either name: the words of each program, and the machine's memory. The last one
+/// has a hundred thousand threads.
+const THREAD_GROUPS: [&str; 2] = ["sa", "threads"];
+const THREAD_PROGRAMS: [(&[&str], u32); 4] = [
+    (&["bench_threads"], 256),
+    (&["env", "LIBSA=lwp", "bench_threads"], 256),
+    (&["env", "LIBSA=mux,2", "bench_threads"], 256),
+    (&["bench_threads", "parked"], 1024),
+];
+
 /// Boots what measures, all of it or one group: one machine after the other.
 pub fn measure(build: &Build, image: &Image, group: Option<&str>) -> Result<Vec<Run>> {
-    let boot = |cpus, kernel: Option<&str>, program: &[&str]| {
-        let machine = Machine { cpus, pace: Pace::Counted, ..Machine::default() };
+    let boot_with = |cpus, memory, kernel: Option<&str>, program: &[&str]| {
+        let memory = Memory(memory);
+        let machine = Machine { cpus, memory, pace: Pace::Counted, ..Machine::default() };
         let options = kernel.map(|group| format!("bench={group}"));
         let program = program.iter().map(|word| (*word).to_owned());
         boot(build, image, machine, options.into_iter().collect(), program.collect())
+    };
+    let boot = |cpus, kernel, program: &[&str]| boot_with(cpus, 256, kernel, program);
+    let threads = || {
+        let programs = THREAD_PROGRAMS.into_iter();
+        programs.map(|(program, memory)| boot_with(1, memory, None, program)).collect()
     };
     let Some(group) = group else {
         let mut runs = vec![boot(1, Some("all"), &["bench"])?];
         for (group, cpus) in KERNEL_GROUPS.into_iter().filter(|(_, cpus)| *cpus > 1) {
             runs.push(boot(cpus, Some(group), &[])?);
         }
+        let of_threads: Result<Vec<Run>> = threads();
+        runs.extend(of_threads?);
         return Ok(runs);
     };
+    if THREAD_GROUPS.contains(&group) {
+        return threads();
+    }
     let run = match KERNEL_GROUPS.into_iter().find(|(name, _)| *name == group) {
         // The kernel's own groups need no program.
         Some((_, cpus)) => boot(cpus, Some(group), &[]),

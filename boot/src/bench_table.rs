@@ -88,6 +88,25 @@ pub const ROWS: &[Row] = &[
     row("sa.block_roundtrip_batched", "the same, per further event of a batch", 250),
     row("sa.preempted", "PREEMPTED upcall to another thread running", 400).linux(3_878),
     row("sa.memory_parked", "memory of a parked thread", 4_608).linux(30_208).go(2_700),
+    without_goal("sa.null_fork", "Anderson's: thread made, run, over"),
+    without_goal("sa.signal_wait", "Anderson's: a waiting thread signalled, then waiting itself"),
+    without_goal("sa.lwp.create", "an LWP for each thread: created"),
+    without_goal("sa.lwp.create_join", "likewise: created, run, joined"),
+    without_goal("sa.lwp.null_fork", "likewise: made, run, over"),
+    without_goal("sa.lwp.yield_roundtrip", "likewise: two yield to each other"),
+    without_goal("sa.lwp.mutex", "likewise: mutex locked and unlocked"),
+    without_goal("sa.lwp.mutex_handoff", "likewise: mutex handed to a waiting thread"),
+    without_goal("sa.lwp.cond_roundtrip", "likewise: two signal each other once"),
+    without_goal("sa.lwp.signal_wait", "likewise: one signalled, then waiting itself"),
+    without_goal("sa.lwp.channel_roundtrip", "likewise: message there and back"),
+    without_goal(
+        "sa.lwp.block_roundtrip",
+        "likewise: a thread sleeps in the kernel and comes back",
+    ),
+    without_goal(
+        "sa.mux.block_roundtrip",
+        "no upcalls: a thread sleeps, and a virtual processor with it",
+    ),
     row("door.roundtrip", "door call and return", 300).linux(8_949),
 ];
 

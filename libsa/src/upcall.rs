@@ -12,6 +12,7 @@ use abi::activations::{
     SA_BLOCKED, SA_NEWPROC, SA_NONE, SA_PREEMPTED, SA_SIGEV, SA_SIGNAL, SA_UNBLOCKED, SA_USER,
     SaEvent, SaProcessor, SaUpcall,
 };
+use abi::errno::Errno;
 use core::arch::naked_asm;
 use core::sync::atomic::Ordering;
 use scheduler::Place;
@@ -134,8 +135,14 @@ fn put_back(processor: &Processor, upcall: &SaUpcall, event: &SaEvent) -> ! {
     let number = runtime::look(&upcall.told.number);
     // The mark is the thread's again, from here on: this upcall is in the library as long as it is not 0.
     line.mark.store(event.mark, Ordering::SeqCst);
-    // SAFETY: the call writes to no memory.
-    let slot = unsafe { raw::sa_unblockyield(event.activation, event.block, number) };
+    let slot = loop {
+        // SAFETY: the call writes to no memory.
+        let slot = unsafe { raw::sa_unblockyield(event.activation, event.block, number) };
+        // All slots may be out for a moment.
+        if slot != Err(Errno::EAGAIN) {
+            break slot;
+        }
+    };
     // It has waited for the thread, as another upcall has interrupted this one.
     match slot {
         Ok(slot) => {

@@ -77,7 +77,7 @@ impl Protocol {
     fn audit_idleness(&self) {
         let idles = self.processors.iter().any(|one| matches!(one.used, Use::Idle(_)));
         let is_under_way = self.processors.iter().any(Processor::is_under_way);
-        let is_short = self.stacks.here() == 0 || self.slots.here() == 0;
+        let is_short = self.stacks.here() == 0 || self.slots.here() <= self.slots_kept();
         assert!(
             !idles || !self.has_events() || is_under_way || is_short,
             "a virtual processor idles, and there is something to tell"

@@ -128,16 +128,34 @@ impl Protocol {
         self.stacks.take().map(Stack::new)
     }
 
-    /// Lends a slot, likewise.
+    /// Lends a slot, likewise. A few are kept for who takes back a thread that holds locks: all others may be out for
+    /// events that cannot be heard before that thread goes on.
     pub(crate) fn take_slot(&mut self, returns: &mut impl Returns) -> Option<Slot> {
-        if self.slots.here() == 0 {
+        self.take_slot_but(self.slots_kept(), returns)
+    }
+
+    /// Lends a slot, also one of those that are kept.
+    pub(crate) fn take_kept_slot(&mut self, returns: &mut impl Returns) -> Option<Slot> {
+        self.take_slot_but(0, returns)
+    }
+
+    fn take_slot_but(&mut self, kept: u32, returns: &mut impl Returns) -> Option<Slot> {
+        if self.slots.here() <= kept {
             self.look_for_slots(returns);
         }
-        if self.slots.here() == 0 {
+        if self.slots.here() <= kept {
             self.counts.no_slot += 1;
             self.mark_all_slots(returns);
         }
+        if self.slots.here() <= kept {
+            return None;
+        }
         self.slots.take().map(Slot::new)
+    }
+
+    /// How many slots are not lent for events.
+    pub(crate) fn slots_kept(&self) -> u32 {
+        (self.processors.len() as u32).min(self.slots.count() / 8)
     }
 
     /// A stack that was taken comes back unused, or by a call.

@@ -13,7 +13,7 @@ impl Protocol {
         returns: &mut impl Returns,
     ) -> Result<Option<(Activation, Upcall)>, OutOfMemory> {
         let home = VirtualProcessor::new(0);
-        if self.processor(home).used != Use::Absent {
+        if self.is_enabled() {
             return Ok(None);
         }
         let activation = self.make_record(State::On(home))?;
@@ -130,6 +130,11 @@ impl Protocol {
         self.absent.put(activation, &mut self.records);
         self.leave_processor(home);
         self.begin_on(home, returns)
+    }
+
+    /// Whether there are virtual processors: they do not go before the process does.
+    pub fn is_enabled(&self) -> bool {
+        self.processors.first().is_some_and(|first| first.used != Use::Absent)
     }
 
     /// Whether the program may ask for a virtual processor of this number.

@@ -166,7 +166,7 @@ impl Protocol {
         if !self.is_kept(awaited) {
             return Err(Refused::NoBlock);
         }
-        let slot = self.take_slot(returns).ok_or(Refused::NoSlot)?;
+        let slot = self.take_kept_slot(returns).ok_or(Refused::NoSlot)?;
         self.record(awaited).state = State::Told;
         Ok(slot)
     }

@@ -1,8 +1,8 @@
-//! Virtual processors that are asked for.
+//! Virtual processors that are asked for, and what each of them is sure to have.
 
 mod common;
 
-use activations::{Activation, Limits, Nudge, Protocol, VirtualProcessor};
+use activations::{Activation, AtBorder, Limits, Nudge, Posted, Protocol, VirtualProcessor};
 use common::Words;
 
 /// An activation begins on a virtual processor, hears what there is, and has nothing to do.
@@ -34,4 +34,29 @@ fn one_that_is_not_there_comes_before_one_that_idles() {
         begins_and_idles(&mut protocol, started, words);
     }
     assert_eq!(homes, [1, 2, 1].map(VirtualProcessor::new));
+}
+
+/// However many upcalls interrupt each other: a slot stays for a thread that holds locks.
+#[test]
+fn not_all_slots_are_lent_for_events() {
+    let words = &mut Words::default();
+    let limits = Limits { processors: 1, stacks: 16, slots: 8, scheduler: 0..0 };
+    let mut protocol = Protocol::new(limits).unwrap();
+    for stack in 0..16 {
+        protocol.add_stack(stack * 16..stack * 16 + 8).unwrap();
+    }
+    let (first, mut upcall) =
+        protocol.enable(words).unwrap().expect("there are a stack and a slot");
+    let mut slots = 1;
+    loop {
+        while protocol.next_event(&upcall, words).is_some() {}
+        protocol.all_told(&upcall, words);
+        let home = Some(VirtualProcessor::new(0));
+        assert_eq!(protocol.post(Posted::USER, home, words), Nudge::Poke(first));
+        assert_eq!(protocol.border(first, words), AtBorder::Deliver);
+        let Some(next) = protocol.upcall(first, words) else { break };
+        upcall = next;
+        slots += 1;
+    }
+    assert_eq!(slots, 7);
 }

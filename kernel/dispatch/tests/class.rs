@@ -5,10 +5,10 @@
 mod common;
 
 use common::{advance, on, real_time, run, spawn, system, wait_until};
-use dispatch::class::time_sharing::{LEVELS, TABLE, of_nice};
+use dispatch::class::time_sharing::{self, LEVELS, TABLE, of_nice};
 use dispatch::class::{INFINITE, OutOfRange, Parameters, set};
 use dispatch::kernel_thread::Attributes;
-use dispatch::{Class, Dispatch, Priority, Thread};
+use dispatch::{Class, Dispatch, Priority, Semaphore, Thread};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -47,7 +47,7 @@ fn the_table_makes_sense() {
 #[cfg(not(feature = "shuttle"))]
 mod rules {
     use super::*;
-    use dispatch::{Semaphore, preempt};
+    use dispatch::preempt;
     use proptest::prelude::*;
 
     /// What happens to a thread.
@@ -282,6 +282,61 @@ fn a_turn_that_nobody_wanted_does_not_count_against_the_next() {
             Dispatch::current().set_tick_interval(0);
         });
     });
+}
+
+/// It sinks, sleeps and is woken by one of a higher priority, which it passes by; and is behind it again when it has arrived,
+/// or has used up a turn.
+#[test]
+fn who_is_expected_goes_first_until_it_arrives() {
+    for takes_long in [false, true] {
+        common::once(move || {
+            run(1, move |may_fault| {
+                Dispatch::current().set_tick_interval(TICK);
+                let order = Arc::new(Mutex::new(Vec::new()));
+                let asks = Arc::new(Semaphore::new(0));
+                let expected = {
+                    let (order, asks) = (Arc::clone(&order), Arc::clone(&asks));
+                    spawn(time_sharing(5), move |may_fault| {
+                        let me = Thread::running();
+                        time_sharing::expect(me);
+                        asks.p(may_fault);
+                        order.lock().unwrap().push(("is woken", me.own_priority()));
+                        if takes_long {
+                            tick(u64::from(TABLE[5].quantum));
+                        } else {
+                            time_sharing::arrives(me);
+                        }
+                        // On its way to user mode.
+                        dispatch::preempt::kernel_preempt();
+                        order.lock().unwrap().push(("has arrived", me.own_priority()));
+                    })
+                };
+                while asks.waiters() == 0 {
+                    spawn(time_sharing(0), |_| {}).join(may_fault);
+                }
+                let wakes = {
+                    let order = Arc::clone(&order);
+                    spawn(time_sharing(40), move |_| {
+                        asks.v();
+                        dispatch::preempt::kernel_preempt();
+                        order.lock().unwrap().push(("goes on", Thread::running().own_priority()));
+                    })
+                };
+                wakes.join(may_fault);
+                expected.join(may_fault);
+                Dispatch::current().set_tick_interval(0);
+                let own = if takes_long { TABLE[5].after_turn } else { 5 };
+                let came: Vec<_> = order.lock().unwrap().clone();
+                let priority = Priority::new;
+                let expected = [
+                    ("is woken", priority(60)),
+                    ("goes on", priority(40)),
+                    ("has arrived", priority(own)),
+                ];
+                assert_eq!(came, expected);
+            });
+        });
+    }
 }
 
 #[test]

@@ -114,6 +114,9 @@ pub fn sa_enable(_: &mut MayFault) -> Result {
 
 pub fn sa_setconcurrency(may_fault: &mut MayFault, wanted: u32) -> Result {
     let of = own()?;
+    if !of.lock().protocol.is_enabled() {
+        return Err(Errno::EINVAL);
+    }
     let mut added = 0;
     while added < u64::from(wanted) {
         let mut state = of.lock();

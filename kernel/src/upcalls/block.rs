@@ -8,6 +8,7 @@ use crate::lwp::Lwp;
 use activations::{Block, Cause, Fault, Nudge};
 use core::sync::atomic::Ordering;
 use dispatch::Thread;
+use dispatch::class::time_sharing;
 use dispatch::thread::asynchronous::OWNER;
 
 /// The LWP's thread sleeps.
@@ -24,7 +25,11 @@ pub fn sleeps(lwp: &Lwp, thread: &Thread) {
     thread.ask(OWNER);
     match block {
         Block::Alone(nudge) => state.act(nudge),
-        Block::Start(next) => state.act(Nudge::Start(next)),
+        Block::Start(next) => {
+            // The library waits for what it brings.
+            time_sharing::expect(thread);
+            state.act(Nudge::Start(next));
+        }
     }
 }
 

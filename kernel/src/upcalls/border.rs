@@ -6,7 +6,8 @@ use crate::lwp::{Lwp, ending, stopping};
 use crate::signal::deliver;
 use activations::{AtBorder, Posted};
 use core::sync::atomic::Ordering;
-use dispatch::{Woken, sleep_queue};
+use dispatch::class::time_sharing;
+use dispatch::{Thread, Woken, sleep_queue};
 use machine::x86_64::frame::TrapFrame;
 use machine::{MayFault, preempt};
 
@@ -36,7 +37,11 @@ pub fn cross(lwp: &Lwp, frame: &mut TrapFrame, may_fault: &mut MayFault) -> bool
     }
     let at_border = state.protocol.border(activation, &mut Words(&of.shared));
     match at_border {
-        AtBorder::Go => false,
+        AtBorder::Go => {
+            drop(state);
+            time_sharing::arrives(Thread::running());
+            false
+        }
         AtBorder::Deliver => {
             let begun = state.protocol.upcall(activation, &mut Words(&of.shared));
             drop(state);

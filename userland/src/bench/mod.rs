@@ -4,6 +4,8 @@
 //! value is the same each time, to the digit. Elsewhere the unit is `ticks`: such values are for
 //! curiosity, and the table of results does not take them.
 //!
+//! What threads of the thread library take is measured by the program `bench_threads`, with the functions here.
+//!
 //! A new group is a file with a function that measures and calls [`Bench::value`], and a row in
 //! [`GROUPS`]. Names of values begin with the group's; they never change.
 
@@ -41,8 +43,20 @@ pub struct Bench {
 }
 
 impl Bench {
+    /// Where instructions are counted, the unit is that.
+    #[expect(clippy::new_without_default, reason = "it looks at the clock")]
+    pub fn new() -> Bench {
+        Bench { unit: if counts_instructions() { "instructions" } else { "ticks" } }
+    }
+
+    /// Reports how much memory something takes.
+    pub fn bytes(&self, name: &str, value: u64) {
+        report::value(name, "bytes", value);
+        println!("{name:30}{value:>12} bytes");
+    }
+
     /// Reports a measured value.
-    fn value(&self, name: &str, value: u64) {
+    pub fn value(&self, name: &str, value: u64) {
         report::value(name, self.unit, value);
         println!("{name:30}{value:>12} {}", self.unit);
     }
@@ -50,7 +64,7 @@ impl Bench {
 
 /// Measures the group with this name, or all. Says whether there is one.
 pub fn run(group: Option<&str>) -> bool {
-    let bench = Bench { unit: if counts_instructions() { "instructions" } else { "ticks" } };
+    let bench = Bench::new();
     let mut found = false;
     for candidate in GROUPS.iter().filter(|candidate| group.is_none_or(|it| it == candidate.name)) {
         (candidate.measure)(&bench);
@@ -65,7 +79,7 @@ const OPERATIONS: u64 = 1_000;
 
 /// What one operation takes, rounded to nearest. Both functions do the number of turns that they are
 /// given, `with` with the operation in it, `without` without.
-fn per_operation(with: fn(u64), without: fn(u64)) -> u64 {
+pub fn per_operation(with: fn(u64), without: fn(u64)) -> u64 {
     let shortest = |run: fn(u64)| {
         let round = |_| {
             let start = ticks();
@@ -80,7 +94,7 @@ fn per_operation(with: fn(u64), without: fn(u64)) -> u64 {
 
 /// What one operation takes in the shortest round, rounded to nearest, where an operation takes so long that the loop
 /// around it does not count. Once before it counts, so that everything is there.
-fn per_long_operation(operations: u64, mut operation: impl FnMut()) -> u64 {
+pub fn per_long_operation(operations: u64, mut operation: impl FnMut()) -> u64 {
     operation();
     let round = |_| {
         let start = ticks();

@@ -126,6 +126,8 @@ pub(crate) struct ClassData {
     left: AtomicU32,
     /// Its turn is over, and it has not given way yet.
     gives_way: AtomicBool,
+    /// Time sharing: it is expected in the kernel, and goes first until it is there.
+    is_expected: AtomicBool,
     /// When its turn began, in ticks of the clock.
     began: AtomicU64,
     /// How many clock ticks found it running.
@@ -141,6 +143,7 @@ impl ClassData {
             quantum: AtomicU32::new(INFINITE),
             left: AtomicU32::new(INFINITE),
             gives_way: AtomicBool::new(false),
+            is_expected: AtomicBool::new(false),
             began: AtomicU64::new(0),
             ticks: AtomicU64::new(0),
         }
@@ -204,6 +207,7 @@ pub(crate) fn enter(thread: &Thread, class: Class, priority: Priority) {
 fn change(thread: &Thread, class: Class, priority: Priority) {
     thread.class.class.store(class as u8, Ordering::Relaxed);
     thread.class.gives_way.store(false, Ordering::Relaxed);
+    thread.class.is_expected.store(false, Ordering::Relaxed);
     class.rules().enter(thread, priority);
 }
 

@@ -17,10 +17,15 @@
 //! Starving threads are looked for twice: when a thread is preempted, and once a second by the
 //! clock tick of the processor in whose queue it waits ([`crate::tick`]).
 //!
+//! A thread that sleeps may be *expected* ([`expect`]): what it brings back from the kernel is waited for. When it is woken
+//! it has the lowest priority of the system class, above all other threads of this one, until it has arrived
+//! ([`arrives`]), or has used up a turn. Solaris has that for whoever holds locks of the kernel (`TSKPRI`).
+//!
 //! Solaris: `TS`, `ts_dptbl`, `ts_tick`, `ts_wakeup`, `ts_update`.
 
-use super::{SchedulingClass, Verdict};
+use super::{Class, SchedulingClass, Verdict};
 use crate::Dispatch;
+use crate::change_priority::change_own;
 use crate::priority::Priority;
 use crate::run_queue::End;
 use crate::thread::Thread;
@@ -90,8 +95,29 @@ fn begin_turn_at(thread: &Thread, level: u8) {
     set_priority(thread);
 }
 
-/// The priority that follows from level and wish.
+/// The thread, which is asleep or about to be, is waited for in the kernel. Another class knows no hurry.
+pub fn expect(thread: &Thread) {
+    thread.class.is_expected.store(true, Ordering::Relaxed);
+}
+
+/// The running thread has brought what it was waited for: it has its own priority again, and gives way if that is not the
+/// highest any longer.
+pub fn arrives(thread: &'static Thread) {
+    if thread.class.is_expected.load(Ordering::Relaxed) {
+        let _ = change_own(thread, End::Front, |thread| {
+            thread.class.is_expected.store(false, Ordering::Relaxed);
+            if thread.class() == Class::TimeSharing {
+                set_priority(thread);
+            }
+        });
+    }
+}
+
+/// The priority that follows from level and wish; or that of one who is expected.
 pub(super) fn set_priority(thread: &Thread) {
+    if thread.class.is_expected.load(Ordering::Relaxed) {
+        return thread.priority.store(Priority::SYSTEM_MIN);
+    }
     let level = i16::from(thread.class.level.load(Ordering::Relaxed));
     let wish = i16::from(thread.class.user_priority.load(Ordering::Relaxed) as i8);
     let number = (level + wish).clamp(0, LEVELS as i16 - 1);
@@ -126,6 +152,7 @@ impl SchedulingClass for TimeSharing {
         if !thread.class.use_tick() {
             return Verdict::GoesOn;
         }
+        thread.class.is_expected.store(false, Ordering::Relaxed);
         begin_turn_at(thread, row(thread).after_turn);
         Verdict::TurnOver
     }
@@ -145,6 +172,8 @@ impl SchedulingClass for TimeSharing {
     fn wakes(&self, thread: &Thread) -> End {
         if is_overdue_now(thread) {
             rise(thread);
+        } else if thread.class.is_expected.load(Ordering::Relaxed) {
+            set_priority(thread);
         }
         End::Back
     }
