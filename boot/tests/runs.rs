@@ -37,6 +37,8 @@ case "$*" in
 *check=killed*) echo 'no more memory' >&2; kill -KILL $$ ;;
 *'-- bench refused'*) echo 'no such device' >&2; exit 1 ;;
 *check=fatal*) say 'kernel panic: no frame'; printf 'begin a\n' > "$report"; exit 65 ;;
+*'bench_threads parked'*) printf 'value sa.memory_parked bytes 4500\nexited bench_threads 0\n' > "$report"; exit 33 ;;
+*bench_threads*) printf 'value sa.create instructions 60\nexited bench_threads 0\n' > "$report"; exit 33 ;;
 *'-- bench'*) printf 'value syscall.null instructions 47\nexited bench 0\n' > "$report"; exit 33 ;;
 *'-smp 2 '*bench=smp*) echo 'value smp.cross_wake instructions 2700' > "$report"; exit 37 ;;
 *'-- hello'*) echo 'exited hello 0' > "$report"; exit 33 ;;
@@ -208,11 +210,16 @@ fn measured_values_can_be_kept_and_compared() {
     let stage = Stage::new("bench");
     let (status, output, said) = stage.run(&["bench", "--json", "values.json"]);
     assert_eq!(status, Some(0), "{said}");
-    for line in ["\nsyscall.null ", "\nsmp.cross_wake ", "\nwall: "] {
+    for line in ["\nsyscall.null ", "\nsmp.cross_wake ", "\nsa.create ", "\nwall: "] {
         assert!(output.contains(line), "{output}");
     }
     let (_, output, said) = stage.run(&["bench", "smp"]);
     assert!(output.contains("\nsmp.cross_wake ") && !output.contains("syscall"), "{said}");
+    for group in ["threads", "sa"] {
+        let (_, output, said) = stage.run(&["bench", group]);
+        assert!(output.contains("\nsa.create ") && output.contains("\nsa.memory_parked "), "{said}");
+        assert!(!output.contains("syscall"), "{output}");
+    }
     let (status, output, _) = stage.run(&["bench", "--compare", "values.json"]);
     assert_eq!(status, Some(0));
     assert!(output.ends_with("no value has changed\n"), "{output}");
