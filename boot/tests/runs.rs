@@ -217,7 +217,10 @@ fn measured_values_can_be_kept_and_compared() {
     assert!(output.contains("\nsmp.cross_wake ") && !output.contains("syscall"), "{said}");
     for group in ["threads", "sa"] {
         let (_, output, said) = stage.run(&["bench", group]);
-        assert!(output.contains("\nsa.create ") && output.contains("\nsa.memory_parked "), "{said}");
+        assert!(
+            output.contains("\nsa.create ") && output.contains("\nsa.memory_parked "),
+            "{said}"
+        );
         assert!(!output.contains("syscall"), "{output}");
     }
     let (status, output, _) = stage.run(&["bench", "--compare", "values.json"]);
