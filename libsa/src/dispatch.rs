@@ -5,11 +5,12 @@ use crate::line::{self, MARK};
 use crate::pending;
 use crate::processor::{Processor, here};
 use crate::runtime::{self, Mode};
-use crate::switch;
+use crate::{switch, timeout};
 use abi::activations::{SA_NONE, SaUpcall};
 use core::arch::asm;
 use core::sync::atomic::{Ordering, fence};
 use scheduler::{Place, ThreadId};
+use userland::clock;
 use userland::system::raw;
 
 /// A thread can run; it is in no list.
@@ -51,6 +52,9 @@ fn wake_lwp(thread: &ControlBlock) {
 /// The next thread to run here; or `None`: then this virtual processor counts as idle.
 #[inline]
 pub fn next(processor: &Processor) -> Option<&'static ControlBlock> {
+    if runtime::mode() == Mode::Mux {
+        timeout::look();
+    }
     let next = runtime::scheduler().next(processor.number.get(), &Threads);
     if let Some(number) = next.wake {
         wake_processor(number);
@@ -104,13 +108,20 @@ pub extern "C" fn idle() -> ! {
             let refused = unsafe { raw::sa_yield(SA_NONE) };
             panic!("sa_yield came back: {refused:?}");
         }
-        // SAFETY: no time.
-        let _ = unsafe { raw::lwp_park(core::ptr::null()) };
+        sleep_until_woken();
     }
     line::enter();
     pending::do_all(here());
     runtime::scheduler().begins(here().number.get());
     go_on_with_anybody()
+}
+
+/// A virtual processor that the kernel tells nothing sleeps until it is woken, or the next deadline comes.
+fn sleep_until_woken() {
+    let left = timeout::earliest().map(|at| clock::span(at.saturating_sub(clock::nanoseconds())));
+    let limit = left.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
+    // SAFETY: the time is there, if there is one.
+    let _ = unsafe { raw::lwp_park(limit) };
 }
 
 /// The same after an upcall, whose stack goes back.

@@ -26,6 +26,7 @@
 //! | [`save`] | contexts and save slots |
 //! | [`line`], [`processor`] | what belongs to a virtual processor; critical sections |
 //! | [`control`] | what belongs to a thread |
+//! | [`timeout`] | waiting until a time |
 //! | [`local`] | thread-local values |
 //! | [`scope`] | threads that may borrow |
 //! | [`heap`] | memory for `alloc` |
@@ -60,6 +61,7 @@ pub mod scope;
 pub mod switch;
 pub mod sync;
 pub mod thread;
+pub mod timeout;
 pub mod upcall;
 
 /// Makes a function `fn(Arguments) -> i32` the program's first thread; what it returns is the program's status.

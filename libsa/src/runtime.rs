@@ -12,7 +12,7 @@
 use crate::control::{Context, ControlBlock, TABLE, THREADS_MAX, block, id_of};
 use crate::processor::{COUNTS, IDLE_STACKS, PROCESSORS, Processor, Stack, here};
 use crate::switch::HAS_XSAVE;
-use crate::{dispatch, line, upcall};
+use crate::{dispatch, line, timeout, upcall};
 use abi::activations::{
     SA_WHILE_IT_RUNS, SIGEV_SA, SaAreas, SaLibrary, SaProcessor, SaSlot, SaUpcall,
 };
@@ -287,6 +287,10 @@ pub fn run(arguments: Arguments, main: fn(Arguments) -> i32) -> i32 {
         userland::eprintln!("libsa: no room for threads: {mapped:?}, {stacks:?}");
         return 1;
     };
+    if !timeout::begin() {
+        userland::eprintln!("libsa: no room for deadlines");
+        return 1;
+    }
     STACKS.store(stacks, Relaxed);
     HAS_XSAVE.store(u8::from(has_xsave()), Relaxed);
     let first = block(ThreadId::new(1).expect("1 is a number"));
@@ -360,6 +364,7 @@ fn begin_activations(first: &'static ControlBlock, processors: usize) {
     let enabled = unsafe { raw::sa_enable() };
     assert!(enabled.is_ok(), "sa_enable: {enabled:?}");
     (0..processors as u32).for_each(slice_time);
+    timeout::make_timer();
     if processors > 1 {
         // SAFETY: the call writes to no memory.
         let added = unsafe { raw::sa_setconcurrency(processors as u32 - 1) };

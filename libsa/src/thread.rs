@@ -3,14 +3,14 @@
 //! What a thread does, and what comes out of it, lie at the top of its stack: to make a thread takes no memory but its
 //! own.
 
-use crate::control::{ControlBlock, block, id_of};
+use crate::control::{ControlBlock, Threads, block, id_of};
 use crate::dispatch;
 use crate::line;
 use crate::processor::here;
 use crate::runtime::{self, Mode};
 use crate::switch;
+use crate::timeout;
 use abi::activations::SaProcessor;
-use abi::calls::TimeSpec;
 use core::arch::naked_asm;
 use core::fmt;
 use core::marker::PhantomData;
@@ -18,8 +18,8 @@ use core::mem::ManuallyDrop;
 use core::sync::atomic::{Ordering, Ordering::Relaxed};
 use core::time::Duration;
 use scheduler::thread::LEVEL;
+use scheduler::wait::WaitQueue;
 use scheduler::{Place, ThreadId};
-use userland::system::raw;
 
 pub use crate::local::{AccessError, LocalKey};
 pub use crate::scope::{Scope, ScopedJoinHandle, scope};
@@ -284,17 +284,34 @@ pub fn park() {
     park_me(me());
 }
 
+/// The same, but for so long at most.
+pub fn park_timeout(time: Duration) {
+    let me = me();
+    if me.scheduler.take_token() {
+        return;
+    }
+    let at = timeout::after(time);
+    line::enter();
+    if me.scheduler.parks() {
+        timeout::leave_until(me, at, None);
+    } else {
+        line::leave();
+    }
+}
+
 /// Lets others run.
 pub fn yield_now() {
     dispatch::yield_now();
 }
 
-/// Sleeps: in the kernel, so that others run meanwhile.
+/// Sleeps. Others run meanwhile.
 pub fn sleep(time: Duration) {
-    let mut left =
-        TimeSpec { seconds: time.as_secs() as i64, nanoseconds: i64::from(time.subsec_nanos()) };
-    // SAFETY: both are there.
-    while unsafe { raw::nanosleep(&raw const left, &raw mut left) }.is_err() {}
+    /// Nobody wakes those who are in it.
+    static SLEEPERS: WaitQueue = WaitQueue::new();
+    let (me, at) = (me(), timeout::after(time));
+    line::enter();
+    SLEEPERS.lock().add(id_of(me), &Threads);
+    timeout::leave_until(me, at, Some(&SLEEPERS));
 }
 
 /// The running thread.

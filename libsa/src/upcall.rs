@@ -8,6 +8,7 @@ use crate::processor::{PROCESSORS, Processor};
 use crate::runtime;
 use crate::save;
 use crate::switch::{self, is_going_on};
+use crate::timeout;
 use abi::activations::{
     SA_BLOCKED, SA_NEWPROC, SA_NONE, SA_PREEMPTED, SA_SIGEV, SA_SIGNAL, SA_UNBLOCKED, SA_USER,
     SaEvent, SaProcessor, SaUpcall,
@@ -117,7 +118,10 @@ pub fn hear(processor: &Processor, upcall: &SaUpcall) {
             }
             // It had no thread.
             (SA_UNBLOCKED | SA_PREEMPTED, None) => pending::give_slot_back(event.slot),
-            (SA_SIGEV, _) => processor.wants_to_yield.set(true),
+            (SA_SIGEV, _) => {
+                processor.wants_to_yield.set(true);
+                timeout::look();
+            }
             (SA_BLOCKED | SA_NEWPROC | SA_USER | SA_SIGNAL, _) => {}
             _ => {}
         }

@@ -20,6 +20,7 @@
 //! | [`queue`] | the run queue of a virtual processor |
 //! | [`idle`] | virtual processors with nothing to do, and who wakes them |
 //! | [`wait`] | threads that wait for something |
+//! | [`timers`] | deadlines of threads that wait |
 //! | [`schedule`] | what a virtual processor does next |
 //!
 //! # Rules
@@ -60,6 +61,7 @@ pub mod queue;
 pub mod schedule;
 pub mod spin;
 pub mod thread;
+pub mod timers;
 pub mod wait;
 
 pub use queue::{Place, RunQueue};

@@ -43,6 +43,8 @@ pub struct Thread {
     on_stack: AtomicU32,
     token: AtomicU32,
     level: AtomicU32,
+    /// Not 0 while it is in a [`crate::wait::WaitQueue`], behind whose lock this is.
+    waits: AtomicU32,
 }
 
 impl Default for Thread {
@@ -63,6 +65,7 @@ impl Thread {
             on_stack: AtomicU32::new(0),
             token: AtomicU32::new(NOTHING),
             level: AtomicU32::new(LEVEL),
+            waits: AtomicU32::new(0),
         }
     }
 
@@ -74,6 +77,16 @@ impl Thread {
     /// Gives it another priority, from the next time on that it is put into a run queue.
     pub fn set_level(&self, level: u32) {
         self.level.store(level.min(LEVELS as u32 - 1), Ordering::Relaxed);
+    }
+
+    /// It is put into a queue of those who wait, or taken out; the queue is locked.
+    pub(crate) fn set_waits(&self, waits: bool) {
+        self.waits.store(u32::from(waits), Ordering::Relaxed);
+    }
+
+    /// Whether it is in the queue that it was put into last, which is locked.
+    pub(crate) fn waits(&self) -> bool {
+        self.waits.load(Ordering::Relaxed) != 0
     }
 
     /// It goes on: it stands on its stack.

@@ -54,13 +54,27 @@ impl Waiting<'_> {
     /// A thread waits.
     #[inline]
     pub fn add(&self, thread: ThreadId, table: &impl Table) {
+        table.thread(thread).set_waits(true);
         self.list.push_last(thread, table);
     }
 
     /// The one that has waited longest is not to wait any longer.
     #[inline]
     pub fn take(&self, table: &impl Table) -> Option<ThreadId> {
-        self.list.take_first(table)
+        let first = self.list.take_first(table)?;
+        table.thread(first).set_waits(false);
+        Some(first)
+    }
+
+    /// A thread, which was put into this queue, is not to wait any longer. Says whether it has waited until now.
+    pub fn remove(&self, thread: ThreadId, table: &impl Table) -> bool {
+        let record = table.thread(thread);
+        let waits = record.waits();
+        if waits {
+            record.set_waits(false);
+            self.list.remove(thread, table);
+        }
+        waits
     }
 
     /// The one that has waited longest.

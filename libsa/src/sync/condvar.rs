@@ -5,8 +5,22 @@ use crate::control::{Threads, id_of};
 use crate::dispatch;
 use crate::line;
 use crate::thread::me;
+use crate::timeout;
+use core::time::Duration;
 use scheduler::Place;
 use scheduler::wait::WaitQueue;
+use userland::clock;
+
+/// Whether a wait has ended because its time was over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitTimeoutResult(bool);
+
+impl WaitTimeoutResult {
+    /// It has.
+    pub fn timed_out(&self) -> bool {
+        self.0
+    }
+}
 
 /// Threads that wait until something about the value of a mutex has changed.
 pub struct Condvar {
@@ -30,6 +44,40 @@ impl Condvar {
         mutex.raw.unlock_in_section();
         dispatch::leave(me);
         mutex.lock()
+    }
+
+    /// The same, but for so long at most: says also whether that was over before it was notified.
+    pub fn wait_timeout<'a, T: ?Sized>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        time: Duration,
+    ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
+        let mutex = guard.mutex;
+        core::mem::forget(guard);
+        let (me, at) = (me(), timeout::after(time));
+        line::enter();
+        self.queue.lock().add(id_of(me), &Threads);
+        mutex.raw.unlock_in_section();
+        let is_over = timeout::leave_until(me, at, Some(&self.queue));
+        Ok((mutex.lock()?, WaitTimeoutResult(is_over)))
+    }
+
+    /// Waits while something is so, but for so long at most.
+    pub fn wait_timeout_while<'a, T: ?Sized>(
+        &self,
+        mut guard: MutexGuard<'a, T>,
+        time: Duration,
+        mut is_so: impl FnMut(&mut T) -> bool,
+    ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
+        let end = timeout::after(time);
+        while is_so(&mut guard) {
+            let left = end.saturating_sub(clock::nanoseconds());
+            if left == 0 {
+                return Ok((guard, WaitTimeoutResult(true)));
+            }
+            (guard, _) = self.wait_timeout(guard, Duration::from_nanos(left))?;
+        }
+        Ok((guard, WaitTimeoutResult(false)))
     }
 
     /// Waits while something is so.

@@ -3,6 +3,7 @@
 use super::{Condvar, Mutex};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use core::time::Duration;
 
 struct State<T> {
     queue: VecDeque<T>,
@@ -33,6 +34,15 @@ pub struct RecvError;
 pub enum TryRecvError {
     /// Nothing was sent.
     Empty,
+    /// Nobody sends any more.
+    Disconnected,
+}
+
+/// Why nothing came in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecvTimeoutError {
+    /// Nothing was sent.
+    Timeout,
     /// Nobody sends any more.
     Disconnected,
 }
@@ -111,6 +121,23 @@ impl<T> Receiver<T> {
         drop(state);
         self.shared.has_room.notify_one();
         Ok(value)
+    }
+
+    /// The next value, if one comes within so much time.
+    pub fn recv_timeout(&self, time: Duration) -> Result<T, RecvTimeoutError> {
+        let Ok(state) = self.shared.state.lock();
+        let is_waiting = |state: &mut State<T>| state.queue.is_empty() && state.senders != 0;
+        let Ok((mut state, is_over)) =
+            self.shared.has_news.wait_timeout_while(state, time, is_waiting);
+        match state.queue.pop_front() {
+            Some(value) => {
+                drop(state);
+                self.shared.has_room.notify_one();
+                Ok(value)
+            }
+            None if is_over.timed_out() => Err(RecvTimeoutError::Timeout),
+            None => Err(RecvTimeoutError::Disconnected),
+        }
     }
 
     /// The next value, if there is one.

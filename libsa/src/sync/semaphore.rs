@@ -4,7 +4,9 @@ use crate::control::{Threads, id_of};
 use crate::dispatch;
 use crate::line;
 use crate::thread::me;
+use crate::timeout;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use core::time::Duration;
 use scheduler::Place;
 use scheduler::wait::WaitQueue;
 
@@ -36,6 +38,24 @@ impl Semaphore {
         drop(queue);
         // Who goes on here has been given a unit.
         dispatch::leave(me);
+    }
+
+    /// The same, but waits for so long at most. Says whether it has one.
+    pub fn acquire_timeout(&self, time: Duration) -> bool {
+        let at = timeout::after(time);
+        line::enter();
+        let queue = self.queue.lock();
+        let units = self.units.load(Relaxed);
+        if units != 0 {
+            self.units.store(units - 1, Relaxed);
+            drop(queue);
+            line::leave();
+            return true;
+        }
+        let me = me();
+        queue.add(id_of(me), &Threads);
+        drop(queue);
+        !timeout::leave_until(me, at, Some(&self.queue))
     }
 
     /// Takes a unit if there is one.

@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering, Ordering::Relaxed};
 use core::time::Duration;
 use libsa::sync::{Barrier, Mutex, Semaphore};
 use libsa::thread;
+use userland::lwp;
 
 /// A round with so many threads: what came, and what should.
 pub type Round = fn(u64) -> (u64, u64);
@@ -111,7 +112,7 @@ pub fn blocked(threads: u64) -> (u64, u64) {
         for round in 0..3 {
             let asleep = ASLEEP.fetch_add(1, Relaxed) + 1;
             MOST.fetch_max(asleep, Relaxed);
-            thread::sleep(Duration::from_millis(20 + (number * 7 + round) % 30));
+            let _ = lwp::sleep((20 + (number * 7 + round) % 30) * 1_000_000);
             ASLEEP.fetch_sub(1, Relaxed);
             COMPUTED.fetch_add((0..1000).fold(number, |sum, step| sum ^ step) & 1, Relaxed);
         }

@@ -1,12 +1,11 @@
 //! Who blocks in the kernel blocks nobody else.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use core::time::Duration;
 use libsa::runtime::{self, Mode};
 use libsa::thread;
 use userland::report::{Checks, Why};
 use userland::system::raw;
-use userland::{clock, fail};
+use userland::{clock, fail, lwp};
 
 pub fn run(checks: &mut Checks) {
     checks.check(format_args!("who-sleeps-blocks-nobody"), sleeps);
@@ -32,7 +31,7 @@ fn sleeps() -> Result<(), Why> {
     let sleepers: [_; 8] = core::array::from_fn(|number| {
         thread::spawn(move || {
             for _ in 0..10 {
-                thread::sleep(Duration::from_millis(1 + number as u64));
+                let _ = lwp::sleep((1 + number as u64) * 1_000_000);
             }
         })
     });
@@ -117,7 +116,7 @@ fn are_told() -> Result<(), Why> {
     }
     let before = runtime::counts();
     for round in 1.. {
-        thread::sleep(Duration::from_millis(1));
+        let _ = lwp::sleep(1_000_000);
         let after = runtime::counts();
         let told = [2, 3].map(|kind| after.events[kind] - before.events[kind]);
         // Others than this thread may be on their way still: a page of the program that nobody has touched before.

@@ -15,6 +15,7 @@ mod blocking;
 mod life;
 mod locks;
 mod sharing;
+mod times;
 
 use libsa::thread;
 use userland::report::Checks;
@@ -32,6 +33,7 @@ fn main(arguments: Arguments) -> i32 {
     life::run(&mut checks);
     locks::run(&mut checks);
     sharing::run(&mut checks);
+    times::run(&mut checks);
     blocking::run(&mut checks);
     checks.finish()
 }
