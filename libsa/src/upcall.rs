@@ -74,8 +74,9 @@ extern "C" fn begin(upcall: &'static SaUpcall, line: &'static SaProcessor, mark:
         runtime::set_up_line(processor, line);
         // It is told alone. What the thread was at goes on; to the scheduler nothing has begun here: the virtual processor
         // may just be about to idle, and has said so.
+        // (What it was begun for may have been told elsewhere by now: then there is no event.)
         let event = runtime::look(&upcall.events[0]);
-        if event.kind == SA_BLOCKED && event.mark != 0 {
+        if runtime::look(&upcall.told.count) != 0 && event.kind == SA_BLOCKED && event.mark != 0 {
             put_back(processor, upcall, &event);
         }
     }
