@@ -76,6 +76,19 @@ pub fn after(time: Duration) -> u64 {
     clock::nanoseconds().saturating_add(time).min(NEVER - 1)
 }
 
+/// The running thread, which has just been put into a queue, leaves until somebody takes it out, or until its deadline if it
+/// has one: says whether that came first. As [`leave_until`].
+#[inline]
+pub fn leave(me: &'static ControlBlock, at: Option<u64>, queue: &WaitQueue) -> bool {
+    match at {
+        Some(at) => leave_until(me, at, Some(queue)),
+        None => {
+            dispatch::leave(me);
+            false
+        }
+    }
+}
+
 /// The running thread, which has just been put into a queue, or has parked, leaves until somebody wakes it or its time
 /// comes: says whether that came first. In a critical section, the only one; returns outside of it.
 pub fn leave_until(me: &'static ControlBlock, at: u64, queue: Option<&WaitQueue>) -> bool {

@@ -6,7 +6,7 @@
 
 use super::{Beginning, LWPS_MAX, Lwp, Registers};
 use crate::kernel::Kernel;
-use crate::process::{CannotRun, Outcome, Process, execute, own_frame};
+use crate::process::{CannotRun, Control, Outcome, Process, execute, own_frame};
 use crate::system_call;
 use crate::upcalls::{Activations, border};
 use crate::virtual_memory::patience::patiently;
@@ -108,13 +108,8 @@ pub struct Request {
     pub detached: bool,
 }
 
-/// Makes another LWP of the running process. Returns its number.
-pub fn create(request: Request, may_fault: &mut MayFault) -> Result<u64, Errno> {
-    let kernel = Kernel::current();
-    let creator = super::current();
-    let process = creator.process;
-    super::ending::reap_detached(process, may_fault);
-    let mut control = process.control.lock(may_fault);
+/// A number for one more LWP of a process, if there may be one.
+fn take_place(kernel: &Kernel, process: &Process, control: &Control) -> Result<u64, Errno> {
     // A process that is about to have one LWP, or none, gets no new ones.
     if process.is_ending() || control.only.is_some() {
         return Err(Errno::EINTR);
@@ -122,7 +117,17 @@ pub fn create(request: Request, may_fault: &mut MayFault) -> Result<u64, Errno> 
     if process.lwps.lock_anywhere().len() >= LWPS_MAX {
         return Err(Errno::EAGAIN);
     }
-    let number = kernel.processes_table.take_number();
+    Ok(kernel.processes_table.take_number())
+}
+
+/// Makes another LWP of the running process. Returns its number.
+pub fn create(request: Request, may_fault: &mut MayFault) -> Result<u64, Errno> {
+    let kernel = Kernel::current();
+    let creator = super::current();
+    let process = creator.process;
+    super::ending::reap_detached(process, may_fault);
+    let mut control = process.control.lock(may_fault);
+    let number = take_place(kernel, process, &control)?;
     let mask = creator.signals.mask();
     let lwp = add(kernel, process, number, request.registers, mask).map_err(|_| Errno::ENOMEM)?;
     lwp.is_suspended.store(request.suspended, Ordering::Relaxed);
@@ -144,13 +149,7 @@ pub fn create_activation(of: &Activations, may_fault: &mut MayFault) -> Result<(
     let kernel = Kernel::current();
     let process = super::current().process;
     let mut control = process.control.lock(may_fault);
-    if process.is_ending() || control.only.is_some() {
-        return Err(Errno::EINTR);
-    }
-    if process.lwps.lock_anywhere().len() >= LWPS_MAX {
-        return Err(Errno::EAGAIN);
-    }
-    let number = kernel.processes_table.take_number();
+    let number = take_place(kernel, process, &control)?;
     // Its threads have the library's mask, which knows none.
     let lwp = add(kernel, process, number, Registers::fresh(), 0).map_err(|_| Errno::ENOMEM)?;
     lwp.is_detached.store(true, Ordering::Relaxed);

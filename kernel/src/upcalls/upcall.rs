@@ -137,27 +137,8 @@ pub fn export(of: &Activations, state: &mut State, activation: Activation, slot:
 
 /// Puts a context into a slot.
 fn save(shared: &Shared, slot: Slot, used: u32, frame: &TrapFrame, fpu: &FpuState) {
-    let registers = [
-        frame.r8,
-        frame.r9,
-        frame.r10,
-        frame.r11,
-        frame.r12,
-        frame.r13,
-        frame.r14,
-        frame.r15,
-        frame.rdi,
-        frame.rsi,
-        frame.rbp,
-        frame.rbx,
-        frame.rdx,
-        frame.rax,
-        frame.rcx,
-        frame.rsp,
-        frame.rip,
-        frame.rflags,
-    ];
-    let saved = SaSaved { registers, reserved: [0; 6], fpu: *fpu.as_bytes() };
+    let saved =
+        SaSaved { registers: frame.context_registers(), reserved: [0; 6], fpu: *fpu.as_bytes() };
     // SAFETY: within the block; the slot is lent for this.
     unsafe { shared.saved(slot).write_volatile(saved) };
     // SAFETY: likewise.

@@ -35,15 +35,7 @@ impl Condvar {
 
     /// Gives the mutex back and waits until it is notified; then takes the mutex again. It is never woken without that.
     pub fn wait<'a, T: ?Sized>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
-        let mutex = guard.mutex;
-        core::mem::forget(guard);
-        let me = me();
-        line::enter();
-        // Whoever has the mutex after this and notifies finds this thread in the queue.
-        self.queue.lock().add(id_of(me), &Threads);
-        mutex.raw.unlock_in_section();
-        dispatch::leave(me);
-        mutex.lock()
+        self.wait_until(guard, None).map(|(guard, _)| guard)
     }
 
     /// The same, but for so long at most: says also whether that was over before it was notified.
@@ -52,13 +44,22 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         time: Duration,
     ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
+        self.wait_until(guard, Some(timeout::after(time)))
+    }
+
+    fn wait_until<'a, T: ?Sized>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        at: Option<u64>,
+    ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
         let mutex = guard.mutex;
         core::mem::forget(guard);
-        let (me, at) = (me(), timeout::after(time));
+        let me = me();
         line::enter();
+        // Whoever has the mutex after this and notifies finds this thread in the queue.
         self.queue.lock().add(id_of(me), &Threads);
         mutex.raw.unlock_in_section();
-        let is_over = timeout::leave_until(me, at, Some(&self.queue));
+        let is_over = timeout::leave(me, at, &self.queue);
         Ok((mutex.lock()?, WaitTimeoutResult(is_over)))
     }
 

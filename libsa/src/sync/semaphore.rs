@@ -25,24 +25,15 @@ impl Semaphore {
 
     /// Takes a unit, once there is one. It goes back with [`Semaphore::release`].
     pub fn acquire(&self) {
-        line::enter();
-        let queue = self.queue.lock();
-        let units = self.units.load(Relaxed);
-        if units != 0 {
-            self.units.store(units - 1, Relaxed);
-            drop(queue);
-            return line::leave();
-        }
-        let me = me();
-        queue.add(id_of(me), &Threads);
-        drop(queue);
-        // Who goes on here has been given a unit.
-        dispatch::leave(me);
+        self.acquire_until(None);
     }
 
     /// The same, but waits for so long at most. Says whether it has one.
     pub fn acquire_timeout(&self, time: Duration) -> bool {
-        let at = timeout::after(time);
+        self.acquire_until(Some(timeout::after(time)))
+    }
+
+    fn acquire_until(&self, at: Option<u64>) -> bool {
         line::enter();
         let queue = self.queue.lock();
         let units = self.units.load(Relaxed);
@@ -55,7 +46,8 @@ impl Semaphore {
         let me = me();
         queue.add(id_of(me), &Threads);
         drop(queue);
-        !timeout::leave_until(me, at, Some(&self.queue))
+        // Who goes on here has been given a unit, unless its time was over before.
+        !timeout::leave(me, at, &self.queue)
     }
 
     /// Takes a unit if there is one.

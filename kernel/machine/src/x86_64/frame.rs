@@ -48,6 +48,31 @@ pub const SIZE: usize = size_of::<TrapFrame>();
 const _: () = assert!(SIZE.is_multiple_of(16));
 
 impl TrapFrame {
+    /// The registers of user mode in the order that programs find them in: a signal's context and a save slot have
+    /// Linux' order.
+    pub fn context_registers(&self) -> [u64; 18] {
+        [
+            self.r8,
+            self.r9,
+            self.r10,
+            self.r11,
+            self.r12,
+            self.r13,
+            self.r14,
+            self.r15,
+            self.rdi,
+            self.rsi,
+            self.rbp,
+            self.rbx,
+            self.rdx,
+            self.rax,
+            self.rcx,
+            self.rsp,
+            self.rip,
+            self.rflags,
+        ]
+    }
+
     /// Whether user mode was interrupted.
     #[inline]
     pub fn is_user(&self) -> bool {
