@@ -89,8 +89,11 @@ fn a_holder_of_a_lock_is_put_back() {
 
 #[test]
 fn a_holder_of_a_lock_is_put_back_when_the_upcall_is_interrupted() {
-    explore(Plan { locks: true, posts: 1, ..Plan::SMALL });
-    explore_with(Plan { processors: 2, locks: true, posts: 1, stacks: 4, ..Plan::SMALL }, bound());
+    for puts_off in [false, true] {
+        let one = Plan { locks: true, posts: 1, puts_off, ..Plan::SMALL };
+        explore(one);
+        explore_with(Plan { processors: 2, stacks: 4, ..one }, bound());
+    }
 }
 
 #[test]

@@ -42,6 +42,8 @@ pub struct Handler {
     pub(super) puts_back: Option<(Activation, BlockNumber)>,
     /// The upcall has several events.
     pub(super) hears_more: bool,
+    /// Upcalls that have interrupted this one, and stand below it until it is over.
+    pub(super) below: Vec<Handler>,
 }
 
 /// Where an LWP is.

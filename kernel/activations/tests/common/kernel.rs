@@ -98,6 +98,7 @@ impl World {
                 calls: false,
                 puts_back: None,
                 hears_more: false,
+                below: vec![],
             };
             // Once more to the border: what there was no room for.
             self.lwps[number] = Lwp::User(Context::Library(handler));

@@ -62,6 +62,9 @@ impl World {
         } else if handler.upcall.interrupted.is_some() || !handler.events.is_empty() {
             // Under the library's lock: who interrupts that continues it first.
             if let Some(slot) = handler.upcall.interrupted.take() {
+                if self.puts_off && matches!(self.slots[&slot.number()], Context::Library(_)) {
+                    return self.stands_below(number, handler, slot);
+                }
                 self.is_interrupted(slot);
             }
             let events = std::mem::take(&mut handler.events);
@@ -73,6 +76,10 @@ impl World {
             // After all events: nothing of this upcall may be left when it ends.
             self.unblock_yield(number, handler, blocked, block);
             return;
+        } else if let Some(mut below) = handler.below.pop() {
+            below.gives.push(handler.stack_use);
+            below.below.append(&mut handler.below);
+            handler = below;
         } else if let Some(slot) = self.first.pop() {
             let gives = vec![handler.stack_use];
             self.resume(number, slot, gives);
@@ -81,6 +88,14 @@ impl World {
             unreachable!("it picks a thread");
         }
         self.lwps[number] = Lwp::User(Context::Library(handler));
+    }
+
+    /// An upcall that has interrupted another one goes on with that at once, and is heard when it is over.
+    fn stands_below(&mut self, number: usize, handler: Handler, slot: Slot) {
+        let Some(Context::Library(mut above)) = self.slots.remove(&slot.number()) else { panic!() };
+        above.gives.push(Gives::Slot(slot, self.protocol.slot_use(slot)));
+        above.below.push(handler);
+        self.lwps[number] = Lwp::User(Context::Library(above));
     }
 
     /// Something has been interrupted: a thread can go on later, unless it holds a lock; the library goes on first.
@@ -143,7 +158,10 @@ impl World {
             .position(|thread| thread.known == Known::Blocked(blocked, block))
             .expect("it is blocked");
         let said = self.protocol.unblock_yield(caller, blocked, block, upcall, &mut self.words);
-        match said.expect("it is blocked") {
+        let said = said.expect("it is blocked");
+        let is_given_away = said != Unblock::Wait;
+        assert!(!is_given_away || handler.below.is_empty(), "an upcall below is lost");
+        match said {
             Unblock::Stall(nudge) => {
                 self.act(nudge);
                 self.threads[thread].known = Known::Runs;

@@ -44,6 +44,8 @@ pub struct Plan {
     pub posts: u32,
     /// Upcalls may fault on their stacks.
     pub faults: bool,
+    /// An upcall that has interrupted another one stands below that until it is over.
+    pub puts_off: bool,
 }
 
 impl Plan {
@@ -57,6 +59,7 @@ impl Plan {
         revocations: 0,
         posts: 0,
         faults: false,
+        puts_off: false,
     };
 }
 
@@ -84,6 +87,7 @@ pub struct World {
     /// Threads fault where they would call.
     faults_only: bool,
     locks: bool,
+    puts_off: bool,
 }
 
 /// One step that can be taken.
@@ -153,6 +157,7 @@ impl World {
             faults: plan.faults,
             faults_only: plan.faults,
             locks: plan.locks,
+            puts_off: plan.puts_off,
         };
         let enabled = world.protocol.enable(&mut world.words);
         let (first, upcall) = enabled.unwrap().expect("there are a stack and a slot");
@@ -286,7 +291,7 @@ impl World {
             }
             Context::Library(handler) => {
                 let has_heard = handler.events.is_empty() && handler.upcall.interrupted.is_none();
-                let is_done = has_heard && handler.puts_back.is_none();
+                let is_done = has_heard && handler.puts_back.is_none() && handler.below.is_empty();
                 if is_done && handler.gives.is_empty() && !handler.calls && self.first.is_empty() {
                     for which in 0..self.choices().max(1) {
                         steps.push(Step::Picks(number, which));
