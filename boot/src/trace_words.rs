@@ -27,8 +27,18 @@ pub fn title(event: &Event) -> String {
         Kind::Dispatch | Kind::Wake | Kind::Preempt | Kind::Migrate => {
             format!("{} {argument}", event.kind.text())
         }
+        Kind::Upcall => format!("upcall {}", upcall_events(argument)),
         kind => kind.text().to_owned(),
     }
+}
+
+/// What an upcall tells, by NetBSD's names.
+fn upcall_events(argument: u64) -> String {
+    const NAMES: [&str; 7] =
+        ["NEWPROC", "PREEMPTED", "BLOCKED", "UNBLOCKED", "SIGNAL", "SIGEV", "USER"];
+    let told = NAMES.iter().enumerate().filter(|(kind, _)| argument >> kind & 1 != 0);
+    let told: Vec<&str> = told.map(|(_, name)| *name).collect();
+    if told.is_empty() { "nothing".to_owned() } else { told.join(" ") }
 }
 
 /// What the argument says, by name.
@@ -70,6 +80,18 @@ pub fn argument(event: &Event) -> Map<String, Value> {
         | Kind::Unbind => json!({"thread": argument}),
         Kind::Block => json!({"waits for": address}),
         Kind::OffLine | Kind::OnLine => json!({"processor": argument}),
+        Kind::ActivationBlocks | Kind::ActivationReturns => {
+            json!({"virtual processor": argument >> 16, "activation": argument & 0xffff})
+        }
+        Kind::Upcall => {
+            json!({"virtual processor": argument >> 16, "tells": upcall_events(argument)})
+        }
+        Kind::ProcessorGranted
+        | Kind::ProcessorIdle
+        | Kind::ProcessorNotice
+        | Kind::ProcessorForced => {
+            json!({"process's place": argument >> 16, "processors": argument & 0xffff})
+        }
         Kind::CallArgument => json!({"argument": address}),
         Kind::PokeReceived | Kind::IdleBegin | Kind::IdleEnd | Kind::ShootDownEnd => json!({}),
     };

@@ -18,6 +18,7 @@ use crate::signal::OfProcess;
 use crate::system_call::missing::Missing;
 use crate::trap_trace::TrapTrace;
 use crate::upcalls::Activations;
+use crate::upcalls::allocator::Processors;
 use crate::virtual_memory::Reserves;
 use crate::virtual_memory::archive::{Archive, NoArchive};
 use crate::virtual_memory::stores::Stores;
@@ -63,6 +64,8 @@ pub struct Kernel {
     pub lwp_objects: Slab<Lwp>,
     /// Where processes' activations come from.
     pub activation_objects: Slab<Activations>,
+    /// Which of them has how many processors.
+    pub activation_processors: Processors,
     /// Where processes' tables of signals come from.
     pub signal_objects: Slab<OfProcess>,
     /// Which processes there are.

@@ -163,6 +163,7 @@ fn start(info: &'static mut BootInfo) -> ! {
         process_objects: Slab::new(&SlabPages),
         lwp_objects: Slab::new(&SlabPages),
         activation_objects: Slab::new(&SlabPages),
+        activation_processors: upcalls::allocator::Processors::new(),
         signal_objects: Slab::new(&SlabPages),
         processes_table: process::table::Table::new(),
         observations: observe::Observations::new(),

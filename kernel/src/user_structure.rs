@@ -117,7 +117,7 @@ plain! {
         slots: 0,
         flags: 0,
     };
-    SaAreas = SaAreas { processors: 0, upcalls: 0, slots: 0 };
+    SaAreas = SaAreas { header: 0, processors: 0, upcalls: 0, slots: 0 };
     SaStack = SaStack { base: 0, size: 0 };
     SigStack = NO_STACK;
     SigInfo = NO_INFORMATION;

@@ -6,7 +6,7 @@ use crate::pending;
 use crate::processor::{Processor, here};
 use crate::runtime::{self, Mode};
 use crate::{switch, timeout};
-use abi::activations::{SA_NONE, SaUpcall};
+use abi::activations::{SA_GIVES_BACK, SA_NONE, SaUpcall};
 use core::arch::asm;
 use core::sync::atomic::{Ordering, fence};
 use scheduler::{Place, ThreadId};
@@ -98,22 +98,38 @@ pub fn go_on_with_anybody() -> ! {
 /// The virtual processor has nothing to do; somebody may have put something off for it. It stands on its stack for
 /// idling.
 pub extern "C" fn idle() -> ! {
+    let gives_back = here().gives_back.replace(false);
     // From here on an upcall that interrupts this throws it away.
     // SAFETY: a word of the line.
     unsafe { asm!("mov qword ptr fs:[{}], 0", const MARK, options(nostack)) };
     fence(Ordering::SeqCst);
     if line::word::<{ line::PENDING }>() == 0 {
         if runtime::mode() == Mode::Sa {
+            let flags = if gives_back { SA_GIVES_BACK } else { 0 };
             // SAFETY: it comes back by an upcall only, which begins anew.
-            let refused = unsafe { raw::sa_yield(SA_NONE) };
+            let refused = unsafe { raw::sa_yield(SA_NONE, flags) };
             panic!("sa_yield came back: {refused:?}");
         }
         sleep_until_woken();
     }
     line::enter();
     pending::do_all(here());
+    if gives_back {
+        here().gives_back.set(true);
+        idle();
+    }
     runtime::scheduler().begins(here().number.get());
     go_on_with_anybody()
+}
+
+/// The virtual processor is given back to the kernel, and somebody else goes on with its thread. In a critical section, the
+/// only one; returns outside of it.
+pub fn leave_processor(me: &ControlBlock) {
+    crate::save::drop_context(me);
+    here().gives_back.set(true);
+    ready(id_of(me), Place::Last);
+    // SAFETY: this is the running thread, and somebody else goes on with it.
+    unsafe { switch::switch_to_nobody(me) };
 }
 
 /// A virtual processor that the kernel tells nothing sleeps until it is woken, or the next deadline comes.

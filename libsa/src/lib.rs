@@ -22,6 +22,7 @@
 //! | [`dispatch`] | what a virtual processor does next |
 //! | [`switch`] | from one thread to the next |
 //! | [`upcall`] | where the kernel starts the library, and what it does with the events |
+//! | [`notice`] | the kernel wants processors back |
 //! | [`pending`] | upcalls that have interrupted the library itself |
 //! | [`save`] | contexts and save slots |
 //! | [`line`], [`processor`] | what belongs to a virtual processor; critical sections |
@@ -53,6 +54,7 @@ pub mod dispatch;
 pub mod heap;
 pub mod line;
 pub mod local;
+pub mod notice;
 pub mod pending;
 pub mod processor;
 pub mod runtime;

@@ -1,15 +1,17 @@
 //! What an upcall has put off, as it has interrupted the library itself: its events, its stack and its slot wait until
 //! the critical section is over.
 
-use crate::control::ControlBlock;
+use crate::control::{ControlBlock, id_of};
 use crate::dispatch;
 use crate::line;
+use crate::notice;
 use crate::processor::{Processor, here};
 use crate::runtime;
 use crate::switch;
 use crate::upcall;
 use abi::activations::{SA_NONE, SaProcessor, SaSlot, SaTold, SaUpcall};
 use core::sync::atomic::{AtomicU32, Ordering, fence};
+use scheduler::Place;
 use userland::system::raw;
 
 /// For each upcall that was put off, the one before, plus 1.
@@ -44,8 +46,19 @@ pub fn put_slot_off(line: &SaProcessor, slot: u32, upcall: &SaUpcall) {
 
 /// Does all that was put off, in the order in which it came.
 pub fn do_all(processor: &Processor) {
+    do_all_of(processor, processor);
+}
+
+/// A virtual processor has lost its processor before it could do what it had put off: this one does it.
+pub fn take_over(processor: &Processor, from: &Processor) {
+    if !from.line.get().is_null() {
+        do_all_of(processor, from);
+    }
+}
+
+fn do_all_of(processor: &Processor, of: &Processor) {
     // SAFETY: the line lives as long as the program.
-    let pending = unsafe { &(*processor.line.get()).own[0] };
+    let pending = unsafe { &(*of.line.get()).own[0] };
     loop {
         let mut last = pending.swap(0, Ordering::Relaxed) as u32;
         if last == 0 {
@@ -78,8 +91,11 @@ pub fn after_a_section() {
     let processor = here();
     do_all(processor);
     let yields = processor.wants_to_yield.replace(false);
+    let gives_back = notice::claims();
     line::leave();
-    if yields {
+    if gives_back {
+        notice::give_up();
+    } else if yields {
         dispatch::yield_now();
     }
 }
@@ -94,6 +110,14 @@ pub unsafe extern "C" fn before_a_thread(thread: &ControlBlock) -> ! {
     do_all(here());
     // It was counted as being on its stack already.
     thread.scheduler.leave_stack();
+    if notice::claims() {
+        let processor = here();
+        processor.gives_back.set(true);
+        // SAFETY: the line lives as long as the program.
+        unsafe { &*processor.line.get() }.running.store(0, Ordering::Relaxed);
+        dispatch::ready(id_of(thread), Place::First);
+        dispatch::idle();
+    }
     // SAFETY: the caller was about to go on with it.
     unsafe { switch::go_on(thread) }
 }

@@ -60,6 +60,8 @@ pub struct Processor {
     pub blocks: [FreeBlocks; SIZES],
     /// The running thread's time is over: it lets others run when it leaves its critical section.
     pub wants_to_yield: Cell<bool>,
+    /// It is about to be given back to the kernel, although there may be something to do.
+    pub gives_back: Cell<bool>,
     /// What has happened.
     pub counts: [AtomicU64; COUNTS],
 }
@@ -78,6 +80,7 @@ pub static PROCESSORS: [Processor; PROCESSORS_MAX] = [const {
         contexts: Cell::new(core::ptr::null_mut()),
         blocks: [const { FreeBlocks::new() }; SIZES],
         wants_to_yield: Cell::new(false),
+        gives_back: Cell::new(false),
         counts: [const { AtomicU64::new(0) }; COUNTS],
     }
 }; PROCESSORS_MAX];

@@ -14,7 +14,7 @@ use crate::processor::{COUNTS, IDLE_STACKS, PROCESSORS, Processor, Stack, here};
 use crate::switch::HAS_XSAVE;
 use crate::{dispatch, line, timeout, upcall};
 use abi::activations::{
-    SA_WHILE_IT_RUNS, SIGEV_SA, SaAreas, SaLibrary, SaProcessor, SaSlot, SaUpcall,
+    SA_WHILE_IT_RUNS, SIGEV_SA, SaAreas, SaHeader, SaLibrary, SaProcessor, SaSlot, SaUpcall,
 };
 use abi::calls::{TimeSpec, TimerEvent, TimerTimes};
 use core::cell::UnsafeCell;
@@ -90,7 +90,7 @@ unsafe impl<T> Sync for Place<T> {}
 
 static SCHEDULER: Place<MaybeUninit<Scheduler>> = Place(UnsafeCell::new(MaybeUninit::uninit()));
 static AREAS: Place<SaAreas> =
-    Place(UnsafeCell::new(SaAreas { processors: 0, upcalls: 0, slots: 0 }));
+    Place(UnsafeCell::new(SaAreas { header: 0, processors: 0, upcalls: 0, slots: 0 }));
 static MODE: AtomicU8 = AtomicU8::new(0);
 static SLOTS: AtomicU32 = AtomicU32::new(0);
 /// The first thread number that nobody has had.
@@ -134,6 +134,13 @@ pub fn look<T: Copy>(at: &T) -> T {
 fn areas() -> SaAreas {
     // SAFETY: written before the first upcall.
     unsafe { *AREAS.0.get() }
+}
+
+/// What the kernel shows of processors; `None` where it tells nothing.
+#[inline]
+pub fn header() -> Option<&'static SaHeader> {
+    // SAFETY: the kernel's memory, which stays; or null.
+    unsafe { (areas().header as *const SaHeader).as_ref() }
 }
 
 /// The upcall of a stack.

@@ -46,20 +46,11 @@ pub fn is_in_window(address: u64) -> bool {
     own.contains(&address) || full.contains(&address)
 }
 
-/// Whether an address is where an upcall goes on with what it has interrupted in the library: that is the library too,
-/// whatever the mark says.
-pub fn is_going_on(address: u64) -> bool {
-    let range = libsa_going_on as *const () as u64..libsa_going_on_end as *const () as u64;
-    range.contains(&address)
-}
-
 unsafe extern "C" {
     fn libsa_own_window();
     fn libsa_own_window_end();
     fn libsa_full_window();
     fn libsa_full_window_end();
-    fn libsa_going_on();
-    fn libsa_going_on_end();
 }
 
 /// `me` leaves, and `next` goes on; returns when somebody goes on with `me`. Called in a critical section that is the
@@ -301,10 +292,9 @@ pub unsafe extern "C" fn leave_upcall_for_nobody(upcall: *const SaUpcall) -> ! {
 ///
 /// `context` is what the upcall has interrupted, `mark` the mark at that time.
 #[unsafe(naked)]
+#[unsafe(link_section = "libsa_scheduler")]
 pub unsafe extern "C" fn go_on_in_library(context: *const Context, mark: u64) -> ! {
     naked_asm!(
-        ".globl libsa_going_on",
-        "libsa_going_on:",
         "mov r8, [rdi + {registers} + {rsp} * 8]",
         "lea r8, [r8 - 128 - 16]",
         "mov r9, [rdi + {registers} + {rflags} * 8]",
@@ -339,8 +329,6 @@ pub unsafe extern "C" fn go_on_in_library(context: *const Context, mark: u64) ->
         "mov rdi, [rdi + {registers} + {rdi} * 8]",
         "popfq",
         "ret 128",
-        ".globl libsa_going_on_end",
-        "libsa_going_on_end:",
         registers = const REGISTERS,
         rsp = const RSP,
         rip = const RIP,

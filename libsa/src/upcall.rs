@@ -3,11 +3,12 @@
 use crate::control::{Context, ControlBlock, RIP, id_of};
 use crate::dispatch;
 use crate::line::MARK;
+use crate::notice;
 use crate::pending;
 use crate::processor::{PROCESSORS, Processor};
 use crate::runtime;
 use crate::save;
-use crate::switch::{self, is_going_on};
+use crate::switch;
 use crate::timeout;
 use abi::activations::{
     SA_BLOCKED, SA_NEWPROC, SA_NONE, SA_PREEMPTED, SA_SIGEV, SA_SIGNAL, SA_UNBLOCKED, SA_USER,
@@ -26,12 +27,11 @@ use userland::system::raw;
 ///
 /// For the kernel.
 #[unsafe(naked)]
+#[unsafe(link_section = "libsa_scheduler")]
 pub unsafe extern "C" fn entry() -> ! {
     naked_asm!(
         "mov edx, 1",
         "xchg rdx, fs:[{mark}]",
-        ".globl libsa_entry_end",
-        "libsa_entry_end:",
         "jmp {begin}",
         mark = const MARK,
         begin = sym begin,
@@ -39,12 +39,15 @@ pub unsafe extern "C" fn entry() -> ! {
 }
 
 unsafe extern "C" {
-    fn libsa_entry_end();
+    // From the linker: the section's ends.
+    fn __start_libsa_scheduler();
+    fn __stop_libsa_scheduler();
 }
 
-/// The text that raises no upcall by a page fault: for the rest of the library the mark says it.
+/// The text that is the library's whatever the mark says: where an upcall begins, and where it goes on with what it has
+/// interrupted. Page faults there raise no upcall, and who is there keeps its virtual processor.
 pub fn scheduler_text() -> core::ops::Range<u64> {
-    entry as *const () as u64..libsa_entry_end as *const () as u64
+    __start_libsa_scheduler as *const () as u64..__stop_libsa_scheduler as *const () as u64
 }
 
 extern "C" fn begin(upcall: &'static SaUpcall, line: &'static SaProcessor, mark: u64) -> ! {
@@ -55,7 +58,7 @@ extern "C" fn begin(upcall: &'static SaUpcall, line: &'static SaProcessor, mark:
         let context = runtime::slot(interrupted).cast::<Context>();
         // SAFETY: the slot is the library's until it is given back.
         let at = unsafe { (*context).registers[RIP] };
-        if mark != 0 || scheduler_text().contains(&at) || is_going_on(at) {
+        if mark != 0 || scheduler_text().contains(&at) {
             pending::put_off(line, upcall);
             processor.count(runtime::PUT_OFF);
             // SAFETY: this is what was interrupted, and what it was interrupted with.
@@ -83,12 +86,18 @@ extern "C" fn begin(upcall: &'static SaUpcall, line: &'static SaProcessor, mark:
     runtime::scheduler().begins(processor.number.get());
     hear(processor, upcall);
     pending::do_all(processor);
+    let gives_back = notice::claims();
     if let Some(thread) = next
-        && processor.wants_to_yield.replace(false)
+        && (processor.wants_to_yield.replace(false) || gives_back)
     {
         save::keep(thread);
         dispatch::ready(id_of(thread), Place::Last);
         next = None;
+    }
+    if gives_back {
+        processor.gives_back.set(true);
+        // SAFETY: this stands on the upcall's stack.
+        unsafe { switch::leave_upcall_for_nobody(upcall) }
     }
     let next = next.or_else(|| dispatch::next(processor));
     match next {
@@ -113,12 +122,18 @@ pub fn hear(processor: &Processor, upcall: &SaUpcall) {
                 dispatch::ready(id_of(thread), Place::First);
             }
             (SA_PREEMPTED, Some(thread)) => {
+                pending::take_over(processor, &PROCESSORS[event.processor as usize]);
                 save::save(thread, event.slot);
                 save::keep(thread);
                 dispatch::ready(id_of(thread), Place::Last);
             }
             // It had no thread.
-            (SA_UNBLOCKED | SA_PREEMPTED, None) => pending::give_slot_back(event.slot),
+            (SA_UNBLOCKED | SA_PREEMPTED, None) => {
+                pending::give_slot_back(event.slot);
+                if event.kind == SA_PREEMPTED {
+                    pending::take_over(processor, &PROCESSORS[event.processor as usize]);
+                }
+            }
             (SA_SIGEV, _) => {
                 processor.wants_to_yield.set(true);
                 timeout::look();

@@ -31,6 +31,10 @@ pub const SA_SIGEV: u32 = 5;
 /// `sa_preempt`.
 pub const SA_USER: u32 = 6;
 
+/// [`sa_yield`](crate::system_calls): there is something to do all the same; the processor is given back, as the header
+/// asks for.
+pub const SA_GIVES_BACK: u32 = 1;
+
 /// In place of a slot's, a stack's or another number: none.
 pub const SA_NONE: u32 = u32::MAX;
 
@@ -72,6 +76,8 @@ pub struct SaLibrary {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct SaAreas {
+    /// The [`SaHeader`].
+    pub header: u64,
     /// An array of [`SaProcessor`].
     pub processors: u64,
     /// An array of [`SaUpcall`], one for each stack.
@@ -88,6 +94,40 @@ pub struct SaStack {
     pub base: u64,
     /// Its length in bytes; a multiple of 16.
     pub size: u64,
+}
+
+/// How many processors the process has. The kernel writes it, the program reads it.
+///
+/// If `sequence` has changed, `owed` is how many processors are to be given back, until `deadline`: the library chooses
+/// virtual processors, and calls `sa_yield` with [`SA_GIVES_BACK`] there. It hears of that by a USER event.
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
+pub struct SaHeader {
+    /// Which notice this is.
+    pub sequence: AtomicU32,
+    /// How many processors are to be given back, when the notice was given.
+    pub owed: AtomicU32,
+    /// Until when, in nanoseconds since boot.
+    pub deadline: AtomicU64,
+    /// How many processors it has.
+    pub granted: AtomicU32,
+    /// How many it could use.
+    pub wanted: AtomicU32,
+    /// How many are its share, of what it wants.
+    pub entitled: AtomicU32,
+    /// How many there are.
+    pub on_line: AtomicU32,
+    /// How many were taken from it while they idled.
+    pub taken_idle: AtomicU64,
+    /// It has given back.
+    pub given_back: AtomicU64,
+    /// Were taken by force.
+    pub taken: AtomicU64,
+    /// Times that one was not taken, as it was in the library.
+    pub spared: AtomicU64,
+    /// Of all processes together: processors granted, notices given, times that processors were to be taken by force, times
+    /// that they were shared in time as they did not come back, and turns of the one that cannot be divided.
+    pub of_all: [AtomicU64; 5],
 }
 
 /// A virtual processor's line. The library writes it; BLOCKED and PREEMPTED carry its first two words.

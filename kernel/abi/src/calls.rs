@@ -317,7 +317,7 @@ macro_rules! system_calls {
                 "Begin: the caller goes on when the library says so.";
             0x1022 sa_setconcurrency(count: u32) 0
                 "Ask for more virtual processors; returns how many more run the library.";
-            0x1023 sa_yield(upcall: u32) 0
+            0x1023 sa_yield(upcall: u32, flags: u32) 0
                 "There is nothing to do on this virtual processor; this upcall's stack comes back. The next one begins when there is something to tell.";
             0x1024 sa_preempt(processor: u32) 0
                 "Interrupt what a virtual processor runs by an upcall.";

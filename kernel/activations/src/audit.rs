@@ -23,6 +23,10 @@ impl Protocol {
             } else {
                 assert!(!processor.is_poked && !processor.is_revoked, "{home:?} has no activation");
             }
+            let waits = used == Use::Waiting;
+            assert!(waits || !processor.wants, "{home:?} has a processor, and wants one");
+            let lies = waits && !processor.posted.is_empty() && !processor.wants;
+            assert!(!lies, "{home:?} has something to tell, and wants no processor");
             let is_starting = matches!(used, Use::Starting(_));
             assert_eq!(processor.stack.is_some(), is_starting, "{home:?}: the stack of its upcall");
             if processor.first.is_some() {
@@ -46,12 +50,7 @@ impl Protocol {
                 }
                 // Rule 2.
                 State::Held => assert!(record.stack.is_some(), "{activation:?} waits for no stack"),
-                State::Made
-                | State::Blocked
-                | State::Away
-                | State::Told
-                | State::Awaited(_)
-                | State::Kept => {}
+                State::Made | State::Blocked | State::Told | State::Awaited(_) | State::Kept => {}
             }
         }
         let listed = [self.absent.count(), self.cache.count(), self.events.count()];
@@ -77,6 +76,17 @@ impl Protocol {
     fn audit_idleness(&self) {
         let idles = self.processors.iter().any(|one| matches!(one.used, Use::Idle(_)));
         let is_under_way = self.processors.iter().any(Processor::is_under_way);
+        let wanting = self.processors.iter().filter(|one| one.wants).count();
+        assert_eq!(wanting as u32, self.waiting, "virtual processors that want a processor");
+        let revoked = self.processors.iter().filter(|one| one.is_revoked).count();
+        assert!(revoked as u32 <= self.owed, "more are to lose their processors than are owed");
+        let is_anybody_there = self.processors.iter().any(|one| {
+            matches!(one.used, Use::Running(_) | Use::Starting(_) | Use::Idle(_) | Use::Stalled(_))
+        });
+        assert!(
+            is_anybody_there || !self.has_events() || self.waiting != 0 || !self.is_enabled(),
+            "there is something to tell, nobody to tell it, and nobody wants a processor"
+        );
         let is_short = self.stacks.here() == 0 || self.slots.here() <= self.slots_kept();
         assert!(
             !idles || !self.has_events() || is_under_way || is_short,

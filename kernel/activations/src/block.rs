@@ -134,11 +134,18 @@ impl Protocol {
         (processor.stack, processor.first) = (Some(stack), Some(first));
     }
 
-    /// An activation is about to go on in user mode, and was poked, or has slept since the last time.
-    pub fn border(&mut self, activation: Activation, returns: &mut impl Returns) -> AtBorder {
+    /// An activation is about to go on in user mode, and was poked, or has slept since the last time. `in_library` says
+    /// that it is in a critical section of the library: then it keeps its virtual processor, as only that can go on with
+    /// it.
+    pub fn border(
+        &mut self,
+        activation: Activation,
+        in_library: bool,
+        returns: &mut impl Returns,
+    ) -> AtBorder {
         let record = self.record(activation);
         match record.state {
-            State::On(home) => self.border_on(activation, home, returns),
+            State::On(home) => self.border_on(activation, home, in_library, returns),
             State::Blocked => {
                 let Some(stack) = record.stack else {
                     return AtBorder::Park(self.queue(activation, State::Queued, returns));
@@ -155,7 +162,6 @@ impl Protocol {
                 let home = self.record(activation).home;
                 AtBorder::Park(self.nudge(home, returns))
             }
-            State::Away => AtBorder::Park(self.queue(activation, State::Preempted, returns)),
             State::Awaited(caller) => {
                 record.state = State::Kept;
                 AtBorder::Park(Nudge::GoOn(caller))
@@ -171,6 +177,7 @@ impl Protocol {
         &mut self,
         activation: Activation,
         home: VirtualProcessor,
+        in_library: bool,
         returns: &mut impl Returns,
     ) -> AtBorder {
         let processor = self.processor(home);
@@ -179,8 +186,12 @@ impl Protocol {
             matches!(processor.used, Use::Running(runs) | Use::Stalled(runs) if runs == activation)
         );
         processor.used = Use::Running(activation);
-        if processor.is_revoked {
-            self.leave_processor(home);
+        if processor.is_revoked && in_library {
+            self.counts.spared += 1;
+        } else if processor.is_revoked {
+            self.leave_processor(home, true);
+            self.pay();
+            self.counts.taken += 1;
             return AtBorder::Park(self.queue(activation, State::Preempted, returns));
         }
         if self.has_work(home) { AtBorder::Deliver } else { AtBorder::Go }

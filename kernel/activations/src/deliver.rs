@@ -129,6 +129,8 @@ impl Protocol {
                 return Nudge::Poke(activation);
             }
         }
+        // Nobody is there: the next one who gets a processor will hear of it.
+        self.want_any();
         Nudge::Nobody
     }
 
@@ -172,6 +174,10 @@ impl Protocol {
                 }
                 None => Nudge::Nobody,
             },
+            Use::Waiting => {
+                self.want(home);
+                self.hand_over(home, returns)
+            }
             _ => Nudge::Nobody,
         }
     }

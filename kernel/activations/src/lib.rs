@@ -25,7 +25,9 @@
 //! | [`block`] | an activation sleeps, wakes, and comes to the border of user mode |
 //! | [`deliver`] | who hears of an event, and the upcall that tells it |
 //! | [`yielding`] | `sa_yield` and `sa_unblockyield` |
-//! | [`processors`] | virtual processors come, are granted a processor, and lose it |
+//! | [`processors`] | virtual processors come, and begin; activations end |
+//! | [`allocator`] | which process has how many processors |
+//! | [`granting`] | what that asks of a process, and does to it |
 //! | [`faults`] | the page faults that raise no upcall |
 //! | [`lent`] | upcall stacks and save slots: lent to the program, and given back by a store |
 //! | [`audit`] | the invariants |
@@ -42,6 +44,8 @@
 //! 5. A page fault on an upcall stack, in the library's scheduler, or the same once more stalls the virtual processor.
 //! 6. A thread that holds locks of the library is put back by `sa_unblockyield`: no UNBLOCKED follows.
 //! 7. Whoever makes an event deliverable is told whom to start or to poke.
+//! 8. A virtual processor that has something to do and no processor wants one ([`Protocol::is_short`]); whoever is in the
+//!    library keeps its virtual processor.
 //!
 //! The machine knows no hardware, no time and no memory but what it is made with. The kernel calls it with one lock held
 //! and does what it returns; what it reads of the program's memory it reads through [`lent::Returns`].
@@ -54,10 +58,12 @@
 
 extern crate alloc;
 
+pub mod allocator;
 pub mod audit;
 pub mod block;
 pub mod deliver;
 pub mod faults;
+pub mod granting;
 pub mod lent;
 mod list;
 pub mod numbers;

@@ -1,9 +1,9 @@
-//! Virtual processors come, are granted a processor, and lose it.
+//! Virtual processors come, and begin; activations end.
 
 use crate::deliver::{Nudge, Upcall};
 use crate::lent::Returns;
 use crate::numbers::{Activation, VirtualProcessor};
-use crate::protocol::{First, OutOfMemory, Processor, Protocol, State, Use};
+use crate::protocol::{First, OutOfMemory, Protocol, State, Use};
 
 impl Protocol {
     /// `sa_enable`: the caller becomes the activation of the first virtual processor and begins its first upcall, which
@@ -30,34 +30,23 @@ impl Protocol {
         Ok(None)
     }
 
-    /// Adds a virtual processor; if all are there, wakes up one that idles: one more runs the library. `Nobody` if there is
-    /// none left, or what it needs is missing.
-    pub fn add_processor(&mut self, returns: &mut impl Returns) -> Nudge {
+    /// Adds a virtual processor, which wants a processor from now on; if all are there, wakes up one that idles: one more
+    /// runs the library. `None` if there is none left, or what it needs is missing.
+    pub fn add_processor(&mut self, returns: &mut impl Returns) -> Option<Nudge> {
         let first =
             |is: fn(&Use) -> bool| self.processors.iter().position(|processor| is(&processor.used));
-        let idle = || first(|used| matches!(used, Use::Idle(_)));
-        let Some(place) = first(|used| *used == Use::Absent).or_else(idle) else {
-            return Nudge::Nobody;
-        };
-        self.begin_on(VirtualProcessor::new(place as u32), returns)
-    }
-
-    /// Whether one could be added if there were an activation for it.
-    pub fn lacks_activation(&self) -> bool {
-        let is_absent = |processor: &Processor| processor.used == Use::Absent;
-        self.cache.count() == 0 && self.processors.iter().any(is_absent)
-    }
-
-    /// A virtual processor without a processor has one again. `Nobody` if it has one, or what it needs is missing.
-    pub fn grant(&mut self, home: VirtualProcessor, returns: &mut impl Returns) -> Nudge {
-        if self.processor(home).used != Use::Waiting {
-            return Nudge::Nobody;
+        if let Some(absent) = first(|used| *used == Use::Absent) {
+            self.processors[absent].used = Use::Waiting;
+            self.want(VirtualProcessor::new(absent as u32));
+            return Some(Nudge::Nobody);
         }
-        self.begin_on(home, returns)
+        let idle = first(|used| matches!(used, Use::Idle(_)))?;
+        let nudge = self.begin_on(VirtualProcessor::new(idle as u32), returns);
+        (nudge != Nudge::Nobody).then_some(nudge)
     }
 
     /// The library begins on a virtual processor that has no thread.
-    fn begin_on(&mut self, home: VirtualProcessor, returns: &mut impl Returns) -> Nudge {
+    pub(crate) fn begin_on(&mut self, home: VirtualProcessor, returns: &mut impl Returns) -> Nudge {
         let idling = match self.processor(home).used {
             Use::Idle(activation) => Some(activation),
             _ => None,
@@ -68,44 +57,12 @@ impl Protocol {
         let Some(stack) = self.take_stack(returns) else { return Nudge::Nobody };
         let cached = || self.cache.take(&mut self.records);
         let Some(activation) = idling.or_else(cached) else { return Nudge::Nobody };
-        self.processor(home).is_revoked = false;
+        let processor = self.processor(home);
+        processor.is_revoked = false;
+        let wanted = core::mem::take(&mut processor.wants);
+        self.waiting -= u32::from(wanted);
         self.start(activation, home, stack, First::NewProcessor);
         Nudge::Start(activation)
-    }
-
-    /// The processor of a virtual processor is to be taken away. One that idles loses it at once, one that runs when it
-    /// comes to the border; of one that stalls, the thread is told when it comes there.
-    pub fn revoke(&mut self, home: VirtualProcessor) -> Nudge {
-        match self.processor(home).used {
-            Use::Absent | Use::Waiting => Nudge::Nobody,
-            Use::Idle(activation) => {
-                self.leave_processor(home);
-                self.put_into_cache(activation);
-                Nudge::Nobody
-            }
-            Use::Stalled(activation) => {
-                self.record(activation).state = State::Away;
-                self.leave_processor(home);
-                Nudge::Nobody
-            }
-            Use::Running(activation) => {
-                let processor = self.processor(home);
-                (processor.is_revoked, processor.is_poked) = (true, true);
-                Nudge::Poke(activation)
-            }
-            // It comes to the border once, on its way into the upcall.
-            Use::Starting(_) => {
-                self.processor(home).is_revoked = true;
-                Nudge::Nobody
-            }
-        }
-    }
-
-    /// The virtual processor has no activation any longer, and no processor.
-    pub(crate) fn leave_processor(&mut self, home: VirtualProcessor) {
-        let processor = self.processor(home);
-        processor.used = Use::Waiting;
-        (processor.is_revoked, processor.is_poked) = (false, false);
     }
 
     /// Takes an activation out of the cache for good: its LWP ends. `None` if there is none to spare.
@@ -128,7 +85,7 @@ impl Protocol {
         };
         record.state = State::Absent;
         self.absent.put(activation, &mut self.records);
-        self.leave_processor(home);
+        self.leave_processor(home, true);
         self.begin_on(home, returns)
     }
 
@@ -145,11 +102,6 @@ impl Protocol {
     /// Whether the program runs on a virtual processor.
     pub fn is_running(&self, home: VirtualProcessor) -> bool {
         matches!(self.processors[home.place()].used, Use::Running(_))
-    }
-
-    /// Whether a virtual processor has no processor.
-    pub fn is_waiting(&self, home: VirtualProcessor) -> bool {
-        self.processors[home.place()].used == Use::Waiting
     }
 
     /// Whether an activation that runs in user mode is to come to the border.

@@ -46,8 +46,6 @@ pub(crate) enum State {
     On(VirtualProcessor),
     /// It sleeps in the kernel with its thread, or is on its way back.
     Blocked,
-    /// It lost its processor in the kernel, and is on its way back.
-    Away,
     /// It is at the border of user mode; its UNBLOCKED is held back until a stack is back.
     Held,
     /// Likewise; its UNBLOCKED can be told.
@@ -122,6 +120,22 @@ impl Hash for UpcallNumber {
     fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
+/// Whether the allocator has to hear of something. It is no part of what the protocol does next.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct News(pub(crate) bool);
+
+impl PartialEq for News {
+    fn eq(&self, _: &News) -> bool {
+        true
+    }
+}
+
+impl Eq for News {}
+
+impl Hash for News {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
 /// A virtual processor.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Processor {
@@ -139,6 +153,8 @@ pub(crate) struct Processor {
     pub(crate) is_poked: bool,
     /// Its processor is to be taken away.
     pub(crate) is_revoked: bool,
+    /// It has no processor, and could use one.
+    pub(crate) wants: bool,
     /// What has been posted to this one.
     pub(crate) posted: Posted,
 }
@@ -170,6 +186,14 @@ pub struct Counts {
     pub put_back: u64,
     /// An UNBLOCKED was held back.
     pub held_back: u64,
+    /// A virtual processor lost its processor: it idled.
+    pub taken_idle: u64,
+    /// The library gave it back.
+    pub given_back: u64,
+    /// It was taken by force.
+    pub taken: u64,
+    /// It was to be taken by force, and was in the library.
+    pub spared: u64,
     /// There was no stack or slot to lend.
     pub no_stack: u64,
     /// See [`Counts::no_stack`].
@@ -206,6 +230,12 @@ pub struct Protocol {
     pub(crate) events: List,
     /// What has been posted to whichever virtual processor.
     pub(crate) posted: Posted,
+    /// How many virtual processors want a processor.
+    pub(crate) waiting: u32,
+    /// How many processors the program is to give back.
+    pub(crate) owed: u32,
+    /// It wants a processor more, or has given one back.
+    pub(crate) news: News,
     pub(crate) faults: Faults,
     pub(crate) counts: Counts,
 }
@@ -225,6 +255,7 @@ impl Protocol {
             is_alone: false,
             is_poked: false,
             is_revoked: false,
+            wants: false,
             posted: Posted::empty(),
         };
         processors.resize(limits.processors as usize, absent);
@@ -238,6 +269,9 @@ impl Protocol {
             cache: Pile::default(),
             events: List::default(),
             posted: Posted::empty(),
+            waiting: 0,
+            owed: 0,
+            news: News(false),
             faults: Faults::new(limits.stacks, limits.scheduler)?,
             counts: Counts::default(),
         })
@@ -289,17 +323,23 @@ impl Protocol {
         Ok(Activation::new(self.records.len() as u32 - 1))
     }
 
-    /// How many activations the cache lacks, so that every virtual processor that runs could block.
+    /// How many activations the cache lacks, so that every virtual processor that runs could block, and every one that waits
+    /// begin.
     pub fn wanted_activations(&self) -> u32 {
         if cfg!(feature = "bug-sa-lost-vp") {
             // One, and that is not replaced.
             return u32::from(self.records.len() < self.processors.len() + 1);
         }
-        let used = |processor: &&Processor| {
+        let waiting = self.processors.iter().filter(|one| one.used == Use::Waiting).count() as u32;
+        (self.at_work() + waiting).saturating_sub(self.cache.count())
+    }
+
+    /// How many virtual processors could block.
+    pub(crate) fn at_work(&self) -> u32 {
+        let is_at_work = |processor: &&Processor| {
             matches!(processor.used, Use::Running(_) | Use::Starting(_) | Use::Stalled(_))
         };
-        let running = self.processors.iter().filter(used).count() as u32;
-        running.saturating_sub(self.cache.count())
+        self.processors.iter().filter(is_at_work).count() as u32
     }
 
     /// What has happened.

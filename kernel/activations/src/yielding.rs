@@ -26,8 +26,8 @@ pub enum Yield {
     Deliver,
     /// It sleeps until it is started.
     Idle,
-    /// It sleeps until it is started, perhaps for another virtual processor: this one has lost its processor. Somebody may
-    /// have to hear of what waited for the stack.
+    /// It sleeps until it is started, perhaps for another virtual processor: this one has lost its processor. Another one
+    /// may begin with that, or somebody have to hear of what waited for the stack.
     Cached(Nudge),
 }
 
@@ -57,11 +57,12 @@ pub enum Refused {
 }
 
 impl Protocol {
-    /// The activation has nothing to do; this stack comes back with it.
+    /// The activation has nothing to do, or `gives_back` its processor although it has; this stack comes back with it.
     pub fn yields(
         &mut self,
         activation: Activation,
         stack: Option<Stack>,
+        gives_back: bool,
         returns: &mut impl Returns,
     ) -> Result<Yield, Refused> {
         let State::On(home) = self.record(activation).state else {
@@ -73,10 +74,8 @@ impl Protocol {
             }
             self.put_stack(stack, returns);
         }
-        if self.processor(home).is_revoked {
-            self.leave_processor(home);
-            self.put_into_cache(activation);
-            return Ok(Yield::Cached(self.nudge(home, returns)));
+        if gives_back || self.owed != 0 || self.processor(home).is_revoked {
+            return Ok(Yield::Cached(self.gives_back(activation, home, gives_back, returns)));
         }
         self.processor(home).is_poked = false;
         if self.has_work(home)
@@ -85,6 +84,12 @@ impl Protocol {
             let processor = self.processor(home);
             (processor.used, processor.stack) = (Use::Starting(activation), Some(stack));
             return Ok(Yield::Deliver);
+        }
+        if let Some(other) = self.first_that_wants() {
+            // It could not begin when it was to: a stack was missing.
+            self.leave_processor(home, false);
+            self.put_into_cache(activation);
+            return Ok(Yield::Cached(self.begin_on(other, returns)));
         }
         self.processor(home).used = Use::Idle(activation);
         Ok(Yield::Idle)

@@ -10,7 +10,7 @@ fn begins_and_idles(protocol: &mut Protocol, activation: Activation, words: &mut
     let upcall = protocol.upcall(activation, words).expect("it begins");
     while protocol.next_event(&upcall, words).is_some() {}
     assert_eq!(protocol.all_told(&upcall, words), Nudge::Nobody);
-    protocol.yields(activation, Some(upcall.stack), words).expect("it may idle");
+    protocol.yields(activation, Some(upcall.stack), false, words).expect("it may idle");
 }
 
 /// Whoever asks for more while one idles gets one more; that one begins again only when all are there.
@@ -25,11 +25,13 @@ fn one_that_is_not_there_comes_before_one_that_idles() {
     protocol.enable(words).unwrap().expect("there are a stack and a slot");
     let mut homes = Vec::new();
     for _ in 0..3 {
-        if protocol.lacks_activation() {
+        let added = protocol.add_processor(words).expect("there is one more");
+        for _ in 0..protocol.wanted_activations() {
             let made = protocol.make_activation().unwrap();
             protocol.cache_activation(made);
         }
-        let Nudge::Start(started) = protocol.add_processor(words) else { panic!("one begins") };
+        let granted = if added == Nudge::Nobody { protocol.grant(words) } else { added };
+        let Nudge::Start(started) = granted else { panic!("one begins") };
         homes.extend(protocol.processor_of(started));
         begins_and_idles(&mut protocol, started, words);
     }
@@ -53,7 +55,7 @@ fn not_all_slots_are_lent_for_events() {
         protocol.all_told(&upcall, words);
         let home = Some(VirtualProcessor::new(0));
         assert_eq!(protocol.post(Posted::USER, home, words), Nudge::Poke(first));
-        assert_eq!(protocol.border(first, words), AtBorder::Deliver);
+        assert_eq!(protocol.border(first, false, words), AtBorder::Deliver);
         let Some(next) = protocol.upcall(first, words) else { break };
         upcall = next;
         slots += 1;

@@ -6,7 +6,7 @@ use crate::lwp;
 use crate::process;
 use crate::upcalls::{Activations, border, memory::Words, upcall};
 use crate::user_structure::{copy_in, copy_out};
-use abi::activations::{SA_NONE, SIGEV_SA, SaAreas, SaLibrary, SaStack};
+use abi::activations::{SA_GIVES_BACK, SA_NONE, SIGEV_SA, SaAreas, SaLibrary, SaStack};
 use abi::calls::{TimerEvent, TimerTimes};
 use abi::errno::Errno;
 use activations::{
@@ -72,6 +72,8 @@ pub fn sa_register(
     // The library touches it where a fault would be one too many.
     let whole = address..address + pages * PAGE_SIZE;
     process.space().wire(whole, true, may_fault).map_err(|_| Errno::ENOMEM)?;
+    let header = address..address + PAGE_SIZE;
+    process.space().protect(header, Rights::READ, may_fault).map_err(|_| Errno::ENOMEM)?;
     made.is_mapped_at(address);
     let told = made.areas();
     *process.activations.lock(may_fault) = Some(made);
@@ -98,6 +100,10 @@ pub fn sa_stacks(may_fault: &mut MayFault, stacks: *const SaStack, count: u32) -
     let home = own_processor(&state.protocol).unwrap_or(VirtualProcessor::new(0));
     let nudge = state.protocol.look_again(home, &mut Words(&of.shared));
     state.act(nudge);
+    if state.protocol.is_short() {
+        // It may have been for want of a stack.
+        Kernel::current().activation_processors.kick();
+    }
     Ok(u64::from(count))
 }
 
@@ -120,35 +126,28 @@ pub fn sa_setconcurrency(may_fault: &mut MayFault, wanted: u32) -> Result {
     let mut added = 0;
     while added < u64::from(wanted) {
         let mut state = of.lock();
-        if state.protocol.lacks_activation() {
-            // Those that have just begun may take it.
-            drop(state);
-            match lwp::begin::create_activation(of, may_fault) {
-                Ok(()) => continue,
-                Err(error) if added == 0 => return Err(error),
-                Err(_) => break,
-            }
-        }
-        let nudge = state.protocol.add_processor(&mut Words(&of.shared));
-        if nudge == activations::Nudge::Nobody {
-            break;
-        }
+        let Some(nudge) = state.protocol.add_processor(&mut Words(&of.shared)) else { break };
         state.act(nudge);
         added += 1;
     }
     upcall::fill_cache(of, may_fault);
+    Kernel::current().activation_processors.share_out();
     Ok(added)
 }
 
-pub fn sa_yield(_: &mut MayFault, stack: u32) -> Result {
+pub fn sa_yield(_: &mut MayFault, stack: u32, flags: u32) -> Result {
+    if flags & !SA_GIVES_BACK != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let gives_back = flags & SA_GIVES_BACK != 0;
     let lwp = lwp::current();
     let (of, activation) = lwp.activation.get().ok_or(Errno::EINVAL)?;
     let stack = (stack != SA_NONE).then(|| Stack::new(stack));
     let mut state = of.lock();
-    let said = state.protocol.yields(activation, stack, &mut Words(&of.shared));
+    let said = state.protocol.yields(activation, stack, gives_back, &mut Words(&of.shared));
     match said.map_err(errno)? {
         Yield::Deliver => lwp.activation.start(),
-        Yield::Idle => {}
+        Yield::Idle => Kernel::current().activation_processors.note_idle(),
         Yield::Cached(nudge) => state.act(nudge),
     }
     lwp.activation.park_at_border();

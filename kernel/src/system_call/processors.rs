@@ -90,6 +90,8 @@ pub fn p_online(may_fault: &mut MayFault, number: u32, what: u32) -> Result {
         }
         _ => return Err(Errno::EINVAL),
     }
+    // There are more to share out, or less.
+    Kernel::current().activation_processors.kick();
     Ok(before)
 }
 

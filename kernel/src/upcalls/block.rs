@@ -5,11 +5,13 @@
 
 use super::memory::Words;
 use crate::lwp::Lwp;
-use activations::{Block, Cause, Fault, Nudge};
+use activations::{Activation, Block, Cause, Fault, Nudge, VirtualProcessor};
 use core::sync::atomic::Ordering;
 use dispatch::Thread;
 use dispatch::class::time_sharing;
 use dispatch::thread::asynchronous::OWNER;
+use machine::tracing::emit;
+use trace::{EventId, Kind};
 
 /// The LWP's thread sleeps.
 pub fn sleeps(lwp: &Lwp, thread: &Thread) {
@@ -26,6 +28,8 @@ pub fn sleeps(lwp: &Lwp, thread: &Thread) {
     match block {
         Block::Alone(nudge) => state.act(nudge),
         Block::Start(next) => {
+            let event = emit(Kind::ActivationBlocks, named(home, activation), EventId::NONE);
+            own.note_event(event);
             // The library waits for what it brings.
             time_sharing::expect(thread);
             state.act(Nudge::Start(next));
@@ -33,7 +37,22 @@ pub fn sleeps(lwp: &Lwp, thread: &Thread) {
     }
 }
 
+/// As the trace says it.
+pub fn named(home: VirtualProcessor, activation: Activation) -> u64 {
+    u64::from(home.number()) << 16 | u64::from(activation.number())
+}
+
 impl super::OfLwp {
+    /// The trace's event of its last block, or of its return from that.
+    pub fn last_event(&self) -> EventId {
+        EventId::from_bits(self.event.load(Ordering::Relaxed))
+    }
+
+    /// There is another one, or none any more: returns the one before.
+    pub fn note_event(&self, event: EventId) -> EventId {
+        EventId::from_bits(self.event.swap(event.to_bits(), Ordering::Relaxed))
+    }
+
     /// A page fault of user mode begins.
     pub fn begin_fault(&self, fault: &Fault, writes: bool) {
         self.fault[1].store(fault.address, Ordering::Relaxed);

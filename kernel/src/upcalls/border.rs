@@ -1,15 +1,18 @@
 //! What an activation does before it returns to user mode.
 
+use super::block::named;
 use super::memory::Words;
 use super::upcall;
 use crate::lwp::{Lwp, ending, stopping};
 use crate::signal::deliver;
-use activations::{AtBorder, Posted};
+use activations::{AtBorder, Posted, VirtualProcessor};
 use core::sync::atomic::Ordering;
 use dispatch::class::time_sharing;
 use dispatch::{Thread, Woken, sleep_queue};
+use machine::tracing::emit;
 use machine::x86_64::frame::TrapFrame;
 use machine::{MayFault, preempt};
+use trace::Kind;
 
 /// The LWP is about to go on in user mode with these registers, and has nothing else to do. Afterwards they are what it
 /// goes on with. Says whether it is to look again for something else to do.
@@ -32,10 +35,12 @@ pub fn cross(lwp: &Lwp, frame: &mut TrapFrame, may_fault: &mut MayFault) -> bool
         own.fpu.lock_within(guard.atomic()).save(guard.atomic());
     }
     let mut state = of.lock();
+    let mut in_library = false;
     if let Some(home) = state.protocol.processor_of(activation) {
         state.note_left(of, own, home);
+        in_library = of.is_in_library(home, frame.rip);
     }
-    let at_border = state.protocol.border(activation, &mut Words(&of.shared));
+    let at_border = state.protocol.border(activation, in_library, &mut Words(&of.shared));
     match at_border {
         AtBorder::Go => {
             drop(state);
@@ -50,6 +55,9 @@ pub fn cross(lwp: &Lwp, frame: &mut TrapFrame, may_fault: &mut MayFault) -> bool
             true
         }
         AtBorder::Park(nudge) => {
+            let left = VirtualProcessor::new(own.left.lock_anywhere().processor);
+            let event = emit(Kind::ActivationReturns, named(left, activation), own.last_event());
+            own.note_event(event);
             state.act(nudge);
             drop(state);
             park(lwp, frame, may_fault);

@@ -4,7 +4,9 @@
 //! the pages: nothing that the kernel reads there is more than a hint ([`activations::Returns`], the word that a BLOCKED
 //! carries).
 
-use abi::activations::{SaAreas, SaEvent, SaProcessor, SaSaved, SaSlot, SaTold, SaUpcall};
+use abi::activations::{
+    SaAreas, SaEvent, SaHeader, SaProcessor, SaSaved, SaSlot, SaTold, SaUpcall,
+};
 use abi::errno::Errno;
 use activations::{Limits, Returns, Slot, Stack, VirtualProcessor};
 use core::mem::offset_of;
@@ -31,7 +33,8 @@ fn whole_pages(bytes: usize) -> u64 {
 impl Shared {
     /// Zeros, enough for so much.
     pub fn new(limits: &Limits) -> Result<Shared, Errno> {
-        let upcalls = whole_pages(limits.processors as usize * size_of::<SaProcessor>());
+        let upcalls =
+            PAGE_SIZE + whole_pages(limits.processors as usize * size_of::<SaProcessor>());
         let slots = upcalls + whole_pages(limits.stacks as usize * size_of::<SaUpcall>());
         let end = slots + whole_pages(limits.slots as usize * size_of::<SaSlot>());
         let order = (end / PAGE_SIZE).next_power_of_two().trailing_zeros() as u8;
@@ -51,16 +54,24 @@ impl Shared {
     /// What is where, for the program that has it mapped at an address.
     pub fn areas(&self, address: u64) -> SaAreas {
         SaAreas {
-            processors: address,
+            header: address,
+            processors: address + PAGE_SIZE,
             upcalls: address + self.upcalls,
             slots: address + self.slots,
         }
     }
 
+    /// What the library sees of the allocator: the first page, which it cannot write.
+    pub fn header(&self) -> &SaHeader {
+        let header = paging::physical(self.system, self.first.address());
+        // SAFETY: the block begins with it, and it is nothing but atomics.
+        unsafe { &*header }
+    }
+
     /// A virtual processor's line.
     pub fn line(&self, processor: VirtualProcessor) -> &SaProcessor {
-        let offset = processor.number() as usize * size_of::<SaProcessor>();
-        let line = paging::physical(self.system, self.first.address() + offset as u64);
+        let offset = PAGE_SIZE + u64::from(processor.number()) * size_of::<SaProcessor>() as u64;
+        let line = paging::physical(self.system, self.first.address() + offset);
         // SAFETY: within the block, and nothing but atomics.
         unsafe { &*line }
     }

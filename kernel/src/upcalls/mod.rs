@@ -4,6 +4,7 @@
 //! |---|---|
 //! | this one | a process's activations, and an LWP's part in them |
 //! | [`memory`] | what kernel and library share |
+//! | [`allocator`] | which process has how many processors |
 //! | [`block`] | an LWP sleeps: another one goes on in its place |
 //! | [`border`] | what an activation does before it returns to user mode |
 //! | [`timers`] | timers whose end is an event |
@@ -16,17 +17,21 @@
 //! frame is: it is started by a unit of its semaphore. One whose thread has come to the border sleeps there too, and
 //! another one takes the thread's registers out of its frame: the LWP itself need not run for that.
 
+pub mod allocator;
 pub mod block;
 pub mod border;
 pub mod memory;
 pub mod timers;
 pub mod upcall;
 
+use crate::kernel::Kernel;
 use crate::lwp::Lwp;
 use abi::activations::{SaAreas, SaLibrary};
 use abi::errno::Errno;
+use activations::allocator::Space;
 use activations::{Activation, Fault, Limits, Nudge, Protocol, VirtualProcessor};
 use alloc::vec::Vec;
+use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use dispatch::thread::asynchronous::OWNER;
 use dispatch::{Semaphore, sleep_queue};
@@ -47,16 +52,23 @@ pub struct Activations {
     pub shared: Shared,
     /// Where the program has it mapped.
     mapped_at: AtomicU64,
-    /// Where upcalls begin.
+    /// Where upcalls begin, and the text that is the library's whatever it says.
     entry: u64,
+    scheduler: Range<u64>,
     /// The ranges that were lent as stacks: where each upcall's begins.
     tops: SpinLock<Vec<u64>, 13>,
     /// Their places are known to callouts: the list never grows.
     timers: Vec<timers::Timer>,
+    /// Among those that processors are shared out to.
+    space: SpinLock<Option<Space>, 13>,
 }
 
 impl Drop for Activations {
     fn drop(&mut self) {
+        let space = self.space.lock_anywhere().take();
+        if let Some(space) = space {
+            Kernel::current().activation_processors.leave(space);
+        }
         self.stop_timers();
     }
 }
@@ -92,6 +104,8 @@ pub struct OfLwp {
     /// The page fault that it is in: whether there is one, and whether it writes; address, program counter, stack
     /// pointer.
     fault: [AtomicU64; 4],
+    /// The trace's event of its last block, or of its return from that.
+    event: AtomicU64,
     /// What it left when it slept the last time, or lost its processor.
     left: SpinLock<Left, 13>,
 }
@@ -126,8 +140,10 @@ impl Activations {
             shared,
             mapped_at: AtomicU64::new(0),
             entry: library.entry,
+            scheduler: library.scheduler_start..library.scheduler_end,
             tops: SpinLock::new(tops),
             timers: timers::all()?,
+            space: SpinLock::new(None),
         })
     }
 
@@ -142,7 +158,7 @@ impl Activations {
     }
 
     /// `sa_enable`: the calling LWP becomes the first activation; its first upcall begins at the border.
-    pub fn enable(&self, lwp: &'static Lwp) -> Result<(), Errno> {
+    pub fn enable(&'static self, lwp: &'static Lwp) -> Result<(), Errno> {
         let mut state = self.lock();
         let enabled = state.protocol.enable(&mut Words(&self.shared));
         let Some((activation, upcall)) = enabled.map_err(|_| Errno::ENOMEM)? else {
@@ -151,6 +167,11 @@ impl Activations {
         state.set_lwp(activation, lwp)?;
         lwp.activation.set(self, activation);
         *lwp.activation.enabled.lock_anywhere() = Some(upcall);
+        drop(state);
+        // One that is too many has one virtual processor, and gets no more.
+        if let Ok(space) = Kernel::current().activation_processors.enter(self) {
+            *self.space.lock_anywhere() = Some(space);
+        }
         Ok(())
     }
 
@@ -160,6 +181,12 @@ impl Activations {
         state.protocol.add_stack(base..base + size).ok_or(Errno::ENOSPC)?;
         self.tops.lock_anywhere().extend([base + size]);
         Ok(())
+    }
+
+    /// Whether who is at this instruction of a virtual processor is in the library, as far as that says.
+    fn is_in_library(&self, home: VirtualProcessor, program_counter: u64) -> bool {
+        let mark = self.shared.line(home).mark.load(Ordering::Relaxed);
+        mark != 0 || self.scheduler.contains(&program_counter)
     }
 
     /// The protocol's state.
@@ -173,8 +200,16 @@ fn within(number: u32, most: u32) -> Result<u32, Errno> {
 }
 
 impl State {
+    /// Does what the protocol has said, and has processors shared out anew if there is a reason.
+    pub fn act(&mut self, nudge: Nudge) {
+        self.carry_out(nudge);
+        if self.protocol.take_news() {
+            Kernel::current().activation_processors.kick();
+        }
+    }
+
     /// Does what the protocol has said.
-    pub fn act(&self, nudge: Nudge) {
+    fn carry_out(&self, nudge: Nudge) {
         if self.is_over {
             return;
         }
@@ -235,6 +270,7 @@ impl OfLwp {
             is_quiet: AtomicBool::new(false),
             is_parked: AtomicBool::new(false),
             fault: Default::default(),
+            event: AtomicU64::new(0),
             left: SpinLock::new(Left::default()),
         }
     }

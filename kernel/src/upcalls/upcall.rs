@@ -6,6 +6,7 @@
 
 use super::memory::{Shared, Words};
 use super::{Activations, State};
+use crate::kernel::Kernel;
 use crate::lwp::Lwp;
 use crate::lwp::begin;
 use crate::signal::frame::exchange_fpu;
@@ -17,8 +18,10 @@ use activations::{Activation, Event, Slot, Upcall};
 use core::sync::atomic::Ordering;
 use machine::MayFault;
 use machine::preempt;
+use machine::tracing::emit;
 use machine::x86_64::frame::TrapFrame;
 use machine::x86_64::user_state::{FpuState, SegmentBases};
+use trace::{EventId, Kind};
 
 /// Begins an upcall: the frame becomes that of the library's entry; what was in it goes into the slot, if the upcall
 /// interrupts something.
@@ -76,6 +79,7 @@ pub fn begin(
 /// Writes the events of an upcall; returns how many.
 fn tell(of: &Activations, upcall: &Upcall) -> u32 {
     let mut count = 0;
+    let (mut kinds, mut cause) = (0, EventId::NONE);
     while count < SA_EVENTS_MAX {
         let mut state = of.lock();
         if state.is_over {
@@ -83,6 +87,15 @@ fn tell(of: &Activations, upcall: &Upcall) -> u32 {
         }
         let Some(event) = state.protocol.next_event(upcall, &mut Words(&of.shared)) else { break };
         let mut told = SaEvent { kind: event.number() as u32, slot: SA_NONE, ..SaEvent::default() };
+        kinds |= 1 << event.number();
+        match event {
+            Event::Blocked(other, _) => cause = state.lwp(other).activation.last_event(),
+            Event::Unblocked(other, ..) => {
+                // Of several it is the last one's.
+                cause = state.lwp(other).activation.note_event(EventId::NONE);
+            }
+            _ => {}
+        }
         match event {
             Event::NewProcessor | Event::Posted(_) => {}
             Event::Blocked(activation, block) => {
@@ -118,6 +131,7 @@ fn tell(of: &Activations, upcall: &Upcall) -> u32 {
         unsafe { of.shared.event(upcall.stack, count).write_volatile(told) };
         count += 1;
     }
+    emit(Kind::Upcall, u64::from(upcall.processor.number()) << 16 | kinds, cause);
     let mut state = of.lock();
     let nudge = state.protocol.all_told(upcall, &mut Words(&of.shared));
     state.act(nudge);
@@ -153,5 +167,9 @@ pub fn fill_cache(of: &Activations, may_fault: &mut MayFault) {
         if begin::create_activation(of, may_fault).is_err() {
             return;
         }
+    }
+    if wanted != 0 && of.lock().protocol.is_short() {
+        // One may have been missing to begin with.
+        Kernel::current().activation_processors.kick();
     }
 }

@@ -104,6 +104,8 @@ groups! {
     BIND = 8, "bind";
     /// Virtual memory: faults being helped, pages read and written, chains taken apart, translations forgotten.
     MEMORY = 9, "memory";
+    /// Scheduler activations: threads of programs that block and come back, upcalls, processors granted and taken.
+    ACTIVATIONS = 10, "activations";
 }
 
 impl Groups {
@@ -248,6 +250,13 @@ kinds! {
     ShootDownBegin = 34, MEMORY, Begin, "shoot-down", "the processors that are asked: a bit for each";
     ShootDownEnd = 35, MEMORY, End, "shoot-down-end", "nothing";
     ShootDownDone = 36, MEMORY, Moment, "shoot-down-done", "the processor that has asked";
+    ActivationBlocks = 38, ACTIVATIONS, Moment, "activation-blocks", "its virtual processor * 65536 + the activation";
+    ActivationReturns = 39, ACTIVATIONS, Moment, "activation-returns", "its virtual processor * 65536 + the activation";
+    Upcall = 40, ACTIVATIONS, Moment, "upcall", "the virtual processor * 65536 + a bit for each of the seven kinds of events";
+    ProcessorGranted = 41, ACTIVATIONS, Moment, "processor-granted", "the process's place * 65536 + how many processors";
+    ProcessorIdle = 42, ACTIVATIONS, Moment, "processor-idle-taken", "the process's place * 65536 + how many processors";
+    ProcessorNotice = 43, ACTIVATIONS, Moment, "processor-notice", "the process's place * 65536 + how many processors it is to give back";
+    ProcessorForced = 44, ACTIVATIONS, Moment, "processor-forced", "the process's place * 65536 + how many processors";
     CallArgument = 37, CALL, Moment, "call-argument", "an argument of the call that is its cause; the first one comes first";
 }
 

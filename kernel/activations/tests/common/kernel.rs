@@ -22,10 +22,7 @@ impl World {
         if !is_thread {
             self.faults = false;
         }
-        let in_library = match &context {
-            Context::Thread { thread, .. } => self.threads[*thread].holds_lock,
-            Context::Library(_) => true,
-        };
+        let in_library = self.is_in_library(&context);
         let block = self.protocol.blocks(activation, cause, in_library, &mut self.words);
         self.lwps[number] = Lwp::Asleep(context);
         match block {
@@ -45,7 +42,8 @@ impl World {
 
     pub(super) fn border(&mut self, number: usize, context: Context) {
         let activation = Activation::new(number as u32);
-        match self.protocol.border(activation, &mut self.words) {
+        let in_library = self.is_in_library(&context);
+        match self.protocol.border(activation, in_library, &mut self.words) {
             AtBorder::Go => self.lwps[number] = Lwp::User(context),
             AtBorder::Deliver => {
                 let Some(upcall) = self.protocol.upcall(activation, &mut self.words) else {
@@ -60,6 +58,13 @@ impl World {
                 self.lwps[number] = Lwp::Parked(context);
                 self.act(nudge);
             }
+        }
+    }
+
+    fn is_in_library(&self, context: &Context) -> bool {
+        match context {
+            Context::Thread { thread, .. } => self.threads[*thread].holds_lock,
+            Context::Library(_) => true,
         }
     }
 

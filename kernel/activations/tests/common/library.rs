@@ -138,7 +138,14 @@ impl World {
                 of.known = Known::Ready;
                 self.ready.push(slot);
             }
-            Event::Preempted(_, slot) => self.is_interrupted(slot),
+            Event::Preempted(_, slot) => {
+                let is_thread = matches!(
+                    self.slots[&slot.number()],
+                    Context::Thread { thread, .. } if !self.threads[thread].holds_lock
+                );
+                assert!(is_thread, "the library has lost its virtual processor");
+                self.is_interrupted(slot);
+            }
         }
     }
 
@@ -209,8 +216,17 @@ impl World {
             let thread = self.fresh.remove(0);
             return self.run(number, Context::Thread { thread, gives, calls: false });
         }
+        self.yields(number, stack, false);
+    }
+
+    /// The library gives its processor back; others run what there is.
+    pub(super) fn gives_back(&mut self, number: usize, handler: Handler) {
+        self.yields(number, Some(handler.upcall.stack), true);
+    }
+
+    fn yields(&mut self, number: usize, stack: Option<Stack>, gives_back: bool) {
         let activation = Activation::new(number as u32);
-        match self.protocol.yields(activation, stack, &mut self.words).unwrap() {
+        match self.protocol.yields(activation, stack, gives_back, &mut self.words).unwrap() {
             Yield::Deliver => self.lwps[number] = Lwp::Started,
             Yield::Idle => self.lwps[number] = Lwp::Empty,
             Yield::Cached(nudge) => {

@@ -20,7 +20,6 @@ mod words;
 
 use activations::{
     Activation, Block, BlockNumber, Cause, Limits, Nudge, Posted, Protocol, Slot, Stack,
-    VirtualProcessor,
 };
 use context::{Context, Handler, Known, Lwp, Thread};
 use std::collections::BTreeMap;
@@ -107,8 +106,14 @@ pub enum Step {
     Wakes(usize),
     /// The library, with nothing of an upcall left, takes this one of the ready threads, counted from the last.
     Picks(usize, usize),
-    Revokes(u32),
-    Grants(u32),
+    /// It gives its processor back instead, as it was told.
+    GivesBack(usize),
+    /// The program is told to give one processor more back.
+    Notices,
+    /// What it has not given back is taken.
+    Forces,
+    /// A virtual processor that wants one gets a processor.
+    Grants,
     Posts,
 }
 
@@ -121,8 +126,9 @@ impl Step {
             | Step::Faults(lwp)
             | Step::Locks(lwp)
             | Step::Border(lwp)
+            | Step::GivesBack(lwp)
             | Step::Picks(lwp, _) => Some(lwp),
-            Step::Wakes(_) | Step::Revokes(_) | Step::Grants(_) | Step::Posts => None,
+            Step::Wakes(_) | Step::Notices | Step::Forces | Step::Grants | Step::Posts => None,
         }
     }
 }
@@ -168,7 +174,9 @@ impl World {
         world.tell_one(0, upcall, vec![]);
         world.refill();
         for _ in 1..plan.processors {
-            let nudge = world.protocol.add_processor(&mut world.words);
+            let added = world.protocol.add_processor(&mut world.words);
+            assert_eq!(added, Some(Nudge::Nobody));
+            let nudge = world.protocol.grant(&mut world.words);
             world.act(nudge);
             world.refill();
         }
@@ -259,13 +267,14 @@ impl World {
                 }
             }
         }
-        for processor in 0..self.current.len() as u32 {
-            let home = VirtualProcessor::new(processor);
-            if self.protocol.is_waiting(home) {
-                steps.push(Step::Grants(processor));
-            } else if self.revocations > 0 {
-                steps.push(Step::Revokes(processor));
-            }
+        if self.protocol.is_short() {
+            steps.push(Step::Grants);
+        }
+        if self.revocations > 0 && self.protocol.owed() < self.protocol.demand().granted {
+            steps.push(Step::Notices);
+        }
+        if self.protocol.clone().force() != 0 {
+            steps.push(Step::Forces);
         }
         if self.posts > 0 {
             steps.push(Step::Posts);
@@ -295,6 +304,9 @@ impl World {
                 if is_done && handler.gives.is_empty() && !handler.calls && self.first.is_empty() {
                     for which in 0..self.choices().max(1) {
                         steps.push(Step::Picks(number, which));
+                    }
+                    if self.protocol.owed() != 0 {
+                        steps.push(Step::GivesBack(number));
                     }
                 } else {
                     steps.push(Step::Goes(number));
@@ -333,14 +345,23 @@ impl World {
                 let Lwp::User(Context::Library(handler)) = self.take_lwp(number) else { panic!() };
                 self.pick(number, handler, which);
             }
-            Step::Revokes(processor) => {
-                self.revocations -= 1;
-                let nudge = self.protocol.revoke(VirtualProcessor::new(processor));
-                self.act(nudge);
+            Step::GivesBack(number) => {
+                let Lwp::User(Context::Library(handler)) = self.take_lwp(number) else { panic!() };
+                self.gives_back(number, handler);
             }
-            Step::Grants(processor) => {
-                let home = VirtualProcessor::new(processor);
-                let nudge = self.protocol.grant(home, &mut self.words);
+            Step::Notices => {
+                self.revocations -= 1;
+                // Who idles loses his processor without being asked.
+                if !self.protocol.take_idle() {
+                    let nudge = self.protocol.notice(self.protocol.owed() + 1, &mut self.words);
+                    self.act(nudge);
+                }
+            }
+            Step::Forces => {
+                self.protocol.force();
+            }
+            Step::Grants => {
+                let nudge = self.protocol.grant(&mut self.words);
                 self.act(nudge);
             }
             Step::Posts => {
