@@ -12,7 +12,7 @@
 
 use crate::work::{self, Workers};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use libsa::{line, notice, runtime, thread};
 use userland::files;
@@ -48,7 +48,11 @@ pub fn play() -> i32 {
                 notice::ignore(number() != 0);
                 say(true);
             }
-            "stay" => say(stay(Duration::from_millis(number()))),
+            "stay" => {
+                // There may be only one processor, on which nothing else goes on then.
+                say(true);
+                stay(Duration::from_millis(number()));
+            }
             "burst" => say(burst(number())),
             "counts" => counts(),
             other => {
@@ -86,15 +90,11 @@ fn share(low: u32, high: u32) {
     }
 }
 
-/// Threads stay in critical sections, as the kernel sees it for ever. Returns when all of them are there.
-fn stay(time: Duration) -> bool {
-    static THERE: AtomicU32 = AtomicU32::new(0);
-    let count = runtime::scheduler().processors() as u32;
-    THERE.store(0, Ordering::Relaxed);
-    for _ in 0..count {
+/// As many threads as virtual processors stay in critical sections, as the kernel sees it for ever.
+fn stay(time: Duration) {
+    for _ in 0..runtime::scheduler().processors() {
         let stays = move || {
             line::enter();
-            THERE.fetch_add(1, Ordering::Relaxed);
             let end = clock::nanoseconds() + time.as_nanos() as u64;
             while clock::nanoseconds() < end {
                 core::hint::spin_loop();
@@ -103,10 +103,6 @@ fn stay(time: Duration) -> bool {
         };
         drop(thread::spawn(stays));
     }
-    while THERE.load(Ordering::Relaxed) == 0 {
-        thread::sleep(Duration::from_millis(1));
-    }
-    true
 }
 
 fn burst(times: u64) -> bool {
