@@ -99,6 +99,9 @@ pub fn go_on_with_anybody() -> ! {
 /// idling.
 pub extern "C" fn idle() -> ! {
     let gives_back = here().gives_back.replace(false);
+    if gives_back {
+        runtime::scheduler().strand(here().number.get(), &Threads);
+    }
     // From here on an upcall that interrupts this throws it away.
     // SAFETY: a word of the line.
     unsafe { asm!("mov qword ptr fs:[{}], 0", const MARK, options(nostack)) };

@@ -1,6 +1,6 @@
 //! Upcalls: where the kernel starts the library.
 
-use crate::control::{Context, ControlBlock, RIP, id_of};
+use crate::control::{Context, ControlBlock, RIP, Threads, id_of};
 use crate::dispatch;
 use crate::line::MARK;
 use crate::notice;
@@ -122,7 +122,7 @@ pub fn hear(processor: &Processor, upcall: &SaUpcall) {
                 dispatch::ready(id_of(thread), Place::First);
             }
             (SA_PREEMPTED, Some(thread)) => {
-                pending::take_over(processor, &PROCESSORS[event.processor as usize]);
+                take_over(processor, &event);
                 save::save(thread, event.slot);
                 save::keep(thread);
                 dispatch::ready(id_of(thread), Place::Last);
@@ -131,17 +131,26 @@ pub fn hear(processor: &Processor, upcall: &SaUpcall) {
             (SA_UNBLOCKED | SA_PREEMPTED, None) => {
                 pending::give_slot_back(event.slot);
                 if event.kind == SA_PREEMPTED {
-                    pending::take_over(processor, &PROCESSORS[event.processor as usize]);
+                    take_over(processor, &event);
                 }
             }
             (SA_SIGEV, _) => {
                 processor.wants_to_yield.set(true);
+                runtime::scheduler().rescue(processor.number.get(), &Threads);
                 timeout::look();
             }
             (SA_BLOCKED | SA_NEWPROC | SA_USER | SA_SIGNAL, _) => {}
             _ => {}
         }
     }
+}
+
+/// A virtual processor has lost its processor: what it had to do is everybody's.
+fn take_over(processor: &Processor, event: &SaEvent) {
+    let from = event.processor as usize;
+    pending::take_over(processor, &PROCESSORS[from]);
+    runtime::scheduler().strand(from, &Threads);
+    runtime::scheduler().rescue(processor.number.get(), &Threads);
 }
 
 /// A thread has blocked that is in a critical section: others may wait for it already. It gets its virtual processor back.

@@ -137,6 +137,8 @@ impl Processors {
         let mut shares = self.shares.lock_anywhere();
         let Shares { allocator: Some(allocator), members } = &mut *shares else { return };
         self.is_due.store(false, Ordering::SeqCst);
+        // Who idles from now on and is not seen to says so: the locks of the processes are taken after this.
+        self.is_anybody_short.store(true, Ordering::SeqCst);
         for (place, of) in members.iter().enumerate() {
             if let Some(of) = of {
                 let mut state = of.lock();
@@ -179,7 +181,7 @@ fn obey(members: &[Option<&'static Activations>], order: Order) -> u32 {
     note(space, order);
     let mut state = of.lock();
     let words = &mut Words(&of.shared);
-    match order {
+    let done = match order {
         Order::Grant(_, count) => {
             let mut done = 0;
             while done < count {
@@ -208,7 +210,11 @@ fn obey(members: &[Option<&'static Activations>], order: Order) -> u32 {
             }
             count
         }
+    };
+    if state.protocol.take_news() {
+        Kernel::current().activation_processors.kick();
     }
+    done
 }
 
 /// For the trace.

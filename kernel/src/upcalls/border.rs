@@ -3,6 +3,7 @@
 use super::block::named;
 use super::memory::Words;
 use super::upcall;
+use crate::kernel::Kernel;
 use crate::lwp::{Lwp, ending, stopping};
 use crate::signal::deliver;
 use activations::{AtBorder, Posted, VirtualProcessor};
@@ -106,6 +107,8 @@ fn wait_at_border(lwp: &Lwp, frame: &mut TrapFrame, may_fault: &mut MayFault) {
             upcall::begin(lwp, of, activation, begun, frame, may_fault);
             return;
         }
+        // What it was started for has been told elsewhere.
+        Kernel::current().activation_processors.note_idle();
     }
 }
 

@@ -39,6 +39,9 @@ pub struct Counts {
 pub struct Scheduler {
     processors: [Processor; PROCESSORS_MAX],
     idle: Idle,
+    /// The threads of virtual processors that have lost their processors: others have threads of their own, and may never
+    /// run out of them.
+    stranded: RunQueue,
     /// How many virtual processors there are.
     count: AtomicU32,
 }
@@ -55,6 +58,7 @@ impl Scheduler {
         Scheduler {
             processors: core::array::from_fn(|_| Processor::default()),
             idle: Idle::new(),
+            stranded: RunQueue::new(),
             count: AtomicU32::new(1),
         }
     }
@@ -143,6 +147,9 @@ impl Scheduler {
         if let Some(thread) = processor.queue.pop(table) {
             return Some(thread);
         }
+        if let Some(thread) = self.stranded.pop(table) {
+            return Some(thread);
+        }
         let count = self.processors();
         let from = processor.from.load(Relaxed) as usize;
         processor.from.store(from as u32 + 1, Relaxed);
@@ -168,9 +175,28 @@ impl Scheduler {
         }
     }
 
+    /// A virtual processor has lost its processor, or is about to: what is in its queue is everybody's.
+    pub fn strand(&self, processor: usize, table: &impl Table) {
+        while let Some(thread) = self.processor(processor).queue.pop(table) {
+            self.stranded.push(thread, Place::Last, table);
+        }
+    }
+
+    /// Takes threads over that others have left, but not too many at a time. For who has threads of his own: every so
+    /// often.
+    #[inline]
+    pub fn rescue(&self, here: usize, table: &impl Table) {
+        for _ in 0..self.stranded.count().min(RESCUED_MAX) {
+            if let Some(thread) = self.stranded.pop(table) {
+                self.processor(here).queue.push(thread, Place::Last, table);
+            }
+        }
+    }
+
     /// Whether a thread is in any queue.
     pub fn is_anybody_ready(&self) -> bool {
-        (0..self.processors()).any(|place| self.processor(place).queue.count() != 0)
+        self.stranded.count() != 0
+            || (0..self.processors()).any(|place| self.processor(place).queue.count() != 0)
     }
 
     /// Who idles, a bit for each, and how many search, as far as one can tell.
@@ -186,6 +212,9 @@ impl Scheduler {
         Counts { steals: sum(0), idles: sum(1) }
     }
 }
+
+/// Most threads that are taken over at a time.
+const RESCUED_MAX: u32 = 256;
 
 /// What a virtual processor does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

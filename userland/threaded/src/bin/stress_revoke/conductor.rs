@@ -279,7 +279,7 @@ fn stays(parts: &mut Parts) -> Result<(), Why> {
     parts.want(0, 0)?;
     let first = parts.part(0)?;
     let before = first.counts()?;
-    first.tell(format_args!("stay 1500"))?;
+    first.tell(format_args!("stay"))?;
     first.hear_yes()?;
     for number in 1..PARTS_MAX {
         if parts.parts[number].is_some() {

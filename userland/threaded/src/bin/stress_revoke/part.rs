@@ -6,11 +6,12 @@
 //! | `want N` | N threads compute from now on | `yes`, or `no` if an earlier result was wrong |
 //! | `share LOW HIGH` | waits until it has so many processors | `yes`, or `no` and how many it has |
 //! | `deaf 1` | listens to no notice, until `deaf 0` | `yes` |
-//! | `stay MS` | as many threads as processors stay in the library so long | `yes` |
+//! | `stay` | as many threads as processors stay in the library until it reads on | `yes` |
 //! | `burst N` | N times many threads begin, compute, sleep and end | as `want` |
 //! | `counts` | | given back, taken, spared, taken while idle |
 
 use crate::work::{self, Workers};
+use abi::files::{POLLIN, PollFd};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
@@ -51,7 +52,7 @@ pub fn play() -> i32 {
             "stay" => {
                 // There may be only one processor, on which nothing else goes on then.
                 say(true);
-                stay(Duration::from_millis(number()));
+                stay();
             }
             "burst" => say(burst(number())),
             "counts" => counts(),
@@ -90,19 +91,26 @@ fn share(low: u32, high: u32) {
     }
 }
 
-/// As many threads as virtual processors stay in critical sections, as the kernel sees it for ever.
-fn stay(time: Duration) {
-    for _ in 0..runtime::scheduler().processors() {
-        let stays = move || {
-            line::enter();
-            let end = clock::nanoseconds() + time.as_nanos() as u64;
-            while clock::nanoseconds() < end {
-                core::hint::spin_loop();
-            }
-            line::leave();
-        };
-        drop(thread::spawn(stays));
+/// As many threads as virtual processors stay in critical sections, this one among them, until there is something to read.
+fn stay() {
+    static LEAVES: AtomicBool = AtomicBool::new(false);
+    fn stays(until: impl Fn() -> bool) {
+        line::enter();
+        while !until() {
+            core::hint::spin_loop();
+        }
+        line::leave();
     }
+    LEAVES.store(false, Ordering::Release);
+    for _ in 1..runtime::scheduler().processors() {
+        drop(thread::spawn(|| stays(|| LEAVES.load(Ordering::Acquire))));
+    }
+    // The call does not sleep.
+    stays(|| {
+        let mut input = [PollFd { fd: 0, events: POLLIN, found: 0 }];
+        files::poll(&mut input, 0) != Ok(0)
+    });
+    LEAVES.store(true, Ordering::Release);
 }
 
 fn burst(times: u64) -> bool {
