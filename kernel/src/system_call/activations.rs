@@ -10,7 +10,7 @@ use abi::activations::{SA_NONE, SIGEV_SA, SaAreas, SaLibrary, SaStack};
 use abi::calls::{TimerEvent, TimerTimes};
 use abi::errno::Errno;
 use activations::{
-    Activation, Posted, Refused, Stack, Unblock, UpcallNumber, VirtualProcessor, Yield,
+    Activation, Nudge, Posted, Refused, Stack, Unblock, UpcallNumber, VirtualProcessor, Yield,
 };
 use dispatch::Thread;
 use dispatch::thread::asynchronous::OWNER;
@@ -96,9 +96,13 @@ pub fn sa_stacks(may_fault: &mut MayFault, stacks: *const SaStack, count: u32) -
     let of = own()?;
     let mut state = of.lock();
     let home = own_processor(&state.protocol).unwrap_or(VirtualProcessor::new(0));
-    let nudge = state.protocol.look_again(home, &mut Words(&of.shared));
-    state.act(nudge);
-    Ok(u64::from(count))
+    loop {
+        let nudge = state.protocol.look_again(home, &mut Words(&of.shared));
+        state.act(nudge);
+        if nudge == Nudge::Nobody {
+            return Ok(u64::from(count));
+        }
+    }
 }
 
 fn own_processor(protocol: &activations::Protocol) -> Option<VirtualProcessor> {
@@ -130,7 +134,7 @@ pub fn sa_setconcurrency(may_fault: &mut MayFault, wanted: u32) -> Result {
             }
         }
         let nudge = state.protocol.add_processor(&mut Words(&of.shared));
-        if nudge == activations::Nudge::Nobody {
+        if nudge == Nudge::Nobody {
             break;
         }
         state.act(nudge);
