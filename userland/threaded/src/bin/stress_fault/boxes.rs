@@ -50,13 +50,8 @@ impl Boxes {
         round << 48 | self.owner << 32 | number << 12 | word as u64
     }
 
-    /// Looks at all of them, as the last round has left them.
-    pub fn look(&mut self, rounds: u64) -> Outcome {
-        self.look_at(rounds + 1, 1)
-    }
-
-    /// Looks at every so manyeth.
-    fn look_at(&self, round: u64, step: usize) -> Outcome {
+    /// Looks at every so manyeth, as the round before this one has left it.
+    pub fn look_at(&self, round: u64, step: usize) -> Outcome {
         for (number, found) in self.boxes.iter().enumerate().step_by(step) {
             for word in [0, 1, WORDS / 2, WORDS - 1] {
                 let expected = self.word(number as u64, word, round - 1);

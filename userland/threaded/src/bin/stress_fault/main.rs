@@ -1,8 +1,10 @@
 //! Has many threads use more memory than there is, and looks at every page that they come to again.
 //!
 //! ```text
-//! stress_fault [PERCENT [ROUNDS [SEED]]]      so much of the memory that is free (200), so often (2)
-//! LIBSA=mode,processors                       as any program of many threads: see libsa's `runtime`
+//! stress_fault [PERCENT [ROUNDS [SEED [LESS]]]]
+//!                               so much of the memory that is free (200), so often (2); LESS percent of it are
+//!                               locked before (0), as on a smaller machine
+//! LIBSA=mode,processors         as any program of many threads: see libsa's `runtime`
 //! ```
 //!
 //! It wants a machine with swap: `cargo upcall run --memory 64M --swap 256M stress_fault`. Half of the visits are made by
@@ -18,8 +20,10 @@ mod boxes;
 mod visits;
 
 use abi::calls::Counter;
+use abi::errno::Errno;
 use threaded::table;
-use userland::system::counter;
+use userland::pattern::{Memory, PAGE};
+use userland::system::{counter, raw};
 use userland::{Arguments, eprintln, println};
 use visits::Machine;
 
@@ -34,10 +38,15 @@ fn main(arguments: Arguments) -> i32 {
     let mut words = arguments.words();
     let mut number =
         |otherwise: u64| words.next().map_or(Some(otherwise), |word| word.parse().ok());
-    let (Some(percent), Some(rounds), Some(seed)) = (number(200), number(2), number(1)) else {
-        eprintln!("stress_fault: how many percent of the free memory, how often, and which seed?");
+    let numbers = [number(200), number(2), number(1), number(0)];
+    let [Some(percent), Some(rounds), Some(seed), Some(less @ 0..90)] = numbers else {
+        eprintln!("stress_fault: how many percent of the free memory, how often, which seed?");
         return 2;
     };
+    if let Err(error) = lock(counter(Counter::FreeFrames) * less / 100) {
+        eprintln!("stress_fault: {less} percent of the memory: {}", error.text());
+        return 1;
+    }
     let (free, swap) = (counter(Counter::FreeFrames), counter(Counter::FreeSwapSlots));
     let pages = free * percent / 100;
     if pages > (free + swap) * MOST / 100 {
@@ -66,4 +75,14 @@ fn main(arguments: Arguments) -> i32 {
     println!("  {:>9}  in the library's allocator", machine.visits(2));
     table::end();
     wrong.min(1)
+}
+
+/// So many pages are not there for anybody else.
+fn lock(pages: u64) -> Result<(), Errno> {
+    if pages == 0 {
+        return Ok(());
+    }
+    let memory = Memory::map(pages).ok_or(Errno::ENOMEM)?;
+    // SAFETY: the call writes to no memory.
+    unsafe { raw::mlock(memory.start, pages * PAGE) }.map(drop)
 }

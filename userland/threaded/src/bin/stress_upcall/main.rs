@@ -18,7 +18,7 @@ mod storm;
 mod timers;
 
 use libsa::runtime::{self, Mode};
-use storm::Storm;
+use storm::{Kind, Storm};
 use threaded::amount::{Amount, amount_and_seed};
 use threaded::{processors, table};
 use userland::{Arguments, eprintln, println};
@@ -41,9 +41,17 @@ fn main(arguments: Arguments) -> i32 {
     for round in amount.rounds() {
         let seed = seed.wrapping_add(round);
         println!("round {}, seed {seed}:", round + 1);
-        let parts: [(&str, &dyn Fn() -> _); 4] = [
-            ("threads block while all post to all, and timers ring", &|| storm.blow(seed, false)),
-            ("the same, and stacks and slots go back late", &|| storm.blow(seed, true)),
+        let parts: [(&str, &dyn Fn() -> _); 6] = [
+            ("threads block while all post to all, and timers ring", &|| {
+                storm.blow(seed, Kind::default())
+            }),
+            ("while stacks and slots go back late", &|| {
+                storm.blow(seed, Kind { keeps: true, ..Kind::default() })
+            }),
+            ("while others compute without a call", &|| {
+                storm.blow(seed, Kind { computes: true, ..Kind::default() })
+            }),
+            ("all of that", &|| storm.blow(seed, Kind { keeps: true, computes: true })),
             ("every block has ended, and everything is back", &rest::is_quiet),
             ("every virtual processor hears, and runs threads", &|| {
                 rest::all_hear().and_then(|()| processors::all_run_threads())

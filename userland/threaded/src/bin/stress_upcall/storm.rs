@@ -17,12 +17,23 @@ use userland::{clock, fail, lwp, println};
 pub const WORKERS: u64 = 64;
 const POSTERS: u64 = 4;
 const STEPS: u64 = 40;
+/// Beside threads that compute all the time each does so much less.
+const LESS: u64 = 8;
 /// Longest sleep of a worker, in nanoseconds.
 const NAP: u64 = 100_000;
 /// Pages that a worker maps.
 const PAGES: u64 = 8;
 /// What has not come by then does not come.
 const PATIENCE: u64 = 30 * clock::SECOND;
+
+/// What there is besides.
+#[derive(Clone, Copy, Default)]
+pub struct Kind {
+    /// Somebody keeps what the kernel waits for.
+    pub keeps: bool,
+    /// As many threads as virtual processors compute without a call.
+    pub computes: bool,
+}
 
 /// What has happened in all storms.
 pub struct Storm {
@@ -44,14 +55,17 @@ impl Storm {
     }
 
     /// Lets it blow until the workers have done their work.
-    pub fn blow(&self, seed: u64, withholds: bool) -> Outcome {
+    pub fn blow(&self, seed: u64, kind: Kind) -> Outcome {
+        let (computing, steps) = match kind.computes {
+            true => (runtime::scheduler().processors(), STEPS / LESS),
+            false => (0, STEPS),
+        };
         let is_over = AtomicBool::new(false);
-        let processors = runtime::scheduler().processors();
         let before = {
             let Ok(shared) = self.shared.lock();
             *shared
         };
-        let computers: Vec<_> = (0..processors).map(|_| AtomicU64::new(0)).collect();
+        let computers: Vec<_> = (0..computing).map(|_| AtomicU64::new(0)).collect();
         let outcome = thread::scope(|scope| {
             // However this ends: nobody goes on for ever.
             let end_of_storm = EndOfStorm(&is_over);
@@ -70,9 +84,13 @@ impl Storm {
             }
             let timers = Timers::start(&mut Random::of(seed, u64::MAX));
             let Ok(timers) = timers else { fail!("no timers: {:?}", timers.err()) };
-            let keeper = withholds.then(|| scope.spawn(move || self.keep(seed, is_over)));
+            let keeper = kind.keeps.then(|| scope.spawn(move || self.keep(seed, is_over)));
             let outcome = many(WORKERS + POSTERS, seed, |me, random| {
-                if me < WORKERS { self.work(random) } else { self.post_to_all(random) }
+                if me < WORKERS {
+                    self.work(steps, random)
+                } else {
+                    self.post_to_all(steps, random)
+                }
             });
             drop(end_of_storm);
             if let Some(keeper) = keeper {
@@ -88,18 +106,18 @@ impl Storm {
         let sum = computers.into_iter().map(AtomicU64::into_inner).sum();
         self.computed.fetch_add(sum, Relaxed);
         let Ok(shared) = self.shared.lock();
-        if *shared - before != WORKERS * STEPS {
-            fail!("{} of {} steps were done", *shared - before, WORKERS * STEPS);
+        if *shared - before != WORKERS * steps {
+            fail!("{} of {} steps were done", *shared - before, WORKERS * steps);
         }
         Ok(())
     }
 
     /// Blocks for moments, takes locks and memory.
-    fn work(&self, random: &mut Random) -> Outcome {
-        for _ in 0..STEPS {
-            match random.below(8) {
-                0..4 => drop(lwp::sleep(random.below(NAP))),
-                4 => touch_new_memory(random.below(1 << 30))?,
+    fn work(&self, steps: u64, random: &mut Random) -> Outcome {
+        for _ in 0..steps {
+            match random.below(32) {
+                0..16 => drop(lwp::sleep(random.below(NAP))),
+                16 => touch_new_memory(random.below(1 << 30))?,
                 _ => self.activities.something(random),
             }
             let Ok(mut shared) = self.shared.lock();
@@ -113,9 +131,9 @@ impl Storm {
     }
 
     /// Posts to every virtual processor, again and again.
-    fn post_to_all(&self, random: &mut Random) -> Outcome {
+    fn post_to_all(&self, steps: u64, random: &mut Random) -> Outcome {
         let processors = runtime::scheduler().processors() as u64;
-        for _ in 0..STEPS {
+        for _ in 0..steps {
             for _ in 0..2 * processors {
                 let to = random.below(processors) as u32;
                 // SAFETY: the call writes to no memory.
