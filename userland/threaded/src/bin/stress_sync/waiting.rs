@@ -37,7 +37,7 @@ pub fn turns(work: &Work) -> Outcome {
             }
             while *now != own {
                 let begun = clock::nanoseconds();
-                let time = short(random);
+                let time = 5 * short(random);
                 let Ok((came, result)) = has_changed.wait_timeout(now, time);
                 now = came;
                 let took = clock::nanoseconds() - begun;
