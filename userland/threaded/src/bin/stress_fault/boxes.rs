@@ -37,7 +37,7 @@ impl Boxes {
             let words = new.as_mut_ptr().cast::<u64>();
             for word in 0..WORDS {
                 // SAFETY: within the box.
-                unsafe { words.add(word).write(self.word(number, word, round)) };
+                unsafe { words.wrapping_add(word).write(self.word(number, word, round)) };
             }
             // SAFETY: all words were written.
             self.boxes.push(unsafe { new.assume_init() });
