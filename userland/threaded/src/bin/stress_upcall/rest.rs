@@ -44,8 +44,9 @@ pub fn is_quiet() -> Outcome {
 
 /// Each virtual processor is posted to once more, and hears it.
 pub fn all_hear() -> Outcome {
-    for number in 0..runtime::scheduler().processors() {
-        let heard = &PROCESSORS[number].counts[SA_USER as usize];
+    let processors = runtime::scheduler().processors();
+    for (number, processor) in PROCESSORS.iter().enumerate().take(processors) {
+        let heard = &processor.counts[SA_USER as usize];
         let before = heard.load(Relaxed);
         // SAFETY: the call writes to no memory.
         let posted = unsafe { raw::sa_preempt(number as u32) };
