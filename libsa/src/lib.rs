@@ -31,6 +31,7 @@
 //! | [`local`] | thread-local values |
 //! | [`scope`] | threads that may borrow |
 //! | [`heap`] | memory for `alloc` |
+//! | [`withheld`] | what goes back to the kernel late: for its tests |
 //!
 //! # Rules
 //!
@@ -65,6 +66,7 @@ pub mod sync;
 pub mod thread;
 pub mod timeout;
 pub mod upcall;
+pub mod withheld;
 
 /// Makes a function `fn(Arguments) -> i32` the program's first thread; what it returns is the program's status.
 #[macro_export]

@@ -9,6 +9,7 @@ use crate::processor::{Processor, here};
 use crate::runtime;
 use crate::switch;
 use crate::upcall;
+use crate::withheld;
 use abi::activations::{SA_NONE, SaProcessor, SaSlot, SaTold, SaUpcall};
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 use scheduler::Place;
@@ -124,8 +125,17 @@ pub unsafe extern "C" fn before_a_thread(thread: &ControlBlock) -> ! {
 
 /// A slot is the kernel's again.
 pub fn give_slot_back(slot: u32) {
-    let slot: &SaSlot = runtime::slot_ref(slot);
-    slot.returned.store(runtime::look(&slot.used), Ordering::Release);
+    let number = slot;
+    let slot = runtime::slot_ref(number);
+    let used = runtime::look(&slot.used);
+    if !withheld::keeps_slot(number, used) {
+        returns_slot(slot, used);
+    }
+}
+
+/// A slot is the kernel's again after this use.
+pub fn returns_slot(slot: &SaSlot, used: u32) {
+    slot.returned.store(used, Ordering::Release);
     fence(Ordering::SeqCst);
     if slot.calls.load(Ordering::Relaxed) != 0 {
         tell_the_kernel();
@@ -134,7 +144,20 @@ pub fn give_slot_back(slot: u32) {
 
 /// A stack, on which this does not stand, is the kernel's again.
 pub fn give_stack_back(upcall: &SaUpcall) {
-    upcall.returned.store(runtime::look(&upcall.told.used), Ordering::Release);
+    let place = withheld::place_of_return(upcall);
+    // SAFETY: a word that stays.
+    unsafe { &*place }.store(runtime::look(&upcall.told.used), Ordering::Release);
+    calls_for_stack(upcall);
+}
+
+/// A stack is the kernel's again after this use.
+pub fn returns_stack(upcall: &SaUpcall, used: u32) {
+    upcall.returned.store(used, Ordering::Release);
+    calls_for_stack(upcall);
+}
+
+/// If the kernel waits for the stack it is called.
+fn calls_for_stack(upcall: &SaUpcall) {
     fence(Ordering::SeqCst);
     if upcall.calls.load(Ordering::Relaxed) != 0 {
         tell_the_kernel();

@@ -5,7 +5,7 @@
 
 use crate::control::Context;
 use crate::heap::{FreeBlocks, SIZES};
-use abi::activations::{SaProcessor, SaStack};
+use abi::activations::{SA_BLOCKED, SA_FAULT, SaEvent, SaProcessor, SaStack};
 use core::cell::{Cell, UnsafeCell};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use scheduler::idle::PROCESSORS_MAX;
@@ -102,5 +102,13 @@ impl Processor {
     pub fn count(&self, which: usize) {
         let count = &self.counts[which];
         count.store(count.load(Relaxed) + 1, Relaxed);
+    }
+
+    /// Counts an event.
+    pub fn count_event(&self, event: &SaEvent) {
+        self.count(event.kind as usize);
+        if event.kind == SA_BLOCKED && event.flags & SA_FAULT != 0 {
+            self.count(crate::runtime::FAULTS);
+        }
     }
 }

@@ -45,8 +45,12 @@ pub enum Mode {
 const STACKS_EACH: usize = 8;
 /// See [`STACKS_EACH`].
 pub const STACKS_MAX: usize = STACKS_EACH * PROCESSORS_MAX;
-/// Save slots: so many for each virtual processor.
+/// Save slots: so many for each virtual processor, and some for all.
 const SLOTS_EACH: usize = 8;
+/// See [`SLOTS_EACH`].
+const SLOTS_FOR_ALL: usize = 64;
+/// Most save slots.
+pub const SLOTS_MAX: usize = SLOTS_EACH * PROCESSORS_MAX + SLOTS_FOR_ALL;
 /// Bytes from one thread's stack to the next, and those of them that nobody can reach.
 pub const STRIDE: u64 = 64 * 1024;
 const GUARD: u64 = 4096;
@@ -63,6 +67,8 @@ pub const PUT_OFF: usize = 8;
 pub const PUT_BACK: usize = 9;
 /// Threads made.
 pub const SPAWNED: usize = 10;
+/// BLOCKED of threads that wait for a page.
+pub const FAULTS: usize = 11;
 
 /// What has happened, of all virtual processors together.
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,6 +83,8 @@ pub struct Counts {
     pub put_back: u64,
     /// Threads made.
     pub spawned: u64,
+    /// BLOCKED of threads that wait for a page.
+    pub faults: u64,
     /// How often threads were taken from another run queue.
     pub steals: u64,
     /// How often a virtual processor had nothing to do.
@@ -172,6 +180,33 @@ pub fn slots() -> u32 {
     SLOTS.load(Relaxed)
 }
 
+/// How many upcall stacks there are, where there are upcalls.
+pub fn stacks() -> u32 {
+    if mode() == Mode::Sa { (scheduler().processors() * STACKS_EACH) as u32 } else { 0 }
+}
+
+/// For each upcall stack which use of it has gone back by a call.
+static BACK_BY_CALL: [AtomicU32; STACKS_MAX] = [const { AtomicU32::new(0) }; STACKS_MAX];
+
+/// The call that is about to be made gives the stack of an upcall back.
+pub fn goes_back_by_call(upcall: &SaUpcall) {
+    BACK_BY_CALL[look(&upcall.told.stack) as usize].store(look(&upcall.told.used), Relaxed);
+}
+
+/// How many upcall stacks are not back with the kernel, and how many slots, as far as the library can tell.
+pub fn lent() -> (usize, usize) {
+    let stack_is_out = |&stack: &u32| {
+        let (upcall, by_call) = (upcall(stack), BACK_BY_CALL[stack as usize].load(Relaxed));
+        let used = look(&upcall.told.used);
+        used != upcall.returned.load(Relaxed) && used != by_call
+    };
+    let slot_is_out = |slot: &u32| {
+        let slot = slot_ref(*slot);
+        look(&slot.used) != slot.returned.load(Relaxed)
+    };
+    ((0..stacks()).filter(stack_is_out).count(), (0..slots()).filter(slot_is_out).count())
+}
+
 /// Memory for contexts: one is returned, the others are free.
 pub fn map_contexts(processor: &Processor) -> Option<*mut Context> {
     const LENGTH: usize = 64 * 1024;
@@ -219,12 +254,13 @@ pub fn counts() -> Counts {
         put_off: sum(PUT_OFF),
         put_back: sum(PUT_BACK),
         spawned: sum(SPAWNED),
+        faults: sum(FAULTS),
         steals: scheduler.steals,
         idles: scheduler.idles,
     }
 }
 
-const _: () = assert!(SPAWNED < COUNTS);
+const _: () = assert!(FAULTS < COUNTS);
 
 /// What a virtual processor's line needs before the first thread runs there.
 #[inline]
@@ -342,7 +378,7 @@ fn has_xsave() -> bool {
 fn begin_activations(first: &'static ControlBlock, processors: usize) {
     let text = upcall::scheduler_text();
     let stacks = processors * STACKS_EACH;
-    let slots = processors * SLOTS_EACH + 64;
+    let slots = processors * SLOTS_EACH + SLOTS_FOR_ALL;
     let library = SaLibrary {
         entry: upcall::entry as *const () as u64,
         scheduler_start: text.start,

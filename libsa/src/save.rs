@@ -8,6 +8,7 @@ use crate::pending;
 use crate::processor::{Processor, here};
 use crate::runtime;
 use crate::switch::is_in_window;
+use crate::withheld;
 use abi::activations::SaSlot;
 use core::mem::offset_of;
 use core::ptr;
@@ -39,7 +40,8 @@ pub fn save(thread: &ControlBlock, slot: u32) {
 
 /// The thread waits in a run queue, maybe for long.
 pub fn keep(thread: &ControlBlock) {
-    if IN_USE.load(Ordering::Relaxed) > runtime::slots() / 2 {
+    let (_, withheld) = withheld::kept();
+    if IN_USE.load(Ordering::Relaxed) + withheld > runtime::slots() / 2 {
         move_away(thread);
     }
 }

@@ -24,7 +24,7 @@ use crate::pending;
 use abi::activations::SaUpcall;
 use core::arch::naked_asm;
 use core::mem::offset_of;
-use core::sync::atomic::AtomicU8;
+use core::sync::atomic::{AtomicU8, AtomicU32};
 use scheduler::Thread;
 
 const STACK_POINTER: usize = offset_of!(ControlBlock, stack_pointer);
@@ -99,18 +99,22 @@ pub unsafe extern "C" fn leave_for_good(me: *const ControlBlock, next: *const Co
     )
 }
 
-/// An upcall is over: its stack goes back, and a thread goes on, as with [`go_on`].
+/// An upcall is over: its stack goes back, by a store to `place`, and a thread goes on, as with [`go_on`].
 ///
 /// # Safety
 ///
 /// As with [`go_on`]; this stands on the upcall's stack.
 #[unsafe(naked)]
-pub unsafe extern "C" fn leave_upcall(upcall: *const SaUpcall, next: *const ControlBlock) -> ! {
+pub unsafe extern "C" fn leave_upcall(
+    upcall: *const SaUpcall,
+    next: *const ControlBlock,
+    place: *const AtomicU32,
+) -> ! {
     naked_asm!(
         "mov rsp, fs:[{idle_stack}]",
         "mov eax, [rdi + {used}]",
-        // From here on the kernel may begin another upcall there.
-        "mov [rdi + {returned}], eax",
+        // From here on the kernel may begin another upcall there, unless the stack is withheld.
+        "mov [rdx], eax",
         "mfence",
         "cmp dword ptr [rdi + {calls}], 0",
         "mov rdi, rsi",
@@ -123,7 +127,6 @@ pub unsafe extern "C" fn leave_upcall(upcall: *const SaUpcall, next: *const Cont
         "mov rdi, rbx",
         "jmp {go_on}",
         used = const offset_of!(SaUpcall, told.used),
-        returned = const offset_of!(SaUpcall, returned),
         calls = const offset_of!(SaUpcall, calls),
         sa_stacks = const SA_STACKS,
         idle_stack = const IDLE_STACK,

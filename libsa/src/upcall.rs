@@ -10,6 +10,7 @@ use crate::runtime;
 use crate::save;
 use crate::switch;
 use crate::timeout;
+use crate::withheld;
 use abi::activations::{
     SA_BLOCKED, SA_NEWPROC, SA_NONE, SA_PREEMPTED, SA_SIGEV, SA_SIGNAL, SA_UNBLOCKED, SA_USER,
     SaEvent, SaProcessor, SaUpcall,
@@ -102,7 +103,9 @@ extern "C" fn begin(upcall: &'static SaUpcall, line: &'static SaProcessor, mark:
     let next = next.or_else(|| dispatch::next(processor));
     match next {
         // SAFETY: the thread was interrupted here, or taken out of a queue; this stands on the upcall's stack.
-        Some(thread) => unsafe { switch::leave_upcall(upcall, thread) },
+        Some(thread) => unsafe {
+            switch::leave_upcall(upcall, thread, withheld::place_of_return(upcall))
+        },
         // SAFETY: this stands on the upcall's stack.
         None => unsafe { switch::leave_upcall_for_nobody(upcall) },
     }
@@ -112,7 +115,7 @@ extern "C" fn begin(upcall: &'static SaUpcall, line: &'static SaProcessor, mark:
 pub fn hear(processor: &Processor, upcall: &SaUpcall) {
     for event in &upcall.events[..runtime::look(&upcall.told.count) as usize] {
         let event: SaEvent = runtime::look(event);
-        processor.count(event.kind as usize);
+        processor.count_event(&event);
         // SAFETY: the library's own word, which the kernel has kept.
         let thread = unsafe { (event.thread as *const ControlBlock).as_ref() };
         match (event.kind, thread) {
@@ -156,12 +159,13 @@ fn take_over(processor: &Processor, event: &SaEvent) {
 /// A thread has blocked that is in a critical section: others may wait for it already. It gets its virtual processor back.
 #[cold]
 fn put_back(processor: &Processor, upcall: &SaUpcall, event: &SaEvent) -> ! {
-    processor.count(SA_BLOCKED as usize);
+    processor.count_event(event);
     processor.count(runtime::PUT_BACK);
     // SAFETY: the line lives as long as the program.
     let line = unsafe { &*processor.line.get() };
     line.running.store(event.thread, Ordering::Relaxed);
     let number = runtime::look(&upcall.told.number);
+    runtime::goes_back_by_call(upcall);
     // The mark is the thread's again, from here on: this upcall is in the library as long as it is not 0.
     line.mark.store(event.mark, Ordering::SeqCst);
     let slot = loop {

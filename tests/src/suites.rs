@@ -16,6 +16,7 @@ mod processors;
 mod programs;
 mod repeatability;
 mod shell;
+mod stress;
 mod threads;
 mod trace;
 
@@ -44,6 +45,7 @@ pub fn scenarios() -> Vec<Scenario> {
         lwps::scenarios(),
         processors::scenarios(),
         threads::scenarios(),
+        stress::scenarios(),
     ]
     .concat()
 }

@@ -14,6 +14,7 @@
 //! - [`paths`], [`folder`], [`stream`], [`lines`], [`room`], [`tool`]: names, what is in a folder,
 //!   text read and written, room for it, what small tools share.
 //! - [`job_control`], [`signal_names`], [`programs`]: what the shell needs besides.
+//! - [`pattern`], [`random`]: memory that says what it should contain, and chance, for stress.
 //! - [`bench`]: what the program `bench` measures.
 
 #![no_std]
@@ -36,9 +37,11 @@ pub mod lwp;
 mod memory;
 mod panic;
 pub mod paths;
+pub mod pattern;
 pub mod print;
 pub mod processor;
 pub mod programs;
+pub mod random;
 pub mod replace;
 pub mod report;
 pub mod room;

@@ -269,10 +269,36 @@ impl Protocol {
         self.put_into_cache(activation);
     }
 
-    /// The program has said that it has given something back which was waited for.
+    /// The program has said that it has given something back which was waited for. To be called until it comes to nobody:
+    /// there is one call of the program's for all that has come back since.
     pub fn look_again(&mut self, home: VirtualProcessor, returns: &mut impl Returns) -> Nudge {
         self.look_for_stacks(returns);
         self.look_for_slots(returns);
-        self.nudge(home, returns)
+        self.nudge_posted(returns).unwrap_or_else(|| self.nudge(home, returns))
+    }
+
+    /// One that was posted to, and lacked a stack or a slot to hear it; `None` if there is none.
+    fn nudge_posted(&mut self, returns: &mut impl Returns) -> Option<Nudge> {
+        for place in 0..self.processors.len() {
+            let processor = &mut self.processors[place];
+            if processor.posted.is_empty() || processor.is_poked || processor.tells {
+                continue;
+            }
+            match processor.used {
+                Use::Running(activation) => {
+                    processor.is_poked = true;
+                    return Some(Nudge::Poke(activation));
+                }
+                Use::Idle(activation) => {
+                    // Whoever gives one back calls.
+                    let stack = self.take_stack(returns)?;
+                    let processor = &mut self.processors[place];
+                    (processor.used, processor.stack) = (Use::Starting(activation), Some(stack));
+                    return Some(Nudge::Start(activation));
+                }
+                _ => {}
+            }
+        }
+        None
     }
 }

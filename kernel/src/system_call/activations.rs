@@ -10,7 +10,7 @@ use abi::activations::{SA_GIVES_BACK, SA_NONE, SIGEV_SA, SaAreas, SaLibrary, SaS
 use abi::calls::{TimerEvent, TimerTimes};
 use abi::errno::Errno;
 use activations::{
-    Activation, Posted, Refused, Stack, Unblock, UpcallNumber, VirtualProcessor, Yield,
+    Activation, Nudge, Posted, Refused, Stack, Unblock, UpcallNumber, VirtualProcessor, Yield,
 };
 use dispatch::Thread;
 use dispatch::thread::asynchronous::OWNER;
@@ -98,8 +98,13 @@ pub fn sa_stacks(may_fault: &mut MayFault, stacks: *const SaStack, count: u32) -
     let of = own()?;
     let mut state = of.lock();
     let home = own_processor(&state.protocol).unwrap_or(VirtualProcessor::new(0));
-    let nudge = state.protocol.look_again(home, &mut Words(&of.shared));
-    state.act(nudge);
+    loop {
+        let nudge = state.protocol.look_again(home, &mut Words(&of.shared));
+        state.act(nudge);
+        if nudge == Nudge::Nobody {
+            break;
+        }
+    }
     if state.protocol.is_short() {
         // It may have been for want of a stack.
         Kernel::current().activation_processors.kick();

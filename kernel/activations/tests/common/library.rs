@@ -2,7 +2,10 @@
 
 use super::World;
 use super::context::{Context, Gives, Handler, Known, Lwp, Thread};
-use activations::{Activation, Block, BlockNumber, Cause, Event, Slot, Stack, Unblock, Yield};
+use activations::{
+    Activation, Block, BlockNumber, Cause, Event, Nudge, Slot, Stack, Unblock, VirtualProcessor,
+    Yield,
+};
 
 impl World {
     pub(super) fn thread_goes(
@@ -21,8 +24,7 @@ impl World {
             self.lwps[number] = Lwp::User(Context::Thread { thread, gives, calls });
         } else if calls {
             let home = self.protocol.processor_of(activation).unwrap();
-            let nudge = self.protocol.look_again(home, &mut self.words);
-            self.act(nudge);
+            self.look_again(home);
             self.lwps[number] = Lwp::Awake(Context::Thread { thread, gives, calls: false });
         } else {
             // It is over; the library chooses another, on that thread's stack.
@@ -30,6 +32,17 @@ impl World {
             let home = self.protocol.processor_of(activation).unwrap();
             self.current[home.number() as usize] = None;
             self.leave(number, vec![], 0, None);
+        }
+    }
+
+    /// The call that says that something has been given back.
+    fn look_again(&mut self, home: VirtualProcessor) {
+        loop {
+            let nudge = self.protocol.look_again(home, &mut self.words);
+            self.act(nudge);
+            if nudge == Nudge::Nobody {
+                return;
+            }
         }
     }
 
@@ -55,8 +68,7 @@ impl World {
                 handler.calls |= self.give(one);
             }
         } else if std::mem::take(&mut handler.calls) {
-            let nudge = self.protocol.look_again(home, &mut self.words);
-            self.act(nudge);
+            self.look_again(home);
             self.lwps[number] = Lwp::Awake(Context::Library(handler));
             return;
         } else if handler.upcall.interrupted.is_some() || !handler.events.is_empty() {

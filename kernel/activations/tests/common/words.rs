@@ -10,6 +10,13 @@ pub struct Words {
     pub(super) slots: BTreeMap<u32, (u32, bool)>,
 }
 
+impl Words {
+    /// The program is done with this use of a stack.
+    pub fn give_stack(&mut self, stack: Stack, used: u32) {
+        self.stacks.entry(stack.number()).or_default().0 = used;
+    }
+}
+
 impl Returns for Words {
     fn stack(&self, stack: Stack) -> u32 {
         self.stacks.get(&stack.number()).map_or(0, |word| word.0)

@@ -1,8 +1,8 @@
 //! A hog: so much memory that most of it is in swap space, written and checked again and again.
 
-use crate::pattern::{Memory, Says};
 use crate::{child, wait};
 use abi::calls::Counter;
+use userland::pattern::{Memory, Says};
 use userland::{eprintln, println, system};
 
 /// Most hogs beside each other.

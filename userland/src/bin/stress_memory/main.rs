@@ -18,7 +18,6 @@
 #![no_main]
 
 mod hog;
-mod pattern;
 mod stacks;
 mod tree;
 

@@ -1,9 +1,10 @@
 //! An array of stacks, of which a few are in use at a time: taken, written, read, given back; beside children that have
 //! copies of them.
 
-use crate::pattern::{Memory, PAGE, Random, Says};
 use crate::{child, wait};
 use abi::calls::Counter;
+use userland::pattern::{Memory, PAGE, Says};
+use userland::random::Random;
 use userland::system::raw;
 use userland::{eprintln, println, system};
 

@@ -6,9 +6,10 @@
 //! In shared pages anybody of those who share may have written; then the page must say one of the family's numbers and
 //! its own place, and both ends the same unless somebody is writing just then.
 
-use crate::pattern::{Memory, Random, Says};
 use crate::{child, wait};
 use abi::calls::Counter;
+use userland::pattern::{Memory, Says};
+use userland::random::Random;
 use userland::system::{self, raw};
 use userland::{eprintln, println};
 

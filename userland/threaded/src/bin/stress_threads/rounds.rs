@@ -1,10 +1,10 @@
 //! What the threads do, and what must come of it.
 
-use crate::handles::Handles;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering, Ordering::Relaxed};
 use core::time::Duration;
 use libsa::sync::{Barrier, Mutex, Semaphore};
 use libsa::thread;
+use threaded::handles::Handles;
 use userland::lwp;
 
 /// A round with so many threads: what came, and what should.

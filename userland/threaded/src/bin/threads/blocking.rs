@@ -3,15 +3,17 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use libsa::runtime::{self, Mode};
 use libsa::thread;
+use threaded::processors;
 use userland::report::{Checks, Why};
 use userland::system::raw;
-use userland::{clock, fail, lwp};
+use userland::{fail, lwp};
 
 pub fn run(checks: &mut Checks) {
     checks.check(format_args!("who-sleeps-blocks-nobody"), sleeps);
     checks.check(format_args!("pipes-block-nobody"), pipes);
     checks.check(format_args!("each-block-is-told-and-ends"), are_told);
-    checks.check(format_args!("every-virtual-processor-is-still-there"), are_there);
+    checks
+        .check(format_args!("every-virtual-processor-is-still-there"), processors::all_run_threads);
 }
 
 /// Many sleep at a time: together it takes little longer than one alone. Where a virtual processor sleeps along with its
@@ -130,32 +132,4 @@ fn are_told() -> Result<(), Why> {
         }
     }
     Ok(())
-}
-
-/// After all that: as many threads compute as there are virtual processors, until each of those was seen.
-fn are_there() -> Result<(), Why> {
-    static SEEN: AtomicU64 = AtomicU64::new(0);
-    const PATIENCE: u64 = 20_000_000_000;
-    let processors = runtime::scheduler().processors();
-    let all = u64::MAX >> (64 - processors);
-    let end = clock::nanoseconds() + PATIENCE;
-    thread::scope(|scope| {
-        for _ in 0..processors {
-            scope.spawn(|| {
-                while SEEN.load(Relaxed) != all && clock::nanoseconds() < end {
-                    SEEN.fetch_or(1 << runtime::processor_number(), Relaxed);
-                }
-            });
-        }
-    });
-    let seen = SEEN.load(Relaxed);
-    if seen == all {
-        Ok(())
-    } else {
-        fail!(
-            "of {all:#b} {seen:#b} run threads; idle {:?}; {:?}",
-            runtime::scheduler().idle(),
-            runtime::counts()
-        )
-    }
 }

@@ -1,36 +1,38 @@
 //! What is printed: each round as it goes, and at the end what has happened, in words.
 
+use crate::many::Outcome;
+use core::fmt;
 use libsa::runtime::{self, Mode};
 use userland::clock;
 use userland::println;
 
 /// Says what begins.
-pub fn begin(threads: u64) {
+pub fn begin(what: fmt::Arguments<'_>) {
     let (mode, processors) = (runtime::mode(), runtime::scheduler().processors());
-    let what = match mode {
+    let how = match mode {
         Mode::Sa => "scheduler activations",
         Mode::Lwp => "an LWP for each thread",
         Mode::Mux => "virtual processors without upcalls",
     };
     if mode == Mode::Lwp {
-        println!("{threads} threads at once: {what}");
+        println!("{what}: {how}");
     } else {
-        println!("{threads} threads at once on {processors} virtual processors: {what}");
+        println!("{what} on {processors} virtual processors: {how}");
     }
 }
 
 /// Does a round, and says what came of it.
-pub fn round(name: &str, threads: u64, act: fn(u64) -> (u64, u64)) -> bool {
+pub fn round(name: &str, act: impl FnOnce() -> Outcome) -> bool {
     let (begun, before) = (clock::nanoseconds(), runtime::counts());
-    let (came, expected) = act(threads);
+    let outcome = act();
     let (time, after) = (clock::nanoseconds() - begun, runtime::counts());
     let spawned = after.spawned - before.spawned;
-    let verdict = if came == expected { "right" } else { "WRONG" };
+    let verdict = if outcome.is_ok() { "right" } else { "WRONG" };
     println!("{verdict}: {name:<52} {spawned:>7} threads  {:>6} ms", time / 1_000_000);
-    if came != expected {
-        println!("       {came} came, and {expected} should");
+    if let Err(why) = &outcome {
+        println!("       {why}");
     }
-    came == expected
+    outcome.is_ok()
 }
 
 /// Says what has happened.
@@ -43,6 +45,7 @@ pub fn end() {
         println!(
             "  {blocked:>9}  BLOCKED    a thread sleeps in the kernel; its virtual processor goes on"
         );
+        println!("  {:>9}             of these it waits for a page", counts.faults);
         println!("  {unblocked:>9}  UNBLOCKED  it can go on");
         println!("  {preempted:>9}  PREEMPTED  a virtual processor has lost its processor");
         println!("  {slices:>9}  SIGEV      a thread's time slice is over");

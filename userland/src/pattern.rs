@@ -1,23 +1,29 @@
-//! What is in a page: whose it is, where it is, and its version, in three words at the page's start and three at its
-//! end.
+//! Memory that is tested. What is in a page: whose it is, where it is, and its version, in three words at the page's start
+//! and three at its end.
 
+use crate::system::raw;
 use core::ptr;
-use userland::system::raw;
 
+/// Bytes of a page.
 pub const PAGE: u64 = 4096;
 
 /// Memory that is tested.
 #[derive(Clone, Copy)]
 pub struct Memory {
+    /// Its first address.
     pub start: u64,
+    /// How many pages.
     pub pages: u64,
 }
 
 /// What a page says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Says {
+    /// Whose it is.
     pub owner: u64,
+    /// Which page of the memory.
     pub page: u64,
+    /// How often it was written, or what else its owner calls that.
     pub version: u64,
 }
 
@@ -71,19 +77,5 @@ impl Memory {
         });
         let [owner, page, version] = first;
         (first == last).then_some(Says { owner, page, version })
-    }
-}
-
-/// The same numbers in every run with the same seed.
-pub struct Random(pub u64);
-
-impl Random {
-    /// Below a limit.
-    pub fn below(&mut self, limit: u64) -> u64 {
-        // Marsaglia's xorshift.
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % limit
     }
 }
