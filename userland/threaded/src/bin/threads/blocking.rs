@@ -5,7 +5,7 @@ use libsa::runtime::{self, Mode};
 use libsa::thread;
 use userland::report::{Checks, Why};
 use userland::system::raw;
-use userland::{clock, fail, lwp};
+use userland::{fail, lwp};
 
 pub fn run(checks: &mut Checks) {
     checks.check(format_args!("who-sleeps-blocks-nobody"), sleeps);
@@ -134,28 +134,7 @@ fn are_told() -> Result<(), Why> {
 
 /// After all that: as many threads compute as there are virtual processors, until each of those was seen.
 fn are_there() -> Result<(), Why> {
-    static SEEN: AtomicU64 = AtomicU64::new(0);
-    const PATIENCE: u64 = 20_000_000_000;
-    let processors = runtime::scheduler().processors();
-    let all = u64::MAX >> (64 - processors);
-    let end = clock::nanoseconds() + PATIENCE;
-    thread::scope(|scope| {
-        for _ in 0..processors {
-            scope.spawn(|| {
-                while SEEN.load(Relaxed) != all && clock::nanoseconds() < end {
-                    SEEN.fetch_or(1 << runtime::processor_number(), Relaxed);
-                }
-            });
-        }
-    });
-    let seen = SEEN.load(Relaxed);
-    if seen == all {
-        Ok(())
-    } else {
-        fail!(
-            "of {all:#b} {seen:#b} run threads; idle {:?}; {:?}",
-            runtime::scheduler().idle(),
-            runtime::counts()
-        )
-    }
+    let Err(seen) = threaded::present::all() else { return Ok(()) };
+    let (idle, counts) = (runtime::scheduler().idle(), runtime::counts());
+    fail!("only {seen:#b} run threads; idle {idle:?}; {counts:?}")
 }
