@@ -1,5 +1,6 @@
 //! The scenarios, as tables: one file per subject.
 
+mod applications;
 mod boot_errors;
 mod console;
 mod faults;
@@ -44,6 +45,7 @@ pub fn scenarios() -> Vec<Scenario> {
         lwps::scenarios(),
         processors::scenarios(),
         threads::scenarios(),
+        applications::scenarios(),
     ]
     .concat()
 }
