@@ -22,7 +22,7 @@ pub const COPIES: usize = 2;
 pub fn be(run: &Run, is_threaded: bool) -> i32 {
     let outcome = simulate(run, is_threaded);
     let Outcome { begin, end, misses, most, digest, .. } = outcome;
-    if !outcome.has_kept_energy() {
+    if !outcome.has_kept_energy(run) {
         eprintln!("nbody: energy has changed by {} millionths", outcome.energy as i64);
         return 1;
     }

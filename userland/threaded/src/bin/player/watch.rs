@@ -12,8 +12,11 @@ use userland::{Arguments, eprintln, files, println, system};
 /// How often it prints.
 const EVERY: u64 = 10 * SECOND;
 
-/// The player says something every second. If nothing comes for so long, it hangs.
+/// If no block has been played for so long, the player hangs, or one of its threads has been lost.
 const PATIENCE: u64 = 60 * SECOND;
+
+/// Where the number of blocks played is in what the player says.
+const PLAYED: usize = 3;
 
 /// The last that the player and the hog have said.
 #[derive(Default)]
@@ -108,7 +111,12 @@ pub fn run(arguments: Arguments, seconds: u64, hog: Option<u64>) -> i32 {
         let now = clock::nanoseconds();
         if from_player {
             match player.hear() {
-                Some(numbers) => (news.player, heard) = (numbers, now),
+                Some(numbers) => {
+                    if numbers[PLAYED] != news.player[PLAYED] {
+                        heard = now;
+                    }
+                    news.player = numbers;
+                }
                 None => break player.finish(),
             }
         }
@@ -126,7 +134,7 @@ pub fn run(arguments: Arguments, seconds: u64, hog: Option<u64>) -> i32 {
             news.print((now - begin) / SECOND, faults(number));
         }
         if now - heard >= PATIENCE {
-            eprintln!("player: WRONG: nothing has been heard for {} s", PATIENCE / SECOND);
+            eprintln!("player: WRONG: nothing has been played for {} s", PATIENCE / SECOND);
             news.print_stages();
             return 1;
         }
