@@ -1,5 +1,6 @@
 //! The scenarios, as tables: one file per subject.
 
+mod applications;
 mod boot_errors;
 mod console;
 mod faults;
@@ -46,6 +47,7 @@ pub fn scenarios() -> Vec<Scenario> {
         processors::scenarios(),
         threads::scenarios(),
         stress::scenarios(),
+        applications::scenarios(),
     ]
     .concat()
 }

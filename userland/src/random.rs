@@ -14,12 +14,23 @@ impl Random {
         random
     }
 
-    /// The next one, below a limit.
-    pub fn below(&mut self, limit: u64) -> u64 {
+    /// The next 53 bits.
+    fn bits(&mut self) -> u64 {
         // Marsaglia's xorshift.
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        (self.0 >> 11) % limit
+        self.0 >> 11
+    }
+
+    /// The next one, below a limit.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.bits() % limit
+    }
+
+    /// The next one, between -1 and 1.
+    pub fn signed(&mut self) -> f64 {
+        // 53 bits: every number is exact.
+        self.bits() as f64 / (1_u64 << 52) as f64 - 1.0
     }
 }

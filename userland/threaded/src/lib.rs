@@ -1,5 +1,6 @@
 //! What programs of many threads share.
 //!
+//! - [`again`]: a program starts itself again, with another library mode, and hears what comes of it.
 //! - [`amount`]: how long a stress program goes on, and its seed.
 //! - [`many`]: many threads that do the same, and what they have found.
 //! - [`handles`]: handles of more threads than there should be a heap for.
@@ -10,6 +11,7 @@
 #![no_std]
 
 pub mod activities;
+pub mod again;
 pub mod amount;
 pub mod handles;
 pub mod many;
