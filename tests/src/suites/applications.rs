@@ -38,7 +38,7 @@ fn hardly_anything_is_late(console: &str) -> Result<(), String> {
     let rows = console.lines().map(|line| {
         line.split_whitespace().map(str::parse).collect::<Result<Vec<u64>, _>>().unwrap_or_default()
     });
-    let Some(row) = rows.filter(|row| row.len() == 10).next_back() else {
+    let Some(row) = rows.rfind(|row| row.len() == 10) else {
         return Err("there is no table".to_owned());
     };
     let (hogs, played, late) = (row[1], row[2], row[3..7].iter().sum::<u64>());
