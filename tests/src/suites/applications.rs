@@ -35,7 +35,7 @@ pub fn scenarios() -> Vec<Scenario> {
 
 /// The last line of the table: of six thousand blocks fewer than one in a hundred were late.
 fn hardly_anything_is_late(console: &str) -> Result<(), String> {
-    let rows = console.lines().map(|line| {
+    let mut rows = console.lines().map(|line| {
         line.split_whitespace().map(str::parse).collect::<Result<Vec<u64>, _>>().unwrap_or_default()
     });
     let Some(row) = rows.rfind(|row| row.len() == 10) else {
