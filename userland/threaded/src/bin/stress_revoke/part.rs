@@ -92,24 +92,23 @@ fn share(low: u32, high: u32) {
 }
 
 /// As many threads as virtual processors stay in critical sections, this one among them, until there is something to read.
+/// Each looks for itself: any of them may be the only one that runs.
 fn stay() {
     static LEAVES: AtomicBool = AtomicBool::new(false);
-    fn stays(until: impl Fn() -> bool) {
+    fn stays() {
         line::enter();
-        while !until() {
+        let mut input = [PollFd { fd: 0, events: POLLIN, found: 0 }];
+        // The call does not sleep.
+        while !LEAVES.load(Ordering::Acquire) && files::poll(&mut input, 0) == Ok(0) {
             core::hint::spin_loop();
         }
         line::leave();
     }
     LEAVES.store(false, Ordering::Release);
     for _ in 1..runtime::scheduler().processors() {
-        drop(thread::spawn(|| stays(|| LEAVES.load(Ordering::Acquire))));
+        drop(thread::spawn(stays));
     }
-    // The call does not sleep.
-    stays(|| {
-        let mut input = [PollFd { fd: 0, events: POLLIN, found: 0 }];
-        files::poll(&mut input, 0) != Ok(0)
-    });
+    stays();
     LEAVES.store(true, Ordering::Release);
 }
 
